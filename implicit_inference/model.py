@@ -1,0 +1,94 @@
+"""The network: a GPT-2-style decoder that reads a sequence of tokens and gives one number at every token.
+
+Modules are written with flax NNX; outside this file parameters are a plain nested dict of arrays.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from implicit_inference.config import ModelConfig
+
+Params = dict[str, Any]
+
+
+class Block(nnx.Module):
+    """Pre-norm causal attention and a two-layer perceptron, each added to the residual stream.
+
+    The stream is flat, [batch * T, width], except inside attention: every dense layer is one matrix product.
+    """
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        dense = dict(dtype=config.compute_dtype, rngs=rngs, kernel_init=nnx.initializers.normal(config.width**-0.5))
+        out = dense | dict(kernel_init=nnx.initializers.normal((2 * config.layers * config.width) ** -0.5))
+        self.heads = config.heads
+        self.norm_attention = nnx.LayerNorm(config.width, rngs=rngs)
+        self.queries_keys_values = nnx.Linear(config.width, 3 * config.width, **dense)
+        self.attention_out = nnx.Linear(config.width, config.width, **out)
+        self.norm_mlp = nnx.LayerNorm(config.width, rngs=rngs)
+        self.up = nnx.Linear(config.width, 4 * config.width, **dense)
+        self.down = nnx.Linear(4 * config.width, config.width, **out)
+
+    def __call__(self, stream: Array, length: int) -> Array:
+        stream = stream + self.attention_out(self.attend(self.norm_attention(stream), length))
+        return stream + self.down(jax.nn.relu(self.up(self.norm_mlp(stream))))
+
+    def attend(self, stream: Array, length: int) -> Array:
+        width = stream.shape[-1]
+        split = self.queries_keys_values(stream).reshape(-1, length, 3 * self.heads, width // self.heads)
+        queries, keys, values = jnp.split(split, 3, axis=2)
+        scores = jnp.einsum("bqhf,bkhf->bhqk", queries, keys) / jnp.sqrt(width // self.heads)
+        causal = jnp.tril(jnp.ones((length, length), bool))
+        weights = jax.nn.softmax(jnp.where(causal, scores.astype(jnp.float32), -jnp.inf)).astype(scores.dtype)
+        return jnp.einsum("bhqk,bkhf->bqhf", weights, values).reshape(stream.shape)
+
+
+class Decoder(nnx.Module):
+    """Token embedding + learned positions, the blocks, a final norm, one output. Blocks are stacked by layer."""
+
+    def __init__(self, config: ModelConfig, token_width: int, length: int, *, rngs: nnx.Rngs):
+        @nnx.split_rngs(splits=config.layers)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def stacked(rngs: nnx.Rngs) -> Block:
+            return Block(config, rngs=rngs)
+
+        init = nnx.initializers.normal(0.02)
+        self.embed = nnx.Linear(token_width, config.width, dtype=config.compute_dtype, rngs=rngs)
+        self.positions = nnx.Param(init(rngs.params(), (length, config.width)))
+        self.blocks = stacked(rngs)
+        self.norm = nnx.LayerNorm(config.width, rngs=rngs)
+        self.readout = nnx.Linear(config.width, 1, rngs=rngs)
+
+    def __call__(self, tokens: Array) -> Array:
+        batch, length, width = tokens.shape
+        embedded = self.embed(tokens.reshape(batch * length, width)).reshape(batch, length, -1)
+        stream = (embedded + self.positions[:length]).reshape(batch * length, -1)
+        graph, stacked = nnx.split(self.blocks)
+
+        def layer(stream: Array, state: Any) -> tuple[Array, None]:
+            return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
+
+        stream, _ = jax.lax.scan(layer, stream, stacked, unroll=UNROLL)
+        return self.readout(self.norm(stream)).reshape(batch, length)
+
+UNROLL = True
+
+def init(config: ModelConfig, token_width: int, length: int, key: Array) -> Params:
+    """Fresh float32 parameters for sequences of at most `length` tokens of `token_width` numbers."""
+    decoder = Decoder(config, token_width, length, rngs=nnx.Rngs(params=key))
+    return nnx.to_pure_dict(nnx.state(decoder, nnx.Param))
+
+
+def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T token"]) -> Float[Array, "*batch T"]:
+    """One output for each token; output t depends on tokens 1..t only."""
+    length, token_width = tokens.shape[-2:]
+    max_length = params["positions"].shape[0]
+    abstract = nnx.eval_shape(lambda: Decoder(config, token_width, max_length, rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(abstract)
+    nnx.replace_by_pure_dict(state, params)
+    outputs = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width))
+    return outputs.reshape(tokens.shape[:-1]).astype(jnp.float32)

@@ -1,0 +1,1 @@
+"""The world of in-context linear regression: tasks, prompts, exact Bayes, conjugations."""

@@ -1,0 +1,78 @@
+"""Prompts: how a task is shown, to exact predictors as pairs and to networks as tokens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.tree_util import register_dataclass
+from jaxtyping import Float, Int
+
+from implicit_inference.regression.tasks import TaskDistribution
+
+Tokens = Literal["compact", "interleaved"]
+
+
+@register_dataclass
+@dataclass(frozen=True)
+class Prompts:
+    """Inputs `xs` [..., K, d] and labels `ys` [..., K]; prediction k may use pairs before k and x_k."""
+
+    xs: Float[Array, "*batch K d"]
+    ys: Float[Array, "*batch K"]
+
+
+Predictor = Callable[[Prompts], Array]
+"""Prompts -> predictions [..., K], where prediction k uses only the pairs before k, and x_k."""
+
+
+@register_dataclass
+@dataclass(frozen=True)
+class Batch:
+    """Prompts with their truth: `ws` [..., d], and `component` [...], the part of the prior each came from."""
+
+    prompts: Prompts
+    ws: Float[Array, "*batch d"]
+    component: Int[Array, "*batch"]
+
+    @property
+    def clean_labels(self) -> Float[Array, "*batch K"]:
+        """The noise-free labels <w, x_k>."""
+        return jnp.einsum("...kd,...d->...k", self.prompts.xs, self.ws)
+
+
+def sample_batch(key: Array, tasks: TaskDistribution, n: int, length: int, noise_std: Array | float) -> Batch:
+    """n prompts of `length` pairs: w ~ tasks, x ~ N(0, I), y = <w, x> + noise_std * N(0, 1)."""
+    task_key, input_key, noise_key = jax.random.split(key, 3)
+    ws, component = tasks.draw(task_key, n)
+    xs = jax.random.normal(input_key, (n, length, ws.shape[-1]), ws.dtype)
+    noise = noise_std * jax.random.normal(noise_key, (n, length), ws.dtype)
+    return Batch(Prompts(xs, jnp.einsum("nkd,nd->nk", xs, ws) + noise), ws, component)
+
+
+def token_shape(layout: Tokens, dim: int, length: int) -> tuple[int, int]:
+    """(number of tokens, token width) of a prompt with `length` pairs of `dim` inputs."""
+    return (length, 2 * dim + 1) if layout == "compact" else (2 * length, dim)
+
+
+def to_tokens(layout: Tokens, prompts: Prompts) -> Float[Array, "*batch T token"]:
+    """The prompt as a sequence.
+
+    interleaved: x_1, y_1, x_2, y_2, ... with y zero-padded to d numbers (Garg et al. 2022, arXiv:2208.01066);
+    compact: one token (x_k, x_{k-1}, y_{k-1}) for each pair, zeros before the first.
+    The last label is never a token of the compact layout: nothing is predicted after it.
+    """
+    xs, ys = prompts.xs, prompts.ys
+    if layout == "interleaved":
+        padded = jnp.zeros_like(xs).at[..., 0].set(ys)
+        return jnp.stack([xs, padded], axis=-2).reshape(*xs.shape[:-2], -1, xs.shape[-1])
+    past = jnp.concatenate([xs, ys[..., None]], axis=-1)[..., :-1, :]
+    past = jnp.concatenate([jnp.zeros_like(past[..., :1, :]), past], axis=-2)
+    return jnp.concatenate([xs, past], axis=-1)
+
+
+def read_predictions(layout: Tokens, outputs: Float[Array, "*batch T"]) -> Float[Array, "*batch K"]:
+    """The outputs at the tokens that show x_k."""
+    return outputs if layout == "compact" else outputs[..., ::2]

@@ -1,0 +1,53 @@
+"""Training: a pure scan over steps that draws its own data; no files, no evaluation, no priors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.tree_util import register_dataclass
+
+Params = Any
+Draw = Callable[[Array], tuple[Any, Array]]
+"""key -> (prompts, targets [batch, K])"""
+Predict = Callable[[Params, Any], Array]
+"""(params, prompts) -> predictions [batch, K]"""
+
+
+@register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """All that training carries from step to step."""
+
+    params: Params
+    opt_state: Any
+    step: Array
+
+
+def start(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+    """The state before the first step."""
+    return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32))
+
+
+def train_chunk(
+    state: TrainState, key: Array, n_steps: int, draw: Draw, predict: Predict, optimizer: optax.GradientTransformation
+) -> tuple[TrainState, Array]:
+    """`n_steps` optimiser steps; returns the new state and the loss at each step [n_steps].
+
+    The batch of step t is `draw(fold_in(key, t))`, whatever the chunks; a chunk's batches are drawn together first.
+    """
+    keys = jax.vmap(lambda t: jax.random.fold_in(key, t))(state.step + jnp.arange(n_steps))
+    batches = jax.vmap(draw)(keys)
+
+    def loss(params: Params, prompts: Any, targets: Array) -> Array:
+        return jnp.mean(optax.squared_error(predict(params, prompts), targets))
+
+    def step(state: TrainState, batch: tuple[Any, Array]) -> tuple[TrainState, Array]:
+        value, gradient = jax.value_and_grad(loss)(state.params, *batch)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1), value
+
+    return jax.lax.scan(step, state, batches)
