@@ -72,10 +72,9 @@ class Decoder(nnx.Module):
         def layer(stream: Array, state: Any) -> tuple[Array, None]:
             return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
 
-        stream, _ = jax.lax.scan(layer, stream, stacked, unroll=UNROLL)
+        stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
         return self.readout(self.norm(stream)).reshape(batch, length)
 
-UNROLL = True
 
 def init(config: ModelConfig, token_width: int, length: int, key: Array) -> Params:
     """Fresh float32 parameters for sequences of at most `length` tokens of `token_width` numbers."""

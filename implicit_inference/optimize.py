@@ -27,7 +27,7 @@ def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
         "muon": lambda: muon(
             rate,
             weight_decay=config.weight_decay,
-            adam_learning_rate=lambda step: rate(step) * 0.1,
+            adam_learning_rate=lambda step: 0.1 * rate(step),
             muon_weight_dimension_numbers=block_matrices,
         ),
     }
@@ -36,6 +36,4 @@ def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
 
 def block_matrices(params: optax.Params) -> optax.Params:
     """Muon's choice: the stacked matrices [layer, in, out] of the blocks; all other parameters are left to Adam."""
-    def spec(path, leaf):
-        return MuonDimensionNumbers(1, 2) if leaf.ndim == 3 else None
-    return jax.tree_util.tree_map_with_path(spec, params)
+    return jax.tree.map(lambda leaf: MuonDimensionNumbers(1, 2) if leaf.ndim == 3 else None, params)

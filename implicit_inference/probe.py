@@ -1,0 +1,232 @@
+"""The probe: every predictor, under every conjugation, on the same held-out prompts -> one tidy table."""
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from implicit_inference import keys
+from implicit_inference.evaluate import Row, binned_rows, position_rows
+from implicit_inference.metrics import Values, shrinkage
+from implicit_inference.regression.bayes import bayes_predictor
+from implicit_inference.regression.conjugate import (
+    Conjugation,
+    Identity,
+    RotateInputs,
+    ScaleInputs,
+    ScaleLabels,
+    ShiftLabels,
+)
+from implicit_inference.regression.effective import effective_prior, log_evidence_ratio, shifted_prior
+from implicit_inference.regression.prompts import Batch, Predictor, Prompts
+from implicit_inference.run import FAMILIES, Lab, draw_tasks, held_out, prior
+from implicit_inference.store import Run, StoreError
+from implicit_inference.summary import summarise
+
+CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
+"""Bin edges of the log posterior odds, discrete against Gaussian, of a prompt's past."""
+
+NETWORKS = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
+
+Case = tuple[str, float | None, Any]
+"""(name, strength, conjugation packed over seeds)"""
+
+
+def probe(lab: Lab, report: Callable[[str, int, int], None]) -> Run:
+    """Measure the finished stages of a configuration; skip it if that is done.
+
+    Writes table.parquet and result.json. One row of the table: seed, quantity (squared_error, or prior_logit for
+    the effective prior), split (report; choice: the prompts on which strengths are chosen), prompts (the family),
+    predictor, conjugation, strength, position (exemplars in context) or closeness bin, n, mean, stderr (over prompts).
+    """
+    run = lab.run_of("probe")
+    if run.finished:
+        return run
+    began = time.monotonic()
+    stages = [lab.run_of(stage) for stage in NETWORKS.values()]
+    for stage in stages:
+        if not stage.finished:
+            raise StoreError(f"{stage.id}: must be finished before it is probed")
+    run.begin(lab.config, [stage.id for stage in stages])
+    rows = measure(lab, report)
+    run.write_table("table.parquet", rows)
+    run.write_json("result.json", {"id": run.id, "summary": summarise(rows, lab.config)})
+    run.finish(time.monotonic() - began)
+    return run
+
+
+def measure(lab: Lab, report: Callable[[str, int, int], None]) -> list[Row]:
+    """All rows of the table."""
+    config, seeds = lab.config, lab.config.seeds
+    batches = {
+        (split, family): lab.over_seeds(partial(_held_out, lab, split, family))(lab.seeds)
+        for split in ("report", "choice")
+        for family in FAMILIES
+    }
+    predictors = _networks(lab) | _exact(lab)
+    effective, rows = _effective(lab, predictors, batches)
+    predictors |= effective
+    scales = _label_scales(lab)
+    cases = [_identity(lab), *scales, *_other_conjugations(lab)]
+    work = [("report", family, name, cases) for family in FAMILIES for name in predictors]
+    work += [("choice", family, name, [cases[0], *scales]) for family in FAMILIES for name in NETWORKS]
+    for done, (split, family, name, which) in enumerate(work):
+        report("probe", done, len(work))
+        batch = batches[split, family]
+        truth = np.asarray(batch.clean_labels, np.float64)
+        for conjugation, strength, packed in which:
+            predictions = np.asarray(lab.evaluator.predict(predictors[name], packed, batch.prompts), np.float64)
+            labels = _labels(split, family, name, conjugation, strength)
+            rows += position_rows((predictions - truth) ** 2, seeds, **labels)
+    rows += _oracle(lab, batches) + _shrink_only(lab, predictors, batches) + _closeness(lab, predictors, batches)
+    report("probe", len(work), len(work))
+    return [COLUMNS | row for row in rows]
+
+
+COLUMNS: Row = {
+    name: None
+    for name in ("seed", "quantity", "split", "prompts", "predictor", "conjugation", "strength", "position", "bin", "n")
+}
+
+
+def _labels(split: str, family: str, predictor: str, conjugation: str = "identity", strength: float | None = None) -> Row:
+    return {
+        "quantity": "squared_error",
+        "split": split,
+        "prompts": family,
+        "predictor": predictor,
+        "conjugation": conjugation,
+        "strength": strength,
+    }
+
+
+def _held_out(lab: Lab, split: str, family: str, seed: Array) -> Batch:
+    return held_out(lab.config, seed, f"probe {split}", family, lab.config.probe.prompts)
+
+
+def _networks(lab: Lab) -> dict[str, Predictor]:
+    return {name: lab.network(lab.params_of(stage)) for name, stage in NETWORKS.items()}
+
+
+def _exact(lab: Lab) -> dict[str, Predictor]:
+    config = lab.config
+    priors = {
+        "bayes_pretraining": lambda seed: prior(config, seed, config.pretrain.discrete_prob),
+        "bayes_finetuning": lambda seed: prior(config, seed, config.finetune.discrete_prob),
+        "ridge": lambda seed: draw_tasks(config, seed)["gaussian"],
+        "discrete_posterior": lambda seed: draw_tasks(config, seed)["discrete"],
+    }
+
+    def predictor(tasks: Callable[[Array], Any], seed: Array) -> Predictor:
+        return bayes_predictor(tasks(seed), jnp.asarray(config.tasks.noise_std))
+
+    return {name: lab.over_seeds(partial(predictor, tasks))(lab.seeds) for name, tasks in priors.items()}
+
+
+def _effective(
+    lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[str, str], Batch]
+) -> tuple[dict[str, Predictor], list[Row]]:
+    """Exact mixtures with the prior odds that best imitate the networks before and after, fitted on `choice`."""
+    noise_std = jnp.asarray(lab.config.tasks.noise_std)
+    both = lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))(
+        *(batches["choice", family].prompts for family in FAMILIES)
+    )
+
+    def fit(seed: Array, prompts: Prompts, predictions: Array) -> tuple[Array, Array, Predictor]:
+        families = draw_tasks(lab.config, seed)
+        logit, residual = effective_prior(predictions, *families.values(), prompts, noise_std)
+        return logit, residual, bayes_predictor(shifted_prior(*families.values(), logit), noise_std)
+
+    fit_packed, fitted, rows = lab.over_seeds(fit), {}, []
+    for name in ("pretrained", "finetuned"):
+        predictions = lab.evaluator.predict(predictors[name], _identity(lab)[2], both)
+        logits, residuals, fitted[f"bayes_effective_{name}"] = fit_packed(lab.seeds, both, predictions)
+        for quantity, values in (("prior_logit", logits), ("prior_residual", residuals)):
+            rows += [
+                {"seed": seed, "quantity": quantity, "split": "choice", "predictor": name, "mean": float(value)}
+                for seed, value in zip(lab.config.seeds, values, strict=True)
+            ]
+    return fitted, rows
+
+
+def _identity(lab: Lab) -> Case:
+    return ("identity", None, lab.packed(Identity()))
+
+
+def _label_scales(lab: Lab) -> list[Case]:
+    return [("label_scale", g, lab.packed(ScaleLabels(jnp.asarray(g)))) for g in lab.config.probe.label_scales]
+
+
+def _other_conjugations(lab: Lab) -> list[Case]:
+    dim = lab.config.tasks.dim
+
+    def rotation(seed: Array) -> Conjugation:
+        return RotateInputs(jax.random.orthogonal(keys.stream(seed, "probe rotation"), dim))
+
+    def shift(length: float, seed: Array) -> Conjugation:
+        direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,))
+        return ShiftLabels(length * direction / jnp.linalg.norm(direction))
+
+    return [
+        *(("input_scale", c, lab.packed(ScaleInputs(jnp.asarray(c)))) for c in lab.config.probe.input_scales),
+        *(("label_shift", v, lab.over_seeds(partial(shift, v))(lab.seeds)) for v in lab.config.probe.label_shifts),
+        ("rotation", None, lab.over_seeds(rotation)(lab.seeds)),
+    ]
+
+
+def _oracle(lab: Lab, batches: dict[tuple[str, str], Batch]) -> list[Row]:
+    """The predictor that knows w: its noise-free loss is 0, the floor of every table."""
+    rows = []
+    for family in FAMILIES:
+        batch = batches["report", family]
+        oracle = jax.tree_util.Partial(lambda ws, prompts: jnp.einsum("nkd,nd->nk", prompts.xs, ws), batch.ws)
+        predictions = lab.evaluator.predict(oracle, _identity(lab)[2], batch.prompts)
+        errors = np.asarray(predictions - batch.clean_labels, np.float64) ** 2
+        rows += position_rows(errors, lab.config.seeds, **_labels("report", family, "oracle"))
+    return rows
+
+
+def _shrink_only(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[str, str], Batch]) -> list[Row]:
+    """The control that leaves the prompt alone: predictions / c with the best c of each seed and position.
+
+    c is fitted to the truth of the `choice` prompts, which favours this control over any one strength.
+    """
+    rows = []
+    for name in NETWORKS:
+        for family in FAMILIES:
+            predictions, truth = {}, {}
+            for split in ("choice", "report"):
+                batch = batches[split, family]
+                predicted = lab.evaluator.predict(predictors[name], _identity(lab)[2], batch.prompts)
+                predictions[split] = np.asarray(predicted, np.float64)
+                truth[split] = np.asarray(batch.clean_labels, np.float64)
+            factor = shrinkage(predictions["choice"], truth["choice"])[:, None]
+            errors = (factor * predictions["report"] - truth["report"]) ** 2
+            rows += position_rows(errors, lab.config.seeds, **_labels("report", family, name, "shrink_only"))
+    return rows
+
+
+def _closeness(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[str, str], Batch]) -> list[Row]:
+    """Losses on Gaussian prompts by how close the past is to the discrete set: exact log posterior odds."""
+    config, batch = lab.config, batches["report", "gaussian"]
+    alpha = config.pretrain.discrete_prob
+    logit = math.log(alpha / (1 - alpha)) if 0 < alpha < 1 else 0.0
+
+    def odds(seed: Array, prompts: Prompts) -> Array:
+        return logit + log_evidence_ratio(*draw_tasks(config, seed).values(), prompts, config.tasks.noise_std)
+
+    coordinate: Values = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)[..., 1:]
+    truth = np.asarray(batch.clean_labels, np.float64)
+    rows = []
+    for name in ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned"):
+        predictions = np.asarray(lab.evaluator.predict(predictors[name], _identity(lab)[2], batch.prompts))
+        errors = ((predictions - truth) ** 2)[..., 1:]
+        labels = _labels("report", "gaussian", name)
+        rows += binned_rows(errors, coordinate, CLOSENESS_EDGES, config.seeds, **labels)
+    return rows

@@ -1,0 +1,261 @@
+"""The stages of an experiment: pretrain, scratch, finetune. Here tasks, exact Bayes and the network meet."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from implicit_inference import keys, model, optimize, parallel, train
+from implicit_inference.config import Config, TrainingConfig, run_id
+from implicit_inference.evaluate import PackedEvaluator, Row
+from implicit_inference.regression.bayes import bayes_predictor, posterior_predictive
+from implicit_inference.regression.conjugate import Identity
+from implicit_inference.regression.prompts import (
+    Batch,
+    Predictor,
+    Prompts,
+    read_predictions,
+    sample_batch,
+    to_tokens,
+    token_shape,
+)
+from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
+from implicit_inference.store import Run
+
+FAMILIES = ("discrete", "gaussian")
+EVALUATIONS = 20
+VALIDATION_PROMPTS = 512
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a number; the last good state is kept."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stage is: steps done of all, and the loss of the network and of exact Bayes by family of prompts."""
+
+    stage: str
+    step: int
+    steps: int
+    losses: dict[str, tuple[float, float]]
+
+
+Report = Callable[[Progress], None]
+
+
+def draw_tasks(config: Config, seed: Array | int) -> dict[str, TaskDistribution]:
+    """The two families of a seed's world; the discrete set is drawn once from the Gaussian and never again."""
+    gaussian = GaussianTasks(jnp.zeros(config.tasks.dim), jnp.asarray(config.tasks.prior_std))
+    ws = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
+    return {"discrete": DiscreteTasks(ws), "gaussian": gaussian}
+
+
+def prior(config: Config, seed: Array | int, discrete_prob: float) -> TaskDistribution:
+    """The mixture of the two families with weight `discrete_prob` on the discrete set; a pure family at 0 and 1."""
+    families = draw_tasks(config, seed)
+    if discrete_prob in (0.0, 1.0):
+        return families["discrete" if discrete_prob else "gaussian"]
+    return Mixture(tuple(families.values()), jnp.log(jnp.array([discrete_prob, 1 - discrete_prob])))
+
+
+def held_out(config: Config, seed: Array | int, stream: str, family: str, n: int) -> Batch:
+    """n prompts of one family from a stream that training never uses."""
+    key = keys.stream(seed, f"{stream} {family}")
+    tasks = draw_tasks(config, seed)[family]
+    return sample_batch(key, tasks, n, config.prompts.length, config.tasks.noise_std)
+
+
+class Lab:
+    """A configuration's compiled programs, shared by its stages; everything runs over packed seeds."""
+
+    def __init__(self, config: Config, runs: Path):
+        self.config, self.runs = config, runs
+        self.mesh = parallel.seed_mesh(len(config.seeds))
+        self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
+        self.evaluator = PackedEvaluator(self.mesh)
+
+    def run_of(self, stage: str) -> Run:
+        """The directory of a stage of this configuration."""
+        return Run(self.runs / run_id(stage, self.config))
+
+    def over_seeds(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return parallel.over_seeds(function, self.mesh)
+
+    def predict(self, params: model.Params, prompts: Prompts) -> Array:
+        """The network as a function of its parameters."""
+        layout = self.config.prompts.tokens
+        return read_predictions(layout, model.apply(self.config.model, params, to_tokens(layout, prompts)))
+
+    def network(self, params: model.Params) -> Predictor:
+        """The network as a predictor."""
+        return jax.tree_util.Partial(self.predict, params)
+
+    def packed(self, tree: Any) -> Any:
+        """The same tree for every seed."""
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(self.config.seeds), *jnp.shape(leaf))), tree)
+
+    def initial_params(self, seed: Array) -> model.Params:
+        """A seed's fresh parameters."""
+        length, width = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
+        return model.init(self.config.model, width, length, keys.stream(seed, "parameters"))
+
+    def params_of(self, stage: str) -> model.Params:
+        """The parameters of a finished stage, packed over seeds."""
+        like = jax.eval_shape(jax.vmap(self.initial_params), self.seeds)
+        return parallel.shard_seeds(self.run_of(stage).read_tree("params.safetensors", like), self.mesh)
+
+    @cached_property
+    def validation(self) -> dict[str, tuple[Batch, Array]]:
+        """For each family, prompts to watch training with, and the loss of exact Bayes under the pretraining prior."""
+
+        def draw(seed: Array, family: str) -> tuple[Batch, Array]:
+            batch = held_out(self.config, seed, "validation", family, VALIDATION_PROMPTS)
+            tasks = prior(self.config, seed, self.config.pretrain.discrete_prob)
+            exact = posterior_predictive(tasks, batch.prompts, self.config.tasks.noise_std).mean
+            return batch, jnp.mean((exact - batch.clean_labels) ** 2)
+
+        return {family: self.over_seeds(partial(draw, family=family))(self.seeds) for family in FAMILIES}
+
+    def validate(self, params: model.Params) -> dict[str, np.ndarray]:
+        """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""
+        losses = {}
+        for family, (batch, _) in self.validation.items():
+            predictions = self.evaluator.predict(self.network(params), self.packed(Identity()), batch.prompts)
+            losses[family] = np.mean(np.square(predictions - batch.clean_labels), axis=(1, 2))
+        return losses
+
+
+def train_stage(lab: Lab, stage: str, report: Report) -> Run:
+    """Bring `pretrain`, `scratch` or `finetune` to its end: skip it if finished, resume it if begun.
+
+    The parent of `finetune` must be finished. Raises TrainingDivergedError when a loss is not finite; what was
+    reached before is kept, as it is on KeyboardInterrupt.
+    """
+    run = lab.run_of(stage)
+    if run.finished:
+        return run
+    began = time.monotonic()
+    training: TrainingConfig = getattr(lab.config, stage)
+    optimizer = optimize.make_optimizer(training)
+    state = _first_state(lab, stage, optimizer)
+    rows: list[Row] = []
+    resumed = run.path("checkpoint.safetensors").exists()
+    if resumed:
+        state = parallel.shard_seeds(run.read_tree("checkpoint.safetensors", state), lab.mesh)
+        rows = [row for row in run.read_table("training.parquet") if row["step"] <= int(state.step[0])]
+    else:
+        run.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
+    saved = _Checkpoints(run)
+    length = chunk_length(training.steps)
+    chunk = {n: _chunk(lab, stage, training, optimizer, n) for n in {length, training.steps % length} - {0}}
+    step = int(state.step[0])
+    try:
+        while True:
+            if not rows or rows[-1]["step"] < step:
+                rows += _validation_rows(lab, step, state.params)
+            report(Progress(stage, step, training.steps, _latest(rows)))
+            if step == training.steps:
+                break
+            new_state, losses = chunk[min(length, training.steps - step)](lab.seeds, state)
+            _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses))
+            state, step = new_state, int(new_state.step[0])
+            saved.offer(state, rows)
+    except (KeyboardInterrupt, TrainingDivergedError):
+        saved.save(state, rows)
+        raise
+    run.write_tree("params.safetensors", state.params)
+    run.write_table("training.parquet", rows)
+    run.finish(time.monotonic() - began, resumed=resumed)
+    return run
+
+
+def chunk_length(steps: int) -> int:
+    """Steps between two evaluations: about 1/EVALUATIONS of all, a divisor of `steps` where there is one near."""
+    for n in range(EVALUATIONS, 2 * EVALUATIONS):
+        if steps % n == 0:
+            return steps // n
+    return -(-steps // EVALUATIONS)
+
+
+class _Checkpoints:
+    """Writes the state so often that writing takes at most a twentieth of the time."""
+
+    def __init__(self, run: Run):
+        self.run, self.cost, self.last = run, 0.0, time.monotonic()
+
+    def offer(self, state: train.TrainState, rows: list[Row]) -> None:
+        if time.monotonic() - self.last >= 20 * self.cost:
+            self.save(state, rows)
+
+    def save(self, state: train.TrainState, rows: list[Row]) -> None:
+        began = time.monotonic()
+        self.run.write_table("training.parquet", rows)
+        self.run.write_tree("checkpoint.safetensors", state)
+        self.last = time.monotonic()
+        self.cost = self.last - began
+
+
+def _first_state(lab: Lab, stage: str, optimizer: Any) -> train.TrainState:
+    if stage == "finetune":
+        return lab.over_seeds(lambda params: train.start(params, optimizer))(lab.params_of("pretrain"))
+    return lab.over_seeds(lambda seed: train.start(lab.initial_params(seed), optimizer))(lab.seeds)
+
+
+def _chunk(lab: Lab, stage: str, training: TrainingConfig, optimizer: Any, n_steps: int) -> Callable[..., Any]:
+    config = lab.config
+
+    def one_seed(seed: Array, state: train.TrainState) -> tuple[train.TrainState, Array]:
+        tasks = prior(config, seed, training.discrete_prob)
+        draw = partial(draw_batch, config, training, tasks)
+        key = keys.stream(seed, stage)
+        return train.train_chunk(state, key, n_steps, draw, lab.predict, optimizer)
+
+    return lab.over_seeds(one_seed)
+
+
+def draw_batch(config: Config, training: TrainingConfig, tasks: TaskDistribution, key: Array) -> tuple[Prompts, Array]:
+    """Prompts of `tasks` and what the network shall learn to say about them: (prompts, targets [batch, K])."""
+    batch = sample_batch(key, tasks, training.batch, config.prompts.length, config.tasks.noise_std)
+    if training.target == "posterior_mean":
+        return batch.prompts, bayes_predictor(tasks, config.tasks.noise_std)(batch.prompts)
+    return batch.prompts, batch.clean_labels if training.target == "noise_free" else batch.prompts.ys
+
+
+def _validation_rows(lab: Lab, step: int, params: model.Params) -> list[Row]:
+    exact = {family: np.asarray(loss) for family, (_, loss) in lab.validation.items()}
+    return [
+        {"step": step, "seed": seed, "prompts": family, "predictor": name, "mean": float(loss[s])}
+        for name, losses in (("network", lab.validate(params)), ("bayes_pretraining", exact))
+        for family, loss in losses.items()
+        for s, seed in enumerate(lab.config.seeds)
+    ]
+
+
+def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
+    def mean(family: str, predictor: str) -> float:
+        last = rows[-1]["step"]
+        chosen = [r["mean"] for r in rows if (r["step"], r["prompts"], r["predictor"]) == (last, family, predictor)]
+        return float(np.mean(chosen))
+
+    return {family: (mean(family, "network"), mean(family, "bayes_pretraining")) for family in FAMILIES}
+
+
+def _refuse_divergence(
+    stage: str, training: TrainingConfig, seeds: tuple[int, ...], step: int, losses: np.ndarray
+) -> None:
+    bad = np.argwhere(~np.isfinite(losses))
+    if len(bad):
+        seed_index, first = bad[np.argmin(bad[:, 1])]
+        raise TrainingDivergedError(
+            f"{stage}: the loss is not finite at step {step + first + 1} (seed {seeds[seed_index]}); "
+            f"lower {stage}.learning_rate = {training.learning_rate:g} or {stage}.clip = {training.clip:g}; "
+            f"the state after step {step} is kept"
+        )
