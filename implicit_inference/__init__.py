@@ -1,43 +1,36 @@
-"""A simulator of implicit task inference: exact Bayes, conjugate prompting, forgetting, in closed form."""
+"""A simulator of implicit task inference: exact Bayes, conjugate prompting, forgetting, in closed form.
 
-from implicit_inference.regression.bayes import (
-    Predictive,
-    bayes_predictor,
-    component_posterior,
-    posterior_predictive,
-)
-from implicit_inference.regression.conjugate import (
-    Chain,
-    Conjugation,
-    Identity,
-    RotateInputs,
-    ScaleInputs,
-    ScaleLabels,
-    ShiftLabels,
-    conjugated,
-)
-from implicit_inference.regression.prompts import Batch, Predictor, Prompts, sample_batch
-from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
+The public names load on first use, so that the command line starts without jax.
+"""
 
-__all__ = [
-    "Batch",
-    "Chain",
-    "Conjugation",
-    "DiscreteTasks",
-    "GaussianTasks",
-    "Identity",
-    "Mixture",
-    "Predictive",
-    "Predictor",
-    "Prompts",
-    "RotateInputs",
-    "ScaleInputs",
-    "ScaleLabels",
-    "ShiftLabels",
-    "TaskDistribution",
-    "bayes_predictor",
-    "component_posterior",
-    "conjugated",
-    "posterior_predictive",
-    "sample_batch",
-]
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "regression.tasks": ("DiscreteTasks", "GaussianTasks", "Mixture", "TaskDistribution"),
+    "regression.prompts": ("Batch", "Predictor", "Prompts", "sample_batch"),
+    "regression.bayes": ("Predictive", "bayes_predictor", "component_posterior", "posterior_predictive"),
+    "regression.conjugate": (
+        "Chain",
+        "Conjugation",
+        "Identity",
+        "RotateInputs",
+        "ScaleInputs",
+        "ScaleLabels",
+        "ShiftLabels",
+        "conjugated",
+    ),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,8 +17,14 @@ import cattrs
 import tomli_w
 
 
-class ConfigError(ValueError):
-    """A wrong configuration, in one line that names the field, the value and what is allowed."""
+class UserError(Exception):
+    """What the user can mend; its text is one line that says how."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A wrong configuration: the field, the value and what is allowed."""
 
 
 def knob(default: Any, about: str, **allowed: float) -> Any:

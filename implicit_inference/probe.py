@@ -32,13 +32,16 @@ from implicit_inference.summary import summarise
 CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
 """Bin edges of the log posterior odds, discrete against Gaussian, of a prompt's past."""
 
+SPLITS = ("report", "choice")
+"""Prompts to report on, and other prompts to choose strengths and fit priors on."""
+
 NETWORKS = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
 
 Case = tuple[str, float | None, Any]
 """(name, strength, conjugation packed over seeds)"""
 
 
-def probe(lab: Lab, report: Callable[[str, int, int], None]) -> Run:
+def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     """Measure the finished stages of a configuration; skip it if that is done.
 
     Writes table.parquet and result.json. One row of the table: seed, quantity (squared_error, or prior_logit for
@@ -61,14 +64,10 @@ def probe(lab: Lab, report: Callable[[str, int, int], None]) -> Run:
     return run
 
 
-def measure(lab: Lab, report: Callable[[str, int, int], None]) -> list[Row]:
+def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     """All rows of the table."""
     config, seeds = lab.config, lab.config.seeds
-    batches = {
-        (split, family): lab.over_seeds(partial(_held_out, lab, split, family))(lab.seeds)
-        for split in ("report", "choice")
-        for family in FAMILIES
-    }
+    batches = lab.over_seeds(partial(_held_out, lab))(lab.seeds)
     predictors = _networks(lab) | _exact(lab)
     effective, rows = _effective(lab, predictors, batches)
     predictors |= effective
@@ -77,7 +76,7 @@ def measure(lab: Lab, report: Callable[[str, int, int], None]) -> list[Row]:
     work = [("report", family, name, cases) for family in FAMILIES for name in predictors]
     work += [("choice", family, name, [cases[0], *scales]) for family in FAMILIES for name in NETWORKS]
     for done, (split, family, name, which) in enumerate(work):
-        report("probe", done, len(work))
+        report(done, len(work))
         batch = batches[split, family]
         truth = np.asarray(batch.clean_labels, np.float64)
         for conjugation, strength, packed in which:
@@ -85,7 +84,7 @@ def measure(lab: Lab, report: Callable[[str, int, int], None]) -> list[Row]:
             labels = _labels(split, family, name, conjugation, strength)
             rows += position_rows((predictions - truth) ** 2, seeds, **labels)
     rows += _oracle(lab, batches) + _shrink_only(lab, predictors, batches) + _closeness(lab, predictors, batches)
-    report("probe", len(work), len(work))
+    report(len(work), len(work))
     return [COLUMNS | row for row in rows]
 
 
@@ -106,8 +105,12 @@ def _labels(split: str, family: str, predictor: str, conjugation: str = "identit
     }
 
 
-def _held_out(lab: Lab, split: str, family: str, seed: Array) -> Batch:
-    return held_out(lab.config, seed, f"probe {split}", family, lab.config.probe.prompts)
+def _held_out(lab: Lab, seed: Array) -> dict[tuple[str, str], Batch]:
+    return {
+        (split, family): held_out(lab.config, seed, f"probe {split}", family, lab.config.probe.prompts)
+        for split in SPLITS
+        for family in FAMILIES
+    }
 
 
 def _networks(lab: Lab) -> dict[str, Predictor]:
@@ -117,8 +120,8 @@ def _networks(lab: Lab) -> dict[str, Predictor]:
 def _exact(lab: Lab) -> dict[str, Predictor]:
     config = lab.config
     priors = {
-        "bayes_pretraining": lambda seed: prior(config, seed, config.pretrain.discrete_prob),
-        "bayes_finetuning": lambda seed: prior(config, seed, config.finetune.discrete_prob),
+        "bayes_pretraining": lambda seed: prior(config, seed, jnp.asarray(config.pretrain.discrete_prob)),
+        "bayes_finetuning": lambda seed: prior(config, seed, jnp.asarray(config.finetune.discrete_prob)),
         "ridge": lambda seed: draw_tasks(config, seed)["gaussian"],
         "discrete_posterior": lambda seed: draw_tasks(config, seed)["discrete"],
     }

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from implicit_inference import keys, model, optimize, parallel, train
-from implicit_inference.config import Config, TrainingConfig, run_id
+from implicit_inference.config import Config, TrainingConfig, UserError, run_id
 from implicit_inference.evaluate import PackedEvaluator, Row
 from implicit_inference.regression.bayes import bayes_predictor, posterior_predictive
 from implicit_inference.regression.conjugate import Identity
@@ -34,8 +34,10 @@ EVALUATIONS = 20
 VALIDATION_PROMPTS = 512
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(UserError):
     """The loss stopped being a number; the last good state is kept."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,10 @@ def draw_tasks(config: Config, seed: Array | int) -> dict[str, TaskDistribution]
     return {"discrete": DiscreteTasks(ws), "gaussian": gaussian}
 
 
-def prior(config: Config, seed: Array | int, discrete_prob: float) -> TaskDistribution:
-    """The mixture of the two families with weight `discrete_prob` on the discrete set; a pure family at 0 and 1."""
-    families = draw_tasks(config, seed)
-    if discrete_prob in (0.0, 1.0):
-        return families["discrete" if discrete_prob else "gaussian"]
-    return Mixture(tuple(families.values()), jnp.log(jnp.array([discrete_prob, 1 - discrete_prob])))
+def prior(config: Config, seed: Array | int, discrete_prob: Array | float) -> Mixture:
+    """The mixture of the two families with probability `discrete_prob` on the discrete set; 0 and 1 are allowed."""
+    log_weights = jnp.log(jnp.stack([jnp.asarray(discrete_prob), 1 - jnp.asarray(discrete_prob)]))
+    return Mixture(tuple(draw_tasks(config, seed).values()), log_weights)
 
 
 def held_out(config: Config, seed: Array | int, stream: str, family: str, n: int) -> Batch:
@@ -81,6 +81,7 @@ class Lab:
         self.mesh = parallel.seed_mesh(len(config.seeds))
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
+        self._chunks: dict[Any, Callable[..., Any]] = {}
 
     def run_of(self, stage: str) -> Run:
         """The directory of a stage of this configuration."""
@@ -116,13 +117,32 @@ class Lab:
     def validation(self) -> dict[str, tuple[Batch, Array]]:
         """For each family, prompts to watch training with, and the loss of exact Bayes under the pretraining prior."""
 
-        def draw(seed: Array, family: str) -> tuple[Batch, Array]:
-            batch = held_out(self.config, seed, "validation", family, VALIDATION_PROMPTS)
-            tasks = prior(self.config, seed, self.config.pretrain.discrete_prob)
-            exact = posterior_predictive(tasks, batch.prompts, self.config.tasks.noise_std).mean
-            return batch, jnp.mean((exact - batch.clean_labels) ** 2)
+        def draw(seed: Array) -> dict[str, tuple[Batch, Array]]:
+            drawn = {}
+            for family in FAMILIES:
+                batch = held_out(self.config, seed, "validation", family, VALIDATION_PROMPTS)
+                tasks = prior(self.config, seed, self.config.pretrain.discrete_prob)
+                exact = posterior_predictive(tasks, batch.prompts, self.config.tasks.noise_std).mean
+                drawn[family] = batch, jnp.mean((exact - batch.clean_labels) ** 2)
+            return drawn
 
-        return {family: self.over_seeds(partial(draw, family=family))(self.seeds) for family in FAMILIES}
+        return self.over_seeds(draw)(self.seeds)
+
+    def chunk(self, training: TrainingConfig, n_steps: int) -> Callable[..., Any]:
+        """The compiled program (seeds, stream keys, discrete_prob, states) -> (states, losses) of `n_steps` steps.
+
+        The weight of the discrete set is data, so that stages with the same recipe share one program.
+        """
+        recipe = (replace(training, discrete_prob=0.5), n_steps)
+        if recipe not in self._chunks:
+            optimizer = optimize.make_optimizer(training)
+
+            def one_seed(seed: Array, key: Array, discrete_prob: Array, state: train.TrainState) -> Any:
+                draw = partial(draw_batch, self.config, training, prior(self.config, seed, discrete_prob))
+                return train.train_chunk(state, key, n_steps, draw, self.predict, optimizer)
+
+            self._chunks[recipe] = self.over_seeds(one_seed)
+        return self._chunks[recipe]
 
     def validate(self, params: model.Params) -> dict[str, np.ndarray]:
         """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""
@@ -155,7 +175,8 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
         run.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
     saved = _Checkpoints(run)
     length = chunk_length(training.steps)
-    chunk = {n: _chunk(lab, stage, training, optimizer, n) for n in {length, training.steps % length} - {0}}
+    stream = lab.over_seeds(lambda seed: keys.stream(seed, stage))(lab.seeds)
+    discrete_prob = lab.packed(jnp.asarray(training.discrete_prob))
     step = int(state.step[0])
     try:
         while True:
@@ -164,7 +185,8 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
             report(Progress(stage, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
-            new_state, losses = chunk[min(length, training.steps - step)](lab.seeds, state)
+            chunk = lab.chunk(training, min(length, training.steps - step))
+            new_state, losses = chunk(lab.seeds, stream, discrete_prob, state)
             _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses))
             state, step = new_state, int(new_state.step[0])
             saved.offer(state, rows)
@@ -207,18 +229,6 @@ def _first_state(lab: Lab, stage: str, optimizer: Any) -> train.TrainState:
     if stage == "finetune":
         return lab.over_seeds(lambda params: train.start(params, optimizer))(lab.params_of("pretrain"))
     return lab.over_seeds(lambda seed: train.start(lab.initial_params(seed), optimizer))(lab.seeds)
-
-
-def _chunk(lab: Lab, stage: str, training: TrainingConfig, optimizer: Any, n_steps: int) -> Callable[..., Any]:
-    config = lab.config
-
-    def one_seed(seed: Array, state: train.TrainState) -> tuple[train.TrainState, Array]:
-        tasks = prior(config, seed, training.discrete_prob)
-        draw = partial(draw_batch, config, training, tasks)
-        key = keys.stream(seed, stage)
-        return train.train_chunk(state, key, n_steps, draw, lab.predict, optimizer)
-
-    return lab.over_seeds(one_seed)
 
 
 def draw_batch(config: Config, training: TrainingConfig, tasks: TaskDistribution, key: Array) -> tuple[Prompts, Array]:

@@ -28,11 +28,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from implicit_inference import config as configs
-from implicit_inference.config import Config
+from implicit_inference.config import Config, UserError
 
 
-class StoreError(RuntimeError):
-    """A run that is missing, unfinished or damaged, in one line that names the file and what to do."""
+class StoreError(UserError):
+    """A run that is missing, unfinished or damaged: the file, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -138,18 +138,21 @@ class Run:
             raise damaged(self.path(name), error) from error
 
 
-def find(runs: Path, prefix: str, stage: str) -> Run:
-    """The finished run of a stage whose id starts with `prefix`, in the directory `runs`."""
-    matches = [path for path in sorted(runs.glob("*-*")) if path.name.startswith(prefix) and path.is_dir()]
-    fitting = [Run(path) for path in matches if path.name.startswith(f"{stage}-")]
-    known = ", ".join(path.name for path in sorted(runs.glob(f"{stage}-*"))) or "none yet"
-    if not matches:
-        raise StoreError(f"{prefix}: no such run in {runs}; {stage} runs there: {known}")
-    if len(fitting) != 1:
-        raise StoreError(f"{prefix}: names {', '.join(p.name for p in matches)}; allowed: one {stage} run of: {known}")
-    if not fitting[0].finished:
-        raise StoreError(f"{fitting[0].id}: is unfinished; run its command again to resume it")
-    return fitting[0]
+def find(runs: Path, prefix: str, stage: str | None = None) -> Run:
+    """The finished run whose id starts with `prefix` in the directory `runs`; of `stage`, if that is given."""
+    known = sorted(path.name for path in runs.glob("*-*") if path.is_dir())
+    allowed = [name for name in known if stage is None or name.startswith(f"{stage}-")]
+    matches = [name for name in allowed if name.startswith(prefix)]
+    kind = f"{stage} run" if stage else "run"
+    if prefix in known and prefix not in allowed:
+        raise StoreError(f"{prefix}: is not a {kind}; allowed: {', '.join(allowed) or f'none in {runs} yet'}")
+    if len(matches) != 1:
+        problem = "names more than one run" if matches else f"no such {kind} in {runs}"
+        raise StoreError(f"{prefix}: {problem}; allowed: {', '.join(matches or allowed) or 'none yet'}")
+    found = Run(runs / matches[0])
+    if not found.finished:
+        raise StoreError(f"{found.id}: is unfinished; the command that began it resumes it")
+    return found
 
 
 def damaged(path: Path, error: Exception) -> StoreError:

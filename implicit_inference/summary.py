@@ -44,6 +44,11 @@ class Losses:
         """The strengths of a conjugation, ascending."""
         return sorted({key[4] for key in self._cells if key[3] == conjugation and key[4] is not None})
 
+    def conjugations(self) -> list[tuple[str, float | None]]:
+        """(name, strength) of all that every network was evaluated under, in the order of the table."""
+        keys = [key for key in self._cells if key[:3] == ("report", "gaussian", "finetuned")]
+        return [(key[3], key[4]) for key in keys]
+
     def averaged(self, values: Values, where: str) -> Values:
         """[seeds]: the average over a range of positions: early, late or all."""
         return values[:, positions(where, self.dim, self.length)].mean(axis=1)

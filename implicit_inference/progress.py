@@ -1,0 +1,91 @@
+"""What a person sees in the terminal while work goes on, and at its end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from implicit_inference import run as stages
+from implicit_inference.report import estimate
+from implicit_inference.store import Run
+
+console = Console()
+
+
+@contextmanager
+def training_progress(run: Run) -> Iterator[stages.Report]:
+    """A bar with time left and the loss of the network against exact Bayes; plain lines where there is no terminal."""
+    with _bar(run) as update:
+
+        def report(progress: stages.Progress) -> None:
+            losses = [f"{family} {loss:.3f} (Bayes {exact:.3f})" for family, (loss, exact) in progress.losses.items()]
+            update(progress.step, progress.steps, "loss " + ", ".join(losses))
+
+        yield report
+
+
+@contextmanager
+def counting_progress(run: Run) -> Iterator[Callable[[int, int], None]]:
+    """A bar with time left."""
+    with _bar(run) as update:
+        yield lambda done, total: update(done, total, "")
+
+
+@contextmanager
+def _bar(run: Run) -> Iterator[Callable[[int, int, str], None]]:
+    if run.finished:
+        console.print(f"{run.id}: is there already", highlight=False)
+        yield lambda done, total, text: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(run.id, total=1, text="compiling")
+        quarters = -1
+
+        def update(done: int, total: int, text: str) -> None:
+            nonlocal quarters
+            bar.update(task, completed=done, total=total, text=text)
+            if not console.is_terminal and done * 4 // total > quarters:
+                quarters = done * 4 // total
+                print(f"{run.id}: {done}/{total} {text}", flush=True)
+
+        yield update
+
+
+def summary_table(summary: dict[str, Any]) -> Table:
+    """The numbers to look at first."""
+    table = Table(title="noise-free squared error, mean ± standard error over seeds", title_justify="left")
+    for column in ("prompts", "predictor", "early", "late"):
+        table.add_column(column, justify="left" if column in ("prompts", "predictor") else "right")
+    for family, predictors in summary["loss"].items():
+        for name, loss in predictors.items():
+            table.add_row(family, name, estimate(loss["early"]), estimate(loss["late"]))
+        table.add_section()
+    recovery, controls = summary["recovery"], summary["controls"]
+    for label, early, late in (
+        ("forgetting (finetuned - pretrained)", summary["forgetting"]["early"], summary["forgetting"]["late"]),
+        ("recovered fraction, best label scale", recovery["early"], recovery["late"]),
+        ("  above shrinking alone", recovery["early"]["above_shrink_only"], recovery["late"]["above_shrink_only"]),
+        *(
+            (f"{name} under that scale", controls[name]["early"]["conjugated"], controls[name]["late"]["conjugated"])
+            for name in ("pretrained", "finetuned", "scratch")
+        ),
+    ):
+        table.add_row("gaussian", label, estimate(early), estimate(late))
+    table.caption = f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "
+    table.caption += f"label scales chosen on other prompts: early {recovery['early']['strength']:g}, "
+    table.caption += f"late {recovery['late']['strength']:g}"
+    return table
+
+
