@@ -58,7 +58,9 @@ def parser() -> Parser:
         ("pretrain", pretrain, "only the pretraining stage"),
     ):
         sub = command(name, function, about)
-        sub.add_argument("--preset", choices=list(configs.PRESETS), default="demo", help="where to start (default: demo)")
+        sub.add_argument(
+            "--preset", choices=list(configs.PRESETS), default="demo", help="where to start (default: demo)"
+        )
         sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
         _add_fields(sub)
     sub = command("finetune", finetune, "fine-tune a pretraining run")
@@ -197,7 +199,7 @@ def _probe_and_show(lab: Lab) -> int:
     from implicit_inference import plots
     from implicit_inference import report as page
     from implicit_inference.probe import probe
-    from implicit_inference.progress import counting_progress, console, summary_table
+    from implicit_inference.progress import console, counting_progress, summary_table
 
     with counting_progress(lab.run_of("probe")) as count:
         done = probe(lab, count)

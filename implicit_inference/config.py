@@ -84,7 +84,7 @@ class TrainingConfig:
 class ProbeConfig:
     """What is measured; every predictor sees the same held-out prompts."""
 
-    prompts: int = knob(2048, "held-out prompts of each family and seed, in each of the two splits", least=2)
+    prompts: int = knob(1024, "held-out prompts of each family and seed, in each of the two splits", least=2)
     label_scales: tuple[float, ...] = knob((-1.0, 0.5, 1.25, 1.5, 2.0, 3.0, 4.0), "gammas of y -> gamma y; not 0")
     input_scales: tuple[float, ...] = knob((0.5, 2.0), "c of x -> x / c; not 0")
     label_shifts: tuple[float, ...] = knob((2.0,), "lengths of v in y -> y + <v, x>; its direction is random")
@@ -93,16 +93,14 @@ class ProbeConfig:
     )
 
 
-FINETUNE = TrainingConfig(
-    steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20
-)
+FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
 
 
 @dataclass(frozen=True)
 class Config:
     """A whole experiment. Same config, same numbers."""
 
-    seeds: tuple[int, ...] = knob((0, 1, 2, 3), "independent repetitions: tasks, parameters and data", least=0)
+    seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4, 5), "independent repetitions: tasks, parameters and data", least=0, most=2**32 - 1)
     tasks: TasksConfig = TasksConfig()
     prompts: PromptsConfig = PromptsConfig()
     model: ModelConfig = ModelConfig()
@@ -113,21 +111,22 @@ class Config:
     @property
     def scratch(self) -> TrainingConfig:
         """The scratch control: as pretraining, on the fine-tuning distribution alone."""
-        return replace(
-            self.pretrain, steps=self.probe.scratch_steps, discrete_prob=self.finetune.discrete_prob
-        )
+        return replace(self.pretrain, steps=self.probe.scratch_steps, discrete_prob=self.finetune.discrete_prob)
 
 
 PRESETS = {
     "smoke": Config(
         seeds=(0, 1),
-        model=ModelConfig(layers=3),
-        pretrain=TrainingConfig(steps=1200),
-        finetune=replace(FINETUNE, steps=200),
-        probe=ProbeConfig(prompts=1024, scratch_steps=600),
+        tasks=TasksConfig(dim=2, n_discrete=3),
+        prompts=PromptsConfig(length=8),
+        model=ModelConfig(layers=2),
+        pretrain=TrainingConfig(steps=600, warmup=50),
+        finetune=replace(FINETUNE, steps=200, learning_rate=3e-4),
+        probe=ProbeConfig(prompts=512, scratch_steps=600),
     ),
     "demo": Config(),
     "paper": Config(
+        seeds=(0, 1, 2, 3),
         tasks=TasksConfig(dim=20, n_discrete=64),
         prompts=PromptsConfig(length=41, tokens="interleaved"),
         model=ModelConfig(width=256, layers=12, heads=8, compute_dtype="bfloat16"),
@@ -209,7 +208,8 @@ _converter = cattrs.Converter(forbid_extra_keys=True)
 
 
 def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(asdict(value))) if is_dataclass(value) else list(value)
+    """Nested dicts and lists, as TOML and JSON have them."""
+    return list(value) if isinstance(value, tuple) else json.loads(json.dumps(asdict(value)))
 
 
 def _leaves(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -233,8 +233,10 @@ def _check(path: str, kind: Any, f: Field[Any], value: Any) -> None:
     is_tuple = get_origin(kind) is tuple
     item = get_args(kind)[0] if is_tuple else kind
     ranges = [f"{sign} {f.metadata[key]:g}" for key, sign in RANGES.items() if key in f.metadata]
-    allowed = " ".join(["whole numbers" if item is int else "numbers", *ranges]) if is_tuple else " ".join(
-        ["a whole number" if item is int else "a number", *ranges]
+    allowed = (
+        " ".join(["whole numbers" if item is int else "numbers", *ranges])
+        if is_tuple
+        else " ".join(["a whole number" if item is int else "a number", *ranges])
     )
     if is_tuple and not isinstance(value, list | tuple):
         refuse("a list of " + allowed)
@@ -254,11 +256,15 @@ def _check_together(config: Config) -> None:
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds = {list(config.seeds)}: allowed: at least one, each once")
     if config.model.width % config.model.heads:
-        raise ConfigError(f"model.heads = {config.model.heads}: allowed: a divisor of model.width ({config.model.width})")
+        raise ConfigError(
+            f"model.heads = {config.model.heads}: allowed: a divisor of model.width ({config.model.width})"
+        )
     for stage in ("pretrain", "finetune", "scratch"):
         training: TrainingConfig = getattr(config, stage)
         if training.warmup >= training.steps:
-            raise ConfigError(f"{stage}.warmup = {training.warmup}: allowed: less than {stage}.steps ({training.steps})")
+            raise ConfigError(
+                f"{stage}.warmup = {training.warmup}: allowed: less than {stage}.steps ({training.steps})"
+            )
     for path, scales in (("label_scales", config.probe.label_scales), ("input_scales", config.probe.input_scales)):
         if 0 in scales or len(set(scales)) < len(scales):
             raise ConfigError(f"probe.{path} = {list(scales)}: allowed: numbers other than 0, each once")

@@ -3,6 +3,7 @@
 Modules are written with flax NNX; outside this file parameters are a plain nested dict of arrays.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -23,15 +24,16 @@ class Block(nnx.Module):
     """
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
-        dense = dict(dtype=config.compute_dtype, rngs=rngs, kernel_init=nnx.initializers.normal(config.width**-0.5))
-        out = dense | dict(kernel_init=nnx.initializers.normal((2 * config.layers * config.width) ** -0.5))
+        dense = partial(nnx.Linear, dtype=config.compute_dtype, rngs=rngs)
+        inward = partial(dense, kernel_init=nnx.initializers.normal(config.width**-0.5))
+        outward = partial(dense, kernel_init=nnx.initializers.normal((2 * config.layers * config.width) ** -0.5))
         self.heads = config.heads
         self.norm_attention = nnx.LayerNorm(config.width, rngs=rngs)
-        self.queries_keys_values = nnx.Linear(config.width, 3 * config.width, **dense)
-        self.attention_out = nnx.Linear(config.width, config.width, **out)
+        self.queries_keys_values = inward(config.width, 3 * config.width)
+        self.attention_out = outward(config.width, config.width)
         self.norm_mlp = nnx.LayerNorm(config.width, rngs=rngs)
-        self.up = nnx.Linear(config.width, 4 * config.width, **dense)
-        self.down = nnx.Linear(4 * config.width, config.width, **out)
+        self.up = inward(config.width, 4 * config.width)
+        self.down = outward(4 * config.width, config.width)
 
     def __call__(self, stream: Array, length: int) -> Array:
         stream = stream + self.attention_out(self.attend(self.norm_attention(stream), length))

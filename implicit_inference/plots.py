@@ -1,10 +1,10 @@
 """Tables -> figures. Reads what a probe and its training stages stored; needs no parameters and trains nothing."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import matplotlib.style
 import numpy as np
@@ -38,6 +38,7 @@ class Look:
     label: str
     colour: str
     line: str = "-"
+    marker: str = ""
 
 
 LOOKS = {
@@ -80,11 +81,13 @@ def loss_by_position(losses: Losses, config: Config) -> Figure:
     names = ["pretrained", "finetuned", "scratch", "bayes_pretraining", "ridge", "discrete_posterior"]
     for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
         for name in names:
-            _curve(axes, LOOKS[name], np.arange(losses.length), losses(name, family))
+            _curve(axes, LOOKS[name], range(losses.length), losses(name, family))
         look = Look(f"fine-tuned, labels × {strength:g}", SKY)
         moved = losses("finetuned", family, "label_scale", strength)
-        _curve(axes, look, np.arange(losses.length), moved)
-        axes.set(title=f"{family} prompts", xlabel="exemplars in context", ylabel="noise-free squared error")
+        _curve(axes, look, range(losses.length), moved)
+        axes.set(
+            title=f"{family.capitalize()} prompts", xlabel="exemplars in context", ylabel="noise-free squared error"
+        )
         axes.set_ylim(bottom=0)
     _legend_below(figure)
     return _titled(figure, "What is forgotten, and what a conjugated prompt brings back", config)
@@ -94,12 +97,15 @@ def recovery(losses: Losses, config: Config) -> Figure:
     """Recovered fraction and loss on Gaussian prompts against the label scale, early and late positions apart."""
     figure = Figure(figsize=(10, 7))
     grid = figure.subplots(2, 2, sharex=True)
-    scales = [g for g in losses.strengths("label_scale") if g > 0]
+    scales = sorted({1.0, *(g for g in losses.strengths("label_scale") if g > 0)})
+
+    def scaled(name: str, scale: float) -> Values:
+        return losses(name) if scale == 1 else losses(name, conjugation="label_scale", strength=scale)
+
     for (top, bottom), where in zip(grid.T, RANGE_TITLES, strict=True):
-        scaled = {g: losses("finetuned", conjugation="label_scale", strength=g) for g in scales}
-        measured = [recovery_of(losses, where, scaled[g]) for g in scales]
-        _estimates(top, Look("measured", SKY), scales, measured)
-        predicted = [predicted_recovery(losses, where, g) for g in scales]
+        measured = [recovery_of(losses, where, scaled("finetuned", g)) for g in scales]
+        _estimates(top, Look("measured", SKY, marker="o"), scales, measured)
+        predicted = [predicted_recovery(losses, where, scaled("bayes_effective_finetuned", g)) for g in scales]
         _estimates(top, LOOKS["bayes_effective"], scales, predicted)
         shrunk = losses("finetuned", conjugation="shrink_only")
         _estimates(top, LOOKS["shrink_only"], scales, [recovery_of(losses, where, shrunk)] * len(scales))
@@ -107,8 +113,8 @@ def recovery(losses: Losses, config: Config) -> Figure:
         top.axhline(0, color=GREY, linewidth=0.8)
         top.axhline(1, color=GREY, linewidth=0.8)
         for name in ("pretrained", "finetuned", "scratch"):
-            moved = [losses.averaged(losses(name, conjugation="label_scale", strength=g), where) for g in scales]
-            _estimates(bottom, LOOKS[name], scales, [over_seeds(m) for m in moved])
+            moved = [over_seeds(losses.averaged(scaled(name, g), where)) for g in scales]
+            _estimates(bottom, replace(LOOKS[name], marker="o"), scales, moved)
         for name, values in (("shrink_only", shrunk), ("ridge", losses("ridge"))):
             level = over_seeds(losses.averaged(values, where))
             _estimates(bottom, LOOKS[name], scales, [level] * len(scales))
@@ -181,24 +187,24 @@ def training_curves(tables: dict[str, list[Row]]) -> Figure:
                 by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
                 values = np.array([[by_step[step, seed] for step in steps] for seed in seeds])
                 name = "network" if predictor == "network" else "exact Bayes, pretraining prior"
-                _curve(axes, Look(f"{name}, {family} prompts", colour, line), np.array(steps), values)
-        axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", yscale="log")
+                _curve(axes, Look(f"{name}, {family.capitalize()} prompts", colour, line), steps, values)
+        axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", ylim=(0, None))
     _legend_below(figure)
     n = len({row["seed"] for rows in tables.values() for row in rows})
     figure.suptitle(f"Training; bands: ± 1 standard error over {n} seeds", x=0.01, ha="left")
     return figure
 
 
-def _curve(axes: Axes, look: Look, x: Values, values: Values) -> None:
+def _curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
     """Mean and band over seeds [S, x]."""
-    _estimates(axes, look, list(x), [over_seeds(column) for column in values.T])
+    _estimates(axes, look, x, [over_seeds(column) for column in values.T])
 
 
-def _estimates(axes: Axes, look: Look, x: list[Any], estimates: list[Estimate | None]) -> None:
+def _estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Estimate | None]) -> None:
     """A line with a band of one standard error; undefined estimates leave a gap."""
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
-    axes.plot(x, mean, look.line, color=look.colour, label=look.label)
+    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=0.2, linewidth=0)
 
 
@@ -222,7 +228,9 @@ def _titled(figure: Figure, title: str, config: Config) -> Figure:
 
 def _legend_below(figure: Figure) -> None:
     """One legend for all panels."""
-    entries = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    entries = {
+        label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
 
 

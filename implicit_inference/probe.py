@@ -66,7 +66,7 @@ def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
 
 def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     """All rows of the table."""
-    config, seeds = lab.config, lab.config.seeds
+    seeds = lab.config.seeds
     batches = lab.over_seeds(partial(_held_out, lab))(lab.seeds)
     predictors = _networks(lab) | _exact(lab)
     effective, rows = _effective(lab, predictors, batches)
@@ -94,7 +94,9 @@ COLUMNS: Row = {
 }
 
 
-def _labels(split: str, family: str, predictor: str, conjugation: str = "identity", strength: float | None = None) -> Row:
+def _labels(
+    split: str, family: str, predictor: str, conjugation: str = "identity", strength: float | None = None
+) -> Row:
     return {
         "quantity": "squared_error",
         "split": split,
@@ -142,9 +144,9 @@ def _effective(
     )
 
     def fit(seed: Array, prompts: Prompts, predictions: Array) -> tuple[Array, Array, Predictor]:
-        families = draw_tasks(lab.config, seed)
-        logit, residual = effective_prior(predictions, *families.values(), prompts, noise_std)
-        return logit, residual, bayes_predictor(shifted_prior(*families.values(), logit), noise_std)
+        discrete, gaussian = draw_tasks(lab.config, seed).values()
+        logit, residual = effective_prior(predictions, discrete, gaussian, prompts, noise_std)
+        return logit, residual, bayes_predictor(shifted_prior(discrete, gaussian, logit), noise_std)
 
     fit_packed, fitted, rows = lab.over_seeds(fit), {}, []
     for name in ("pretrained", "finetuned"):
@@ -222,7 +224,8 @@ def _closeness(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[s
     logit = math.log(alpha / (1 - alpha)) if 0 < alpha < 1 else 0.0
 
     def odds(seed: Array, prompts: Prompts) -> Array:
-        return logit + log_evidence_ratio(*draw_tasks(config, seed).values(), prompts, config.tasks.noise_std)
+        discrete, gaussian = draw_tasks(config, seed).values()
+        return logit + log_evidence_ratio(discrete, gaussian, prompts, config.tasks.noise_std)
 
     coordinate: Values = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)[..., 1:]
     truth = np.asarray(batch.clean_labels, np.float64)

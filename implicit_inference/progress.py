@@ -87,5 +87,3 @@ def summary_table(summary: dict[str, Any]) -> Table:
     table.caption += f"label scales chosen on other prompts: early {recovery['early']['strength']:g}, "
     table.caption += f"late {recovery['late']['strength']:g}"
     return table
-
-

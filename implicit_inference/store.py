@@ -1,12 +1,12 @@
 """The run directory: plain files, written whole or not at all, readable without any of the training code.
 
-    runs/<stage>-<hash>/
-      config.toml           every field of the experiment
-      run.json              stage, parents, finished or not
-      env.json              versions, devices, git commit, wall time
-      params.safetensors    the parameters, one array a name, a leading axis for seeds
-      training.parquet      losses while training
-      checkpoint.safetensors  only while a stage is unfinished
+runs/<stage>-<hash>/
+  config.toml           every field of the experiment
+  run.json              stage, parents, finished or not
+  env.json              versions, devices, git commit, wall time
+  params.safetensors    the parameters, one array a name, a leading axis for seeds
+  training.parquet      losses while training
+  checkpoint.safetensors  only while a stage is unfinished
 """
 
 import json
@@ -14,7 +14,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -167,7 +166,7 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
 
 
-def environment() -> Mapping[str, Any]:
+def environment() -> dict[str, Any]:
     """What the numbers were made with: versions, backend, devices, git commit, flags, command."""
     packages = ("implicit-inference", "jax", "jaxlib", "flax", "optax", "numpy")
     commit = subprocess.run(

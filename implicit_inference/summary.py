@@ -85,10 +85,9 @@ def recovery_of(losses: Losses, where: str, recovered: Values) -> Estimate | Non
     return recovered_fraction(*(losses.averaged(part, where) for part in parts))
 
 
-def predicted_recovery(losses: Losses, where: str, strength: float) -> Estimate:
-    """What exact Bayes with the effective priors before and after recovers: no parameter is fitted to it."""
+def predicted_recovery(losses: Losses, where: str, moved: Values) -> Estimate:
+    """What exact Bayes with the effective priors before and after recovers, from its losses on moved prompts."""
     before, after = losses("bayes_effective_pretrained"), losses("bayes_effective_finetuned")
-    moved = losses("bayes_effective_finetuned", conjugation="label_scale", strength=strength)
     return ratio(losses.averaged(after - moved, where), losses.averaged(after - before, where))
 
 
@@ -100,6 +99,7 @@ def _recovery(losses: Losses) -> dict[str, Any]:
     scales = losses.strengths("label_scale")
     strength = {where: losses.chosen(where) for where in RANGES}
     moved = {g: losses("finetuned", conjugation="label_scale", strength=g) for g in scales}
+    exact = {g: losses("bayes_effective_finetuned", conjugation="label_scale", strength=g) for g in scales}
     shrunk = losses("finetuned", conjugation="shrink_only")
     forgotten = losses("finetuned") - losses("pretrained")
     summary: dict[str, Any] = {"conjugation": "label_scale", "positions": "early", "strength": strength["early"]}
@@ -111,7 +111,7 @@ def _recovery(losses: Losses) -> dict[str, Any]:
         summary[where]["above_shrink_only"] = _estimate(above)
     summary["by_strength"] = {
         f"{g:g}": {where: _fraction(recovery_of(losses, where, moved[g])) for where in RANGES}
-        | {"predicted": {where: _estimate(predicted_recovery(losses, where, g)) for where in RANGES}}
+        | {"predicted": {where: _estimate(predicted_recovery(losses, where, exact[g])) for where in RANGES}}
         for g in scales
     }
     for entry in summary["by_strength"].values():
