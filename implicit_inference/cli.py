@@ -208,3 +208,7 @@ def _probe_and_show(lab: Lab) -> int:
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
     print(f"figures  {pictures[0].parent}\nreport   {page.write(done)}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -68,7 +68,7 @@ class Decoder(nnx.Module):
     def __call__(self, tokens: Array) -> Array:
         batch, length, width = tokens.shape
         embedded = self.embed(tokens.reshape(batch * length, width)).reshape(batch, length, -1)
-        stream = (embedded + self.positions[:length]).reshape(batch * length, -1)
+        stream = (embedded + self.positions[None, :length]).reshape(batch * length, -1)
         graph, stacked = nnx.split(self.blocks)
 
         def layer(stream: Array, state: Any) -> tuple[Array, None]:

@@ -1,0 +1,61 @@
+"""Imports point down only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "implicit_inference"
+LEVELS = [
+    {"config", "keys"},
+    {"regression.tasks", "regression.precision"},
+    {"regression.prompts", "metrics", "optimize", "parallel"},
+    {"model", "regression.bayes", "regression.conjugate"},
+    {"regression.effective", "train", "evaluate"},
+    {"store"},
+    {"run"},
+    {"summary"},
+    {"probe"},
+    {"plots", "report"},
+    {"progress"},
+    {"cli"},
+]
+LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name != "__init__.py"
+}
+
+
+def imported(path):
+    """The modules of the package that a file names in its imports, at the top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("implicit_inference"):
+            inside = node.module.removeprefix("implicit_inference").removeprefix(".")
+            for alias in node.names:
+                deeper = f"{inside}.{alias.name}".removeprefix(".")
+                yield deeper if deeper in MODULES else inside
+
+
+def test_every_module_has_a_level():
+    assert set(MODULES) == set(LEVEL)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_below(module):
+    for other in imported(MODULES[module]):
+        assert LEVEL[other] < LEVEL[module], f"{module} imports {other}"
+
+
+def test_only_the_model_knows_flax_and_only_the_world_knows_regression():
+    for module, path in MODULES.items():
+        if module != "model":
+            assert "flax" not in path.read_text(), module
+    for module in ("model", "train", "evaluate", "store", "parallel", "optimize"):
+        assert "regression" not in "".join(imported(MODULES[module])), module
+
+
+def test_no_module_grows_too_long():
+    for module, path in MODULES.items():
+        assert len(path.read_text().splitlines()) <= 350, module

@@ -1,0 +1,152 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from implicit_inference.config import PRESETS, override
+from implicit_inference.run import Lab, TrainingDivergedError, chunk_length, draw_tasks, prior, train_stage
+
+TINY = {
+    "seeds": [0, 1],
+    "model": {"width": 8, "layers": 1, "heads": 2},
+    "pretrain": {"steps": 40, "warmup": 5},
+    "finetune": {"steps": 20, "warmup": 2},
+    "probe": {"scratch_steps": 40},
+}
+CONFIG = override(PRESETS["smoke"], TINY)
+
+
+def quiet(progress):
+    pass
+
+
+def params_of(run):
+    return load_file(run.path("params.safetensors"))
+
+
+def assert_bit_equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_packed_seeds_equal_single_seeds(tmp_path):
+    packed = params_of(train_stage(Lab(CONFIG, tmp_path / "packed"), "pretrain", quiet))
+    for index, seed in enumerate(CONFIG.seeds):
+        alone = dataclasses.replace(CONFIG, seeds=(seed,))
+        single = params_of(train_stage(Lab(alone, tmp_path / "single"), "pretrain", quiet))
+        for name in single:
+            np.testing.assert_allclose(packed[name][index], single[name][0], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(tmp_path):
+    whole = train_stage(Lab(CONFIG, tmp_path / "whole"), "pretrain", quiet)
+
+    def interrupt(progress):
+        if progress.step >= 10:
+            raise KeyboardInterrupt
+
+    lab = Lab(CONFIG, tmp_path / "parts")
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(lab, "pretrain", interrupt)
+    run = lab.run_of("pretrain")
+    assert not run.finished
+    assert run.path("checkpoint.safetensors").exists()
+    steps = []
+    train_stage(lab, "pretrain", lambda progress: steps.append(progress.step))
+    assert steps[0] == 10
+    assert run.finished
+    assert not run.path("checkpoint.safetensors").exists()
+    assert_bit_equal(params_of(whole), params_of(run))
+    assert whole.read_table("training.parquet") == run.read_table("training.parquet")
+    before = run.path("params.safetensors").stat().st_mtime_ns
+    train_stage(lab, "pretrain", quiet)
+    assert run.path("params.safetensors").stat().st_mtime_ns == before
+
+
+def test_divergence_stops_with_step_and_advice_and_keeps_the_last_good_state(tmp_path):
+    wild = override(CONFIG, {"pretrain": {"learning_rate": 1e30, "clip": 1e30, "optimizer": "adam"}})
+    lab = Lab(wild, tmp_path)
+    with pytest.raises(TrainingDivergedError, match=r"pretrain: .* step \d+ \(seed \d\); lower pretrain.learning_rate"):
+        train_stage(lab, "pretrain", quiet)
+    run = lab.run_of("pretrain")
+    assert not run.finished
+    kept = load_file(run.path("checkpoint.safetensors"))
+    assert all(np.all(np.isfinite(leaf)) for leaf in kept.values() if leaf.dtype == np.float32)
+
+
+def test_finetuning_starts_from_the_parent_and_moves(tmp_path):
+    lab = Lab(CONFIG, tmp_path)
+    parent = train_stage(lab, "pretrain", quiet)
+    child = train_stage(lab, "finetune", quiet)
+    assert child.info()["parents"] == [parent.id]
+    first = {r["prompts"]: r["mean"] for r in child.read_table("training.parquet") if r["step"] == 0 and r["seed"] == 0}
+    last = {r["prompts"]: r["mean"] for r in parent.read_table("training.parquet") if r["step"] == 40 and r["seed"] == 0}
+    assert first == pytest.approx(last, rel=1e-5)
+    assert any(np.any(a != b) for a, b in zip(params_of(parent).values(), params_of(child).values(), strict=True))
+
+
+def test_scratch_shares_the_program_of_pretraining(tmp_path):
+    lab = Lab(CONFIG, tmp_path)
+    chunk = lab.chunk(CONFIG.pretrain, 2)
+    assert lab.chunk(CONFIG.scratch, 2) is chunk
+    assert lab.chunk(CONFIG.finetune, 2) is not chunk
+
+
+def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_families():
+    ws = [np.asarray(draw_tasks(CONFIG, seed)["discrete"].ws) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(ws[0], ws[1])
+    assert np.all(ws[0] != ws[2])
+    for prob, component in ((1.0, 0), (0.0, 1)):
+        _, drawn = prior(CONFIG, 0, prob).draw(jax.random.key(0), 500)
+        assert set(np.asarray(drawn).tolist()) == {component}
+
+
+@pytest.mark.parametrize("steps", [1, 7, 19, 20, 97, 200, 601, 3000])
+def test_chunks_cover_a_stage_in_about_twenty_parts(steps):
+    length = chunk_length(steps)
+    assert 1 <= length
+    assert -(-steps // length) <= 40
+
+
+def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):
+    flags = ["--preset", "smoke", "--seeds", "0", "--model.width", "8", "--model.layers", "1", "--model.heads", "2"]
+    flags += ["--pretrain.steps", "3000", "--pretrain.batch", "32"]
+
+    def start(runs):
+        command = [sys.executable, "-m", "implicit_inference.cli", "pretrain", *flags, "--runs", str(tmp_path / runs)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def only(runs):
+        return next((tmp_path / runs).glob("pretrain-*"))
+
+    whole = start("whole")
+    assert whole.wait(120) == 0, whole.stderr.read()
+
+    for number, (code, said) in {signal.SIGKILL: (-signal.SIGKILL, ""), signal.SIGINT: (130, "resumes")}.items():
+        victim = start("parts")
+        deadline = time.monotonic() + 120
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").glob("*/checkpoint.safetensors")}
+        while not [p for p in (tmp_path / "parts").glob("*/checkpoint.*") if p.stat().st_mtime_ns != before.get(p)]:
+            assert victim.poll() is None, victim.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(victim.pid, number)
+        assert victim.wait(60) == code
+        error = victim.stderr.read()
+        assert said in error
+        assert "Traceback" not in error
+        assert not json.loads((only("parts") / "run.json").read_text())["finished"]
+
+    last = start("parts")
+    assert last.wait(120) == 0, last.stderr.read()
+    assert json.loads((only("parts") / "env.json").read_text())["resumed"]
+    assert_bit_equal(load_file(only("whole") / "params.safetensors"), load_file(only("parts") / "params.safetensors"))

@@ -1,0 +1,73 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from implicit_inference import train
+from implicit_inference.config import override
+from implicit_inference.config import PRESETS
+from implicit_inference.run import draw_batch, prior
+
+CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
+
+
+def linear(params, prompts):
+    """A predictor with three parameters, causal enough for a gradient."""
+    past = jnp.cumsum(prompts.ys, axis=-1) - prompts.ys
+    return params["a"] * past + params["b"] * prompts.xs[..., 0] + params["c"] * past * prompts.xs[..., 1]
+
+
+PARAMS = {"a": jnp.array(0.1), "b": jnp.array(0.3), "c": jnp.array(-0.2)}
+
+
+def draw(target):
+    training = override(CONFIG, {"pretrain.target": target}).pretrain
+    tasks = prior(CONFIG, 0, training.discrete_prob)
+    return lambda key: draw_batch(CONFIG, training, tasks, key)
+
+
+def test_the_three_targets_have_one_expected_gradient_and_falling_variance():
+    def gradients(target):
+        def one(key):
+            prompts, targets = draw(target)(key)
+            return jax.grad(lambda p: jnp.mean((linear(p, prompts) - targets) ** 2))(PARAMS)
+
+        packed = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 4000))
+        return np.stack(jax.tree.leaves(packed), axis=-1).astype(np.float64)
+
+    label, noise_free, posterior_mean = map(gradients, ("label", "noise_free", "posterior_mean"))
+    for other in (noise_free, posterior_mean):
+        difference = label - other
+        z = difference.mean(0) / (difference.std(0) / np.sqrt(len(difference)))
+        assert np.all(np.abs(z) < 4), z
+        assert np.all(difference.std(0) > 0)
+    assert np.all(posterior_mean.var(0) < noise_free.var(0))
+    assert np.all(noise_free.var(0) < label.var(0))
+
+
+def test_batches_depend_on_the_step_and_not_on_the_chunks():
+    optimizer = optax.sgd(0.01)
+    key = jax.random.key(5)
+
+    def run(chunks):
+        state, losses = train.start(PARAMS, optimizer), []
+        for n in chunks:
+            state, chunk = train.train_chunk(state, key, n, draw("label"), linear, optimizer)
+            losses += list(np.asarray(chunk))
+        return state, losses
+
+    (whole, losses), (parts, part_losses) = run([6]), run([1, 3, 2])
+    assert int(whole.step) == int(parts.step) == 6
+    np.testing.assert_allclose(losses, part_losses, rtol=1e-6)
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(parts.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_targets_of_another_shape_are_refused():
+    def column(key):
+        prompts, targets = draw("label")(key)
+        return prompts, targets[..., None]
+
+    with pytest.raises(AssertionError):
+        train.train_chunk(train.start(PARAMS, optax.sgd(0.01)), jax.random.key(0), 1, column, linear, optax.sgd(0.01))
