@@ -1,12 +1,14 @@
 """Exact Bayes: what an ideal learner predicts before each label, for every position of a prompt at once.
 
 Each task distribution needs two sequences, the mean m_k and the log density l_k of y_k given the pairs before k
-and x_k; everything else follows from them. `noise_std` is the learner's belief about the label noise.
+and x_k; everything else follows from them. `noise_std` (> 0) is the learner's belief about the label noise.
+
+Inputs may be float32: the formulas run in float64 (precision.py), so that means, log densities and posteriors hold
+to 1e-4 with noise down to 1e-4 of the prior's spread, on prompts however far from every task (docs/exactness.md).
 """
 
-import math
+import functools
 from dataclasses import dataclass
-from functools import singledispatch
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +16,17 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
+from implicit_inference.regression.filters import gaussian_filter, task_filter
+from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
 
-LOG_2PI = math.log(2 * math.pi)
+NEVER = -1e300
+"""The log of 0: far below any log evidence, and not an infinity that a subtraction could turn into NaN."""
+
+MOST_ODDS, LEAST_TASKS = 2**20, 256
+"""A discrete set is streamed in chunks of `MOST_ODDS` / (number of prompts) tasks, or `LEAST_TASKS` if that is more:
+it takes about 40 bytes for each pair of a prompt and a task in a chunk, and for nothing else that grows with the set."""
 
 
 @register_dataclass
@@ -29,7 +38,7 @@ class Predictive:
     log_density: Float[Array, "*batch K"]
 
 
-@singledispatch
+@functools.singledispatch
 def posterior_predictive(tasks: TaskDistribution, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """E[y_k | past, x_k] and log p(y_k | past, x_k) under the prior `tasks`, at every position.
 
@@ -39,69 +48,84 @@ def posterior_predictive(tasks: TaskDistribution, prompts: Prompts, noise_std: A
 
 
 @posterior_predictive.register
+@in_float64
 def _(tasks: GaussianTasks, prompts: Prompts, noise_std: Array | float) -> Predictive:
-    """Ridge regression as a Kalman filter over positions: O(K d^2) for all prefixes together.
-
-    The posterior covariance is carried as a square root A A^T (Potter's update; Bierman 1977, chapter II.8),
-    which stays positive definite where the plain covariance update loses it to rounding.
-    """
-    xs, ys = jnp.asarray(prompts.xs), jnp.asarray(prompts.ys)
-    batch, dim = xs.shape[:-2], xs.shape[-1]
-    noise_var = jnp.asarray(noise_std, xs.dtype) ** 2
-
-    def step(carry: tuple[Array, Array], pair: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        mean, root = carry
-        x, y = pair
-        projected = jnp.einsum("...ij,...i->...j", root, x)
-        variance = jnp.sum(projected**2, axis=-1) + noise_var
-        prediction = jnp.sum(mean * x, axis=-1)
-        residual = y - prediction
-        gain = jnp.einsum("...ij,...j->...i", root, projected)
-        mean = mean + gain * (residual / variance)[..., None]
-        shrink = 1 / (variance + jnp.sqrt(noise_var * variance))
-        root = root - (gain * shrink[..., None])[..., None] * projected[..., None, :]
-        return (mean, root), (prediction, log_normal(residual, variance))
-
-    start = (
-        jnp.broadcast_to(jnp.asarray(tasks.mean, xs.dtype), (*batch, dim)),
-        jnp.broadcast_to(jnp.asarray(tasks.std, xs.dtype) * jnp.eye(dim, dtype=xs.dtype), (*batch, dim, dim)),
-    )
-    _, (means, log_densities) = jax.lax.scan(step, start, (jnp.moveaxis(xs, -2, 0), jnp.moveaxis(ys, -1, 0)))
-    return Predictive(jnp.moveaxis(means, 0, -1), jnp.moveaxis(log_densities, 0, -1))
+    """Ridge regression."""
+    root = tasks.std * jnp.eye(tasks.dim)
+    return Predictive(*gaussian_filter(tasks.mean, root, prompts.xs, prompts.ys, noise_std))
 
 
 @posterior_predictive.register
+@in_float64
 def _(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Predictive:
-    """The average of the tasks' own predictions, weighted by their posterior; logarithms until the last step."""
-    answers = jnp.einsum("...kd,nd->...kn", prompts.xs, tasks.ws)
-    log_likelihood = log_normal(prompts.ys[..., None] - answers, jnp.asarray(noise_std, answers.dtype) ** 2)
-    log_posterior = log_weights_before(tasks.log_prior, log_likelihood)
-    return Predictive(
-        jnp.sum(jnp.exp(log_posterior) * answers, axis=-1),
-        jax.nn.logsumexp(log_posterior + log_likelihood, axis=-1),
+    """The posterior average over the set, a chunk of tasks after the other: memory does not grow with the set."""
+    log_prior = jnp.maximum(tasks.log_prior, NEVER)
+    n_prompts = max(1, prompts.ys[..., 0].size)
+    chunk = max(LEAST_TASKS, MOST_ODDS // n_prompts)
+    if len(tasks.ws) <= chunk:
+        return Predictive(*task_filter(tasks.ws, log_prior, prompts.xs, prompts.ys, noise_std))
+
+    def part_of(ws: Array, log_prior: Array) -> Part:
+        means_and_densities = task_filter(ws, log_prior, prompts.xs, prompts.ys, noise_std)
+        return part(jax.nn.logsumexp(log_prior), Predictive(*means_and_densities))
+
+    missing = -len(tasks.ws) % chunk
+    ws = jnp.pad(tasks.ws, ((0, missing), (0, 0))).reshape(-1, chunk, tasks.dim)
+    log_priors = jnp.pad(log_prior, (0, missing), constant_values=NEVER).reshape(-1, chunk)
+    total, _ = jax.lax.scan(
+        lambda total, tasks: (joined(total, part_of(*tasks)), None),
+        part_of(ws[0], log_priors[0]),
+        (ws[1:], log_priors[1:]),
     )
+    return total.predictive
 
 
 @posterior_predictive.register
+@in_float64
 def _(tasks: Mixture, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The average of the components' predictions, weighted by the posterior over components."""
-    parts = [posterior_predictive(c, prompts, noise_std) for c in tasks.components]
-    means = jnp.stack([p.mean for p in parts], axis=-1)
-    log_densities = jnp.stack([p.log_density for p in parts], axis=-1)
-    log_posterior = log_weights_before(jax.nn.log_softmax(jnp.asarray(tasks.log_weights)), log_densities)
-    return Predictive(
-        jnp.sum(jnp.exp(log_posterior) * means, axis=-1),
-        jax.nn.logsumexp(log_posterior + log_densities, axis=-1),
-    )
+    return functools.reduce(joined, component_parts(tasks, prompts, noise_std)).predictive
 
 
+@register_dataclass
+@dataclass(frozen=True)
+class Part:
+    """A part of a prior: `log_weight` [..., K], log of its mass times its density of the labels before k."""
+
+    log_weight: Float[Array, "*batch K"]
+    predictive: Predictive
+
+
+def part(log_mass: Array, predictive: Predictive) -> Part:
+    """The part of a prior that holds exp(`log_mass`) of it and predicts `predictive`."""
+    return Part(jnp.maximum(log_mass, NEVER) + log_evidence_before(predictive.log_density), predictive)
+
+
+def joined(a: Part, b: Part) -> Part:
+    """The two parts as one: a running log-sum-exp and a running average (associative, and safe at any scale)."""
+    log_weight = jnp.logaddexp(a.log_weight, b.log_weight)
+    log_a, log_b = a.log_weight - log_weight, b.log_weight - log_weight
+    mean = jnp.exp(log_a) * a.predictive.mean + jnp.exp(log_b) * b.predictive.mean
+    log_density = jnp.logaddexp(log_a + a.predictive.log_density, log_b + b.predictive.log_density)
+    return Part(log_weight, Predictive(mean, log_density))
+
+
+def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> list[Part]:
+    """The components as parts of the mixture. To be called in float64."""
+    log_masses = jax.nn.log_softmax(jnp.asarray(mixture.log_weights))
+    return [
+        part(log_mass, posterior_predictive(component, prompts, noise_std))
+        for log_mass, component in zip(log_masses, mixture.components, strict=True)
+    ]
+
+
+@in_float64
 def component_posterior(
     mixture: Mixture, prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, "*batch K components"]:
     """The posterior probability of each component before y_k is seen, [..., K, C]: task inference itself."""
-    parts = [posterior_predictive(c, prompts, noise_std) for c in mixture.components]
-    log_densities = jnp.stack([p.log_density for p in parts], axis=-1)
-    return jnp.exp(log_weights_before(jax.nn.log_softmax(jnp.asarray(mixture.log_weights)), log_densities))
+    parts = component_parts(mixture, prompts, noise_std)
+    return jax.nn.softmax(jnp.stack([p.log_weight for p in parts], axis=-1), axis=-1)
 
 
 def bayes_predictor(tasks: TaskDistribution, noise_std: Array | float) -> Predictor:
@@ -113,15 +137,6 @@ def _predictive_mean(tasks: TaskDistribution, noise_std: Array | float, prompts:
     return posterior_predictive(tasks, prompts, noise_std).mean
 
 
-def log_normal(residual: Array, variance: Array) -> Array:
-    """log N(residual; 0, variance)."""
-    return -0.5 * (residual**2 / variance + jnp.log(variance) + LOG_2PI)
-
-
-def log_weights_before(log_prior: Array, log_densities: Array) -> Array:
-    """Normalised log posterior weights [..., K, n] before each label, from log densities [..., K, n].
-
-    log prior + the sum of log densities over earlier positions, normalised by log-sum-exp.
-    """
-    past = jnp.cumsum(log_densities, axis=-2) - log_densities
-    return jax.nn.log_softmax(log_prior + past, axis=-1)
+def log_evidence_before(log_densities: Float[Array, "*batch K"]) -> Float[Array, "*batch K"]:
+    """The sum of log densities over earlier positions: 0 at the first."""
+    return jnp.cumsum(jnp.pad(log_densities[..., :-1], [(0, 0)] * (log_densities.ndim - 1) + [(1, 0)]), axis=-1)

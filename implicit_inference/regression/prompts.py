@@ -31,25 +31,24 @@ Predictor = Callable[[Prompts], Array]
 @register_dataclass
 @dataclass(frozen=True)
 class Batch:
-    """Prompts with their truth: `ws` [..., d], and `component` [...], the part of the prior each came from."""
+    """Prompts with their truth: `ws` [..., p], the part of the prior each came from, the labels before noise."""
 
     prompts: Prompts
-    ws: Float[Array, "*batch d"]
+    ws: Float[Array, "*batch p"]
     component: Int[Array, "*batch"]
-
-    @property
-    def clean_labels(self) -> Float[Array, "*batch K"]:
-        """The noise-free labels <w, x_k>."""
-        return jnp.einsum("...kd,...d->...k", self.prompts.xs, self.ws)
+    clean_labels: Float[Array, "*batch K"]
 
 
 def sample_batch(key: Array, tasks: TaskDistribution, n: int, length: int, noise_std: Array | float) -> Batch:
-    """n prompts of `length` pairs: w ~ tasks, x ~ N(0, I), y = <w, x> + noise_std * N(0, 1)."""
+    """n prompts of `length` pairs: x ~ N(0, I), a task w ~ tasks answers them, y = answer + its noise * N(0, 1).
+
+    `noise_std` is the noise of tasks that bring none of their own.
+    """
     task_key, input_key, noise_key = jax.random.split(key, 3)
-    ws, component = tasks.draw(task_key, n)
-    xs = jax.random.normal(input_key, (n, length, ws.shape[-1]), ws.dtype)
-    noise = noise_std * jax.random.normal(noise_key, (n, length), ws.dtype)
-    return Batch(Prompts(xs, jnp.einsum("nkd,nd->nk", xs, ws) + noise), ws, component)
+    xs = jax.random.normal(input_key, (n, length, tasks.dim))
+    answers = tasks.answer(task_key, xs, noise_std)
+    noise = answers.noise_std[:, None] * jax.random.normal(noise_key, (n, length))
+    return Batch(Prompts(xs, answers.clean_labels + noise), answers.ws, answers.component, answers.clean_labels)
 
 
 def token_shape(layout: Tokens, dim: int, length: int) -> tuple[int, int]:

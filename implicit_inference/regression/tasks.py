@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
-
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
-
+T = TypeVar("T")
 
 
 @register_dataclass
@@ -33,7 +34,7 @@ class WeightMap:
         if self.label_scale is not None:
             ws = ws * self.label_scale
         if self.shift is not None:
-            ws = ws + self.shift
+            ws = ws + self.shift.reshape((1,) * (ws.ndim - 1) + self.shift.shape)
         if self.rotation is not None:
             ws = jnp.einsum("ij,...j->...i", self.rotation, ws)
         if self.input_scale is not None:
@@ -48,16 +49,40 @@ class WeightMap:
         )
 
 
+@register_dataclass
+@dataclass(frozen=True)
+class Answers:
+    """How n tasks answer inputs [n, K, d]: who they are, the noise-free labels, and the noise that belongs on top.
+
+    `component` is the part of the distribution that a task came from; `noise_std` is [n].
+    """
+
+    ws: Float[Array, "n p"]
+    component: Int[Array, " n"]
+    clean_labels: Float[Array, "n K"]
+    noise_std: Float[Array, " n"]
+
+
 class TaskDistribution(abc.ABC):
-    """A prior over w. A family is complete with `draw`, `push`, and its `posterior_predictive` in bayes.py."""
+    """A prior over tasks w. A family is complete with `dim`, `draw`, `push`, and its `posterior_predictive`."""
+
+    @property
+    @abc.abstractmethod
+    def dim(self) -> int:
+        """d, the number of inputs of a task."""
 
     @abc.abstractmethod
-    def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
+    def draw(self, key: Array, n: int) -> tuple[Float[Array, "n p"], Int[Array, " n"]]:
         """n tasks, and for each the index of the part of the distribution that it came from."""
 
     @abc.abstractmethod
     def push(self, weight_map: WeightMap) -> TaskDistribution:
-        """The distribution of `weight_map(w)`."""
+        """The distribution of `weight_map(w)`; an error if the family has no such member."""
+
+    def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
+        """n tasks drawn with `key` answer `xs`, by <w, x> unless the family says otherwise."""
+        ws, component = self.draw(key, len(xs))
+        return Answers(ws, component, jnp.einsum("nkd,nd->nk", xs, ws), jnp.full(len(xs), noise_std, xs.dtype))
 
     def sample(self, key: Array, n: int) -> Float[Array, "n d"]:
         """n independent tasks."""
@@ -72,9 +97,13 @@ class GaussianTasks(TaskDistribution):
     mean: Float[Array, " d"]
     std: Float[Array, ""] | float = 1.0
 
+    @property
+    def dim(self) -> int:
+        return self.mean.shape[-1]
+
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         mean = jnp.asarray(self.mean)
-        ws = mean + self.std * jax.random.normal(key, (n, *mean.shape), mean.dtype)
+        ws = mean[None] + self.std * jax.random.normal(key, (n, *mean.shape), mean.dtype)
         return ws, jnp.zeros(n, jnp.int32)
 
     def push(self, weight_map: WeightMap) -> GaussianTasks:
@@ -88,6 +117,10 @@ class DiscreteTasks(TaskDistribution):
 
     ws: Float[Array, "n d"]
     log_probs: Float[Array, " n"] | None = None
+
+    @property
+    def dim(self) -> int:
+        return self.ws.shape[-1]
 
     @property
     def log_prior(self) -> Float[Array, " n"]:
@@ -111,11 +144,29 @@ class Mixture(TaskDistribution):
     components: tuple[TaskDistribution, ...]
     log_weights: Float[Array, " C"]
 
-    def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
-        pick_key, *keys = jax.random.split(key, 1 + len(self.components))
-        index = jax.random.categorical(pick_key, jnp.asarray(self.log_weights), shape=(n,))
-        draws = jnp.stack([c.sample(k, n) for c, k in zip(self.components, keys, strict=True)])
-        return draws[index, jnp.arange(n)], index
+    @property
+    def dim(self) -> int:
+        return self.components[0].dim
+
+    def draw(self, key: Array, n: int) -> tuple[Float[Array, "n p"], Int[Array, " n"]]:
+        return self._picked(key, n, lambda component, key: component.draw(key, n)[0])
 
     def push(self, weight_map: WeightMap) -> Mixture:
         return Mixture(tuple(c.push(weight_map) for c in self.components), self.log_weights)
+
+    def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
+        answers, index = self._picked(key, len(xs), lambda component, key: component.answer(key, xs, noise_std))
+        return replace(answers, component=index)
+
+    def _picked(self, key: Array, n: int, ask: Callable[[TaskDistribution, Array], T]) -> tuple[T, Int[Array, " n"]]:
+        """Asks every component for n rows; keeps, for each row, those of a component drawn at random."""
+        pick_key, *keys = jax.random.split(key, 1 + len(self.components))
+        index = jax.random.categorical(pick_key, jnp.asarray(self.log_weights), shape=(n,))
+        asked = [ask(component, key) for component, key in zip(self.components, keys, strict=True)]
+        return jax.tree.map(lambda *parts: _stacked(parts)[index, jnp.arange(n)], *asked), index
+
+
+def _stacked(parts: tuple[Array, ...]) -> Array:
+    """The parts [n, ...] as one array [C, n, ...], rows filled up with zeros: some tasks have fewer weights."""
+    width = max(part.shape[-1] for part in parts)
+    return jnp.stack([jnp.pad(p, [(0, 0)] * (p.ndim - 1) + [(0, width - p.shape[-1])]) for p in parts])
