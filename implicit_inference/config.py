@@ -100,7 +100,9 @@ FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimize
 class Config:
     """A whole experiment. Same config, same numbers."""
 
-    seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4, 5), "independent repetitions: tasks, parameters and data", least=0, most=2**32 - 1)
+    seeds: tuple[int, ...] = knob(
+        (0, 1, 2, 3, 4, 5), "independent repetitions: tasks, parameters and data", least=0, most=2**32 - 1
+    )
     tasks: TasksConfig = TasksConfig()
     prompts: PromptsConfig = PromptsConfig()
     model: ModelConfig = ModelConfig()

@@ -88,10 +88,9 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     return [COLUMNS | row for row in rows]
 
 
-COLUMNS: Row = {
-    name: None
-    for name in ("seed", "quantity", "split", "prompts", "predictor", "conjugation", "strength", "position", "bin", "n")
-}
+COLUMNS: Row = dict.fromkeys(
+    "seed quantity split prompts predictor conjugation strength position bin n mean stderr".split()
+)
 
 
 def _labels(

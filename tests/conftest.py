@@ -1,4 +1,7 @@
-"""Silent errors made loud: two devices, no rank promotion, warnings as errors (pyproject.toml), checked shapes."""
+"""Silent errors made loud: two devices, no rank promotion, checked shapes, warnings as errors (pyproject.toml)."""
+
+import os
+from pathlib import Path
 
 import jax
 from jaxtyping import install_import_hook
@@ -6,4 +9,9 @@ from jaxtyping import install_import_hook
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-install_import_hook(["implicit_inference.regression", "implicit_inference.model", "implicit_inference.train"], "beartype.beartype")
+# Many tests compile the same program in a runner or a process of their own.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+install_import_hook([f"implicit_inference.{name}" for name in ("regression", "model", "train")], "shapes.check")

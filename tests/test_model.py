@@ -14,8 +14,13 @@ CONFIG = ModelConfig(width=16, layers=2, heads=2)
 
 def network(layout, dim, length, config=CONFIG):
     count, width = token_shape(layout, dim, length)
-    params = model.init(config, width, count, jax.random.key(0))
-    return params, lambda p, prompts: read_predictions(layout, model.apply(config, p, to_tokens(layout, prompts)))
+    params = jax.jit(lambda key: model.init(config, width, count, key))(jax.random.key(0))
+
+    @jax.jit
+    def predict(params, prompts):
+        return read_predictions(layout, model.apply(config, params, to_tokens(layout, prompts)))
+
+    return params, predict
 
 
 def prompts_of(n, length, dim):

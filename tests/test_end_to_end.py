@@ -1,0 +1,206 @@
+"""The main job through the command line, once, in a small world; its numbers are held against exact Bayes."""
+
+import json
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from implicit_inference import posterior_predictive
+from implicit_inference.cli import main
+from implicit_inference.config import PRESETS
+from implicit_inference.metrics import positions
+from implicit_inference.plots import draw_all
+from implicit_inference.run import held_out, prior
+from implicit_inference.store import Run
+
+CONFIG = PRESETS["smoke"]
+RANGES = ("early", "late", "all")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("work") / "runs"
+    assert main(["run", "--preset", "smoke", "--runs", str(directory)]) == 0
+    return directory
+
+
+@pytest.fixture(scope="module")
+def probe(runs):
+    return Run(next(runs.glob("probe-*")))
+
+
+@pytest.fixture(scope="module")
+def summary(probe):
+    return probe.read_json("result.json")["summary"]
+
+
+def test_the_pretrained_network_is_close_to_exact_bayes(summary):
+    for family in ("gaussian", "discrete"):
+        loss = summary["loss"][family]
+        excess = loss["pretrained"]["mean"] - loss["bayes_pretraining"]["mean"]
+        assert -0.02 < excess < 0.1, (family, excess)
+
+
+def test_exact_losses_in_the_table_are_those_of_bayes_on_the_same_prompts(summary):
+    for family in ("gaussian", "discrete"):
+        by_seed = []
+        for seed in CONFIG.seeds:
+            batch = held_out(CONFIG, seed, "probe report", family, CONFIG.probe.prompts)
+            tasks = prior(CONFIG, seed, CONFIG.pretrain.discrete_prob)
+            exact = posterior_predictive(tasks, batch.prompts, jnp.asarray(CONFIG.tasks.noise_std)).mean
+            errors = np.asarray(exact - batch.clean_labels, np.float64) ** 2
+            by_seed.append(errors[:, positions("all", CONFIG.tasks.dim, CONFIG.prompts.length)].mean())
+        loss = summary["loss"][family]["bayes_pretraining"]
+        assert loss["mean"] == pytest.approx(np.mean(by_seed), rel=1e-4)
+        assert loss["stderr"] == pytest.approx(np.std(by_seed, ddof=1) / np.sqrt(len(by_seed)), rel=1e-3)
+
+
+def test_bayes_under_its_own_prior_is_the_best_on_average(summary):
+    loss = summary["loss"]
+    for exact, other in (("ridge", "discrete_posterior"), ("ridge", "bayes_pretraining"), ("ridge", "pretrained")):
+        assert loss["gaussian"][exact]["mean"] < loss["gaussian"][other]["mean"]
+        assert loss["discrete"]["discrete_posterior"]["mean"] < loss["discrete"][exact]["mean"]
+    assert loss["gaussian"]["oracle"]["mean"] < 1e-9
+    assert loss["discrete"]["bayes_finetuning"]["mean"] == pytest.approx(
+        loss["discrete"]["discrete_posterior"]["mean"], rel=1e-5
+    )
+
+
+def test_fine_tuning_forgets_and_label_scaling_brings_back(summary):
+    assert summary["gain"]["mean"] > 0.02
+    for where in RANGES:
+        assert summary["forgetting"][where]["mean"] > 0.1
+    recovery, controls = summary["recovery"], summary["controls"]
+    assert recovery["strength"] > 1
+    assert 0.25 < recovery["mean"] < 1.2
+    assert recovery["early"]["above_shrink_only"]["mean"] > 0.2
+    early = {name: controls[name]["early"]["conjugated"]["mean"] for name in ("pretrained", "finetuned", "scratch")}
+    assert early["pretrained"] < early["finetuned"] < early["scratch"] - 0.2
+    assert (
+        summary["effective_prior"]["finetuned"]["logit"]["mean"]
+        > summary["effective_prior"]["pretrained"]["logit"]["mean"]
+    )
+
+
+def test_the_summary_has_its_promised_shape(summary):
+    promised = {"pretrained", "finetuned", "scratch", "bayes_pretraining", "bayes_finetuning", "ridge", "oracle"}
+    for family in ("discrete", "gaussian"):
+        assert promised | {"discrete_posterior"} <= set(summary["loss"][family])
+        for loss in summary["loss"][family].values():
+            assert {"mean", "stderr"} <= set(loss)
+    assert set(summary["recovery"]["by_strength"]) == {f"{g:g}" for g in CONFIG.probe.label_scales}
+    assert len(summary["recovery"]["by_position"]) == CONFIG.prompts.length
+    assert {"pretrained", "scratch", "shrink_only"} <= set(summary["controls"])
+    for entry in (
+        summary["recovery"],
+        *summary["recovery"]["by_strength"].values(),
+        summary["controls"]["shrink_only"],
+    ):
+        assert {"mean", "stderr"} <= set(entry)
+
+
+def test_the_table_is_tidy_and_complete(probe):
+    table = pq.read_table(probe.path("table.parquet"))
+    names = {"seed", "quantity", "split", "prompts", "predictor", "conjugation", "strength", "position", "bin", "n"}
+    assert set(table.column_names) == names | {"mean", "stderr"}
+    rows = [r for r in table.to_pylist() if r["quantity"] == "squared_error" and r["bin"] is None]
+    cells = {tuple(r[k] for k in sorted(names - {"n"})) for r in rows}
+    assert len(cells) == len(rows)
+    cases = 1 + len(CONFIG.probe.label_scales) + len(CONFIG.probe.input_scales) + len(CONFIG.probe.label_shifts) + 1
+    chosen = [r for r in rows if r["split"] == "report" and r["predictor"] == "ridge"]
+    assert len(chosen) == cases * 2 * CONFIG.prompts.length * len(CONFIG.seeds)
+    assert all(np.isfinite(r["mean"]) and r["stderr"] >= 0 for r in rows)
+
+
+def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(probe):
+    rows = [r for r in probe.read_table("table.parquet") if r["bin"] is None and r["split"] == "report"]
+
+    def loss(predictor, conjugation, strength):
+        key = ("gaussian", predictor, conjugation, strength)
+        return np.array(
+            [r["mean"] for r in rows if (r["prompts"], r["predictor"], r["conjugation"], r["strength"]) == key]
+        )
+
+    np.testing.assert_allclose(loss("ridge", "label_scale", 3.0), loss("ridge", "identity", None), rtol=1e-4)
+    moved, still = loss("discrete_posterior", "label_scale", 3.0), loss("discrete_posterior", "identity", None)
+    assert np.abs(moved - still).max() > 0.05
+
+
+def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
+    before = {path.name: path.read_bytes() for path in probe.path("figures").glob("*.svg")}
+    assert len(before) == 5
+    hidden = [(path, path.rename(path.with_suffix(".hidden"))) for path in runs.glob("*/params.safetensors")]
+    try:
+        paths = draw_all(probe)
+    finally:
+        for path, moved in hidden:
+            moved.rename(path)
+    assert {path.suffix for path in paths} == {".png", ".svg"}
+    assert {path.name: path.read_bytes() for path in probe.path("figures").glob("*.svg")} == before
+
+
+def test_the_report_stands_alone(probe):
+    page = probe.path("report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert not re.search(r'(?:src|href)="(?!data:)', page)
+    assert "discrete_prob = 0.5" in page
+    assert '"jax":' in page or "&#34;jax&#34;:" in page
+
+
+def test_a_second_call_does_nothing_anew(runs, probe, capsys):
+    before = {path: path.stat().st_mtime_ns for path in runs.glob("*/*.parquet")}
+    assert main(["run", "--preset", "smoke", "--runs", str(runs)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in runs.glob("*/*.parquet")} == before
+    assert capsys.readouterr().out.count("is there already") == 4
+
+
+def test_single_steps_reach_the_same_probe(runs, probe, capsys):
+    pretrained, finetuned = (next(runs.glob(f"{stage}-*")).name for stage in ("pretrain", "finetune"))
+    assert main(["finetune", "--parent", pretrained, "--runs", str(runs), "--finetune.steps", "200"]) == 0
+    assert main(["probe", finetuned, "--runs", str(runs)]) == 0
+    assert str(probe.path("result.json")) in capsys.readouterr().out
+    assert main(["figures", probe.id, "--runs", str(runs)]) == 0
+    assert main(["report", probe.id, "--runs", str(runs)]) == 0
+    assert main(["show", probe.id, "--runs", str(runs)]) == 0
+    shown = capsys.readouterr().out
+    assert "recovery.svg" in shown
+    assert "report.html" in shown
+    assert "n_discrete = 3" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["finetune", "--parent", "{pretrain}", "--tasks.dim", "3"], ["tasks.dim = 3", "fixed by", "finetune.*"]),
+        (["finetune", "--parent", "{finetune}"], ["is not a pretrain run", "allowed: pretrain-"]),
+        (["probe", "{finetune}", "--finetune.steps", "3"], ["finetune.steps = 3", "fixed by", "probe.*"]),
+        (["figures", "{pretrain}"], ["is not a probe run", "allowed: probe-"]),
+    ],
+)
+def test_wrong_parents_are_refused(runs, arguments, words, capsys):
+    ids = {stage: next(runs.glob(f"{stage}-*")).name for stage in ("pretrain", "finetune")}
+    assert main([a.format(**ids) for a in arguments] + ["--runs", str(runs)]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    for word in words:
+        assert word in message
+
+
+def test_a_damaged_parent_is_named_and_nothing_is_lost(runs, capsys):
+    parent = Run(next(runs.glob("pretrain-*")))
+    content = parent.path("params.safetensors").read_bytes()
+    before = {path for path in runs.rglob("*") if path.is_file()}
+    try:
+        parent.path("params.safetensors").write_bytes(content[: len(content) // 2])
+        code = main(["finetune", "--parent", parent.id, "--runs", str(runs), "--finetune.steps", "30"])
+    finally:
+        parent.path("params.safetensors").write_bytes(content)
+    assert code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "params.safetensors: is damaged" in message
+    assert {path for path in runs.rglob("*") if path.is_file()} == before
+    assert json.loads(parent.path("run.json").read_text())["finished"]
