@@ -89,7 +89,20 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
 
 
 COLUMNS: Row = dict.fromkeys(
-    "seed quantity split prompts predictor conjugation strength position bin n mean stderr".split()
+    [
+        "seed",
+        "quantity",
+        "split",
+        "prompts",
+        "predictor",
+        "conjugation",
+        "strength",
+        "position",
+        "bin",
+        "n",
+        "mean",
+        "stderr",
+    ]
 )
 
 
