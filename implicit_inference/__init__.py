@@ -8,8 +8,14 @@ from typing import Any
 
 _PUBLIC = {
     "regression.tasks": ("DiscreteTasks", "GaussianTasks", "Mixture", "TaskDistribution"),
+    "regression.correlated": ("CorrelatedTasks",),
+    "regression.heavy_tails": ("scale_mixture", "student_tasks"),
+    "regression.own_noise": ("OwnNoise",),
+    "regression.features": ("Chebyshev", "FeatureTasks", "Features", "Fourier", "Polynomial", "ReLU"),
+    "regression.sharded": ("ShardedTasks",),
     "regression.prompts": ("Batch", "Predictor", "Prompts", "sample_batch"),
     "regression.bayes": ("Predictive", "bayes_predictor", "component_posterior", "posterior_predictive"),
+    "regression.inference": ("entropy", "log_posterior_odds", "sequential_evidence", "task_posterior"),
     "regression.conjugate": (
         "Chain",
         "Conjugation",
@@ -20,6 +26,7 @@ _PUBLIC = {
         "ShiftLabels",
         "conjugated",
     ),
+    "regression.orbits": ("averaged", "rotations", "scales", "selected", "sign_flips"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -88,22 +88,8 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     return [COLUMNS | row for row in rows]
 
 
-COLUMNS: Row = dict.fromkeys(
-    [
-        "seed",
-        "quantity",
-        "split",
-        "prompts",
-        "predictor",
-        "conjugation",
-        "strength",
-        "position",
-        "bin",
-        "n",
-        "mean",
-        "stderr",
-    ]
-)
+LABELS = ("seed", "quantity", "split", "prompts", "predictor", "conjugation", "strength", "position", "bin")
+COLUMNS: Row = dict.fromkeys((*LABELS, "n", "mean", "stderr"))
 
 
 def _labels(

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import jax
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 2)
@@ -13,5 +14,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+settings.register_profile("compiled", deadline=None, derandomize=True)  # the first example of a shape compiles
+settings.load_profile("compiled")
 
 install_import_hook([f"implicit_inference.{name}" for name in ("regression", "model", "train")], "shapes.check")

@@ -25,8 +25,8 @@ NEVER = -1e300
 """The log of 0: far below any log evidence, and not an infinity that a subtraction could turn into NaN."""
 
 MOST_ODDS, LEAST_TASKS = 2**20, 256
-"""A discrete set is streamed in chunks of `MOST_ODDS` / (number of prompts) tasks, or `LEAST_TASKS` if that is more:
-it takes about 40 bytes for each pair of a prompt and a task in a chunk, and for nothing else that grows with the set."""
+"""A discrete set is streamed in chunks of `MOST_ODDS` / (number of prompts) tasks, or of `LEAST_TASKS` if that is more:
+about 40 bytes for each pair of a prompt and a task in the chunk, and nothing else, is what a larger set would cost."""
 
 
 @register_dataclass

@@ -14,6 +14,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 Means = Float[Array, "*batch K"]
 LogDensities = Float[Array, "*batch K"]
+Odds = tuple[Array, Array, Array]
 
 
 def gaussian_filter(
@@ -21,7 +22,7 @@ def gaussian_filter(
     root: Float[Array, "d d"],
     xs: Float[Array, "*batch K d"],
     ys: Float[Array, "*batch K"],
-    noise_std: Float[Array, ""],
+    noise_std: Float[Array, ""] | float,
 ) -> tuple[Means, LogDensities]:
     """Ridge regression as a Kalman filter for w ~ N(mean, root root^T): O(K d^2) for all prefixes together.
 
@@ -54,7 +55,7 @@ def task_filter(
     log_prior: Float[Array, " n"],
     xs: Float[Array, "*batch K d"],
     ys: Float[Array, "*batch K"],
-    noise_std: Float[Array, ""],
+    noise_std: Float[Array, ""] | float,
 ) -> tuple[Means, LogDensities]:
     """The average of the tasks' own answers, weighted by their posterior: O(K n d) time, O(n) memory for a prompt.
 
@@ -67,7 +68,7 @@ def task_filter(
     odds = jnp.exp(log_odds)
     start = log_odds, odds, jnp.sum(odds, axis=-1)
 
-    def step(carry: tuple[Array, Array, Array], pair: tuple[Array, Array]) -> tuple:
+    def step(carry: Odds, pair: tuple[Array, Array]) -> tuple[Odds, tuple[Array, Array]]:
         log_odds, odds, total = carry
         x, y = pair
         answers = jnp.einsum("...d,nd->...n", x, ws)

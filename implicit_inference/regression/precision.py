@@ -24,45 +24,57 @@ def in_float64(formula: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(formula)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        dtype = jnp.result_type(*jax.tree.leaves((args, kwargs)), 1.0)
+        leaves, structure = jax.tree.flatten((args, kwargs))
+        dtype = jnp.result_type(*leaves, 1.0)
         if dtype == jnp.float64:
             return formula(*args, **kwargs)
-        return _rounded_to(dtype, formula)(args, kwargs)
+        structures = []
+
+        def flat(*leaves: jax.Array) -> list[jax.Array]:
+            args, kwargs = jax.tree.unflatten(structure, leaves)
+            results, result_structure = jax.tree.flatten(formula(*args, **kwargs))
+            structures.append(result_structure)
+            return results
+
+        results = _rounded_to(dtype, flat)(*leaves)
+        return jax.tree.unflatten(structures[-1], results)
 
     return wrapped
 
 
-def _rounded_to(dtype: Any, formula: Callable[..., R]) -> Callable[[tuple, dict], R]:
+Flat = Callable[..., list[jax.Array]]
+
+
+def _rounded_to(dtype: Any, formula: Flat) -> Flat:
     """The 64-bit section; its derivative and its batched form are 64-bit sections too.
 
     JAX would transform it outside of the section, where its rules round constants of theirs to float32.
     """
 
     @custom_vmap
-    def section(args: tuple, kwargs: dict) -> R:
+    def section(*inputs: Any) -> list[jax.Array]:
         with jax.enable_x64(True):
-            args, kwargs = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), (args, kwargs))
-            return jax.tree.map(lambda x: _clipped(x.astype(dtype)), formula(*args, **kwargs))
+            results = formula(*(jnp.asarray(x, jnp.float64) for x in inputs))
+            return [_clipped(x.astype(dtype)) for x in results]
 
     @section.def_vmap
-    def batched(axis_size: int, in_batched: list, args: tuple, kwargs: dict) -> tuple[R, Any]:
-        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, tuple(in_batched))
-        each = jax.vmap(lambda args, kwargs: formula(*args, **kwargs), axes, axis_size=axis_size)
-        results = _rounded_to(dtype, each)((args, kwargs), {})
-        return results, jax.tree.map(lambda _: True, results)
+    def batched(axis_size: int, in_batched: list[bool], *inputs: Any) -> tuple[list[jax.Array], list[bool]]:
+        axes = [0 if is_batched else None for is_batched in in_batched]
+        results = _rounded_to(dtype, jax.vmap(formula, axes, axis_size=axis_size))(*inputs)
+        return results, [True] * len(results)
 
     @jax.custom_vjp
-    def differentiable(args: tuple, kwargs: dict) -> R:
-        return section(args, kwargs)
+    def differentiable(*inputs: Any) -> list[jax.Array]:
+        return section(*inputs)
 
-    def forward(args: tuple, kwargs: dict) -> tuple[R, tuple[tuple, dict]]:
-        return differentiable(args, kwargs), (args, kwargs)
+    def forward(*inputs: Any) -> tuple[list[jax.Array], tuple]:
+        return differentiable(*inputs), inputs
 
-    def backward(inputs: tuple[tuple, dict], cotangent: R) -> tuple:
-        def transposed(inputs: tuple[tuple, dict], cotangent: R) -> tuple:
-            return jax.vjp(lambda args, kwargs: formula(*args, **kwargs), *inputs)[1](cotangent)
+    def backward(inputs: tuple, cotangents: list[jax.Array]) -> tuple:
+        def transposed(*both: jax.Array) -> list[jax.Array]:
+            return list(jax.vjp(formula, *both[: len(inputs)])[1](list(both[len(inputs) :])))
 
-        return _rounded_to(dtype, transposed)((inputs, cotangent), {})
+        return tuple(_rounded_to(dtype, transposed)(*inputs, *cotangents))
 
     differentiable.defvjp(forward, backward)
     return differentiable

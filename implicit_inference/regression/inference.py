@@ -1,0 +1,50 @@
+"""Task inference, read off: how likely a prompt is, where it seems to come from, how sure an ideal learner is."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from implicit_inference.regression.bayes import NEVER, component_parts, log_evidence_before, posterior_predictive
+from implicit_inference.regression.precision import in_float64
+from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.tasks import DiscreteTasks, Mixture, TaskDistribution
+
+
+@in_float64
+def sequential_evidence(
+    tasks: TaskDistribution, prompts: Prompts, noise_std: Array | float
+) -> Float[Array, "*batch K_plus_1"]:
+    """log p(y_1 ... y_k | x_1 ... x_k) for k = 0 ... K: 0 first, the evidence of the whole prompt last."""
+    log_densities = posterior_predictive(tasks, prompts, noise_std).log_density
+    return jnp.pad(jnp.cumsum(log_densities, axis=-1), [(0, 0)] * (log_densities.ndim - 1) + [(1, 0)])
+
+
+@in_float64
+def log_posterior_odds(
+    mixture: Mixture, prompts: Prompts, noise_std: Array | float
+) -> Float[Array, "*batch K components"]:
+    """log p(c | past) - log p(not c | past) for each component c, before y_k is seen: [..., K, C].
+
+    The logit of `component_posterior`, exact where that one has rounded to 0 or 1.
+    """
+    log_weights = jnp.stack([p.log_weight for p in component_parts(mixture, prompts, noise_std)], axis=-1)
+    n = len(mixture.components)
+    others = jnp.where(jnp.eye(n, dtype=bool), NEVER, jnp.expand_dims(log_weights, -2))
+    return log_weights - jax.nn.logsumexp(others, axis=-1)
+
+
+@in_float64
+def task_posterior(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Float[Array, "*batch K n"]:
+    """The posterior probability of each task of a discrete set before y_k is seen, [..., K, n]."""
+    residuals = prompts.ys[..., None] - jnp.einsum("...kd,nd->...kn", prompts.xs, tasks.ws)
+    log_likelihoods = -0.5 * (residuals / noise_std) ** 2
+    relative = log_likelihoods - jnp.max(jax.lax.stop_gradient(log_likelihoods), axis=-1, keepdims=True)
+    past = jnp.moveaxis(log_evidence_before(jnp.moveaxis(relative, -2, -1)), -1, -2)
+    log_prior = jnp.maximum(tasks.log_prior, NEVER)
+    return jax.nn.softmax(past + log_prior.reshape((1,) * (past.ndim - 1) + log_prior.shape), axis=-1)
+
+
+def entropy(posterior: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
+    """-sum p log p over the last axis, in nats: of `task_posterior` or of `component_posterior`."""
+    return jnp.sum(jax.scipy.special.entr(posterior), axis=-1)

@@ -1,0 +1,86 @@
+"""Many conjugations at once: group orbits, the average over them, and the choice among them."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
+
+from implicit_inference.regression.conjugate import Conjugation, RotateInputs, ScaleLabels, conjugated
+from implicit_inference.regression.inference import sequential_evidence
+from implicit_inference.regression.precision import in_float64
+from implicit_inference.regression.prompts import Predictor, Prompts
+from implicit_inference.regression.tasks import TaskDistribution
+
+
+def scales(factors: Sequence[float]) -> tuple[ScaleLabels, ...]:
+    """Label scales, one for each factor; (1, -1) is the group of label signs."""
+    return tuple(ScaleLabels(factor) for factor in factors)
+
+
+def sign_flips(dim: int) -> tuple[RotateInputs, ...]:
+    """The group of all 2^dim sign changes of the inputs; the first changes none."""
+    signs = 1.0 - 2.0 * ((jnp.arange(2**dim)[:, None] >> jnp.arange(dim)[None]) & 1)
+    return tuple(RotateInputs(jnp.diag(row)) for row in signs)
+
+
+def rotations(key: Array, dim: int, n: int) -> tuple[RotateInputs, ...]:
+    """n random orthogonal maps (Haar measure; reflections among them), the same ones for the same key."""
+    return tuple(RotateInputs(_orthonormal(g)) for g in jax.random.normal(key, (n, dim, dim)))
+
+
+@in_float64
+def _orthonormal(rows: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """Gram-Schmidt, each row projected twice; plain array operations, where batched LAPACK can hang on few cores."""
+    result = jnp.zeros_like(rows)
+    for i, row in enumerate(rows):
+        for _ in range(2):
+            row = row - result.T @ (result @ row)
+        result = result.at[i].set(row / jnp.sqrt(jnp.sum(row**2)))
+    return result
+
+
+def averaged(predictor: Predictor, conjugations: Sequence[Conjugation]) -> Predictor:
+    """The mean of the conjugated predictions; over a group, the Reynolds average.
+
+    By Jensen, its squared loss is never above the mean of the conjugated predictors' losses.
+    """
+    return jax.tree_util.Partial(_average, predictor, tuple(conjugations))
+
+
+def selected(
+    predictor: Predictor, conjugations: Sequence[Conjugation], tasks: TaskDistribution, noise_std: Array | float
+) -> Predictor:
+    """For each prompt and position, the conjugation whose shown past is least likely under `tasks` at `noise_std`.
+
+    The choice sees only pairs before the position, so this is a predictor as well. With nothing in the past, or
+    equally likely pasts, the first conjugation stands. Likely means the density of the labels as shown, with no
+    Jacobian: how the prompt looks to a learner who believes in `tasks`.
+    """
+    return jax.tree_util.Partial(_select, predictor, tuple(conjugations), tasks, noise_std)
+
+
+def _average(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Array:
+    return jnp.mean(_each(predictor, conjugations, prompts), axis=0)
+
+
+def _select(
+    predictor: Predictor,
+    conjugations: tuple[Conjugation, ...],
+    tasks: TaskDistribution,
+    noise_std: Array | float,
+    prompts: Prompts,
+) -> Array:
+    shown = [sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1] for c in conjugations]
+    choice = jnp.argmin(jnp.stack(shown), axis=0)
+    return jnp.take_along_axis(_each(predictor, conjugations, prompts), choice[None], axis=0)[0]
+
+
+def _each(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Float[Array, "S *batch K"]:
+    """The predictions under each conjugation, one after the other; conjugations of one kind are compiled once."""
+    kinds = {(jax.tree.structure(c), tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(c))) for c in conjugations}
+    if len(kinds) > 1:
+        return jnp.stack([conjugated(predictor, c)(prompts) for c in conjugations])
+    stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *conjugations)
+    return jax.lax.map(lambda c: conjugated(predictor, c)(prompts), stacked)

@@ -1,0 +1,27 @@
+"""The finite scale mixture is close to the Student t that it stands for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from implicit_inference import Prompts, sequential_evidence, student_tasks
+
+
+@pytest.mark.parametrize("dof", [2.0, 3.0, 10.0, 100.0])
+def test_evidence_is_that_of_a_student_t(dof):
+    """One label at x = 1 with little noise: w itself, out to ten scales."""
+    ys = jnp.linspace(-10.0, 10.0, 41)[:, None]
+    prompts = Prompts(jnp.ones((41, 1, 1)), ys)
+    evidence = sequential_evidence(student_tasks(jnp.array([0.5]), 1.3, dof), prompts, 1e-3)[:, -1]
+    expected = stats.t.logpdf(np.asarray(ys[:, 0]), dof, 0.5, 1.3)
+    near = expected > -15
+    np.testing.assert_allclose(evidence[near], expected[near], atol=0.03)
+
+
+def test_samples_follow_the_student_t():
+    ws = np.asarray(student_tasks(jnp.zeros(2), 1.0, 3.0).sample(jax.random.key(0), 20000))
+    for quantile in (0.05, 0.25, 0.5, 0.9, 0.99):
+        below = (ws[:, 0] < stats.t.ppf(quantile, 3.0)).mean()
+        assert abs(below - quantile) < 4.5 * np.sqrt(quantile * (1 - quantile) / 20000) + 1e-3

@@ -1,0 +1,92 @@
+"""Groups are groups, averages obey Jensen, and the choice among conjugations sees only the past."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from families import FAMILIES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from implicit_inference import (
+    Chain,
+    GaussianTasks,
+    Identity,
+    Prompts,
+    ScaleLabels,
+    averaged,
+    bayes_predictor,
+    conjugated,
+    posterior_predictive,
+    rotations,
+    sample_batch,
+    scales,
+    selected,
+    sign_flips,
+)
+
+TASKS = FAMILIES["mixture"](np.random.default_rng(0), 3)
+BATCH = sample_batch(jax.random.key(0), GaussianTasks(jnp.zeros(3)), 40, 6, 0.5)
+run = jax.jit(lambda predictor, prompts: predictor(prompts))
+
+
+def test_sign_flips_are_a_group():
+    flips = {tuple(np.diag(s.rotation)) for s in sign_flips(3)}
+    assert len(flips) == 8
+    assert tuple(np.diag(sign_flips(3)[0].rotation)) == (1.0, 1.0, 1.0)
+    assert {tuple(np.multiply(a, b)) for a in flips for b in flips} == flips
+
+
+def test_rotations_are_orthogonal_seeded_and_spread_evenly():
+    turns = np.stack([s.rotation for s in rotations(jax.random.key(0), 4, 200)])
+    np.testing.assert_allclose(turns @ turns.swapaxes(1, 2), np.tile(np.eye(4), (200, 1, 1)), atol=1e-6)
+    np.testing.assert_array_equal(turns[0], rotations(jax.random.key(0), 4, 200)[0].rotation)
+    assert np.abs(turns.mean(0)).max() < 4.5 * 0.5 / np.sqrt(200)
+    assert np.abs((turns**2).mean(0) - 0.25).max() < 4.5 * 0.25 / np.sqrt(200)
+
+
+def test_average_is_the_mean_of_conjugated_predictions():
+    bayes = bayes_predictor(TASKS, 0.5)
+    one_kind, two_kinds = scales([0.5, 1.0, -2.0]), (Identity(), ScaleLabels(2.0), Chain((ScaleLabels(-1.0),)))
+    for conjugations in (one_kind, two_kinds):
+        expected = np.mean([run(conjugated(bayes, s), BATCH.prompts) for s in conjugations], axis=0)
+        actual = run(averaged(bayes, conjugations), BATCH.prompts)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def check_jensen(seed):
+    prompts = sample_batch(jax.random.key(seed), GaussianTasks(jnp.zeros(3)), 40, 6, 0.5)
+    bayes, turns = bayes_predictor(TASKS, 0.5), rotations(jax.random.key(seed), 3, 4)
+    loss = lambda predictor: (run(predictor, prompts.prompts) - prompts.clean_labels) ** 2  # noqa: E731
+    assert (loss(averaged(bayes, turns)) <= np.mean([loss(conjugated(bayes, s)) for s in turns], axis=0) + 1e-5).all()
+
+
+@settings(max_examples=5)
+@given(st.integers(0, 2**31 - 1))
+def test_loss_of_the_average_is_at_most_the_mean_loss(seed):
+    check_jensen(seed)
+
+
+def test_average_over_a_group_commutes_with_its_members():
+    symmetric = averaged(bayes_predictor(TASKS, 0.5), sign_flips(3))
+    moved = conjugated(symmetric, sign_flips(3)[5])
+    np.testing.assert_allclose(run(moved, BATCH.prompts), run(symmetric, BATCH.prompts), rtol=1e-4, atol=1e-4)
+
+
+def test_the_least_likely_past_is_selected():
+    """Against a loop over positions and conjugations; the empty past keeps the first."""
+    bayes, grid = bayes_predictor(TASKS, 0.5), (ScaleLabels(1.0), ScaleLabels(0.5), ScaleLabels(-2.0))
+    discrete = TASKS.components[0]
+    actual = run(selected(bayes, grid, discrete, 0.5), BATCH.prompts)
+    candidates = np.stack([run(conjugated(bayes, s), BATCH.prompts) for s in grid])
+    np.testing.assert_allclose(actual[:, 0], candidates[0][:, 0], rtol=1e-5)
+    for k in range(1, 6):
+        shown = [s.apply(Prompts(BATCH.prompts.xs[:, :k], BATCH.prompts.ys[:, :k])) for s in grid]
+        evidence = [posterior_predictive(discrete, p, 0.5).log_density.sum(-1) for p in shown]
+        choice = np.argmin(evidence, axis=0)
+        np.testing.assert_allclose(actual[:, k], candidates[choice, np.arange(40), k], rtol=1e-4, atol=1e-5)
+
+
+def test_selection_is_causal():
+    predictor = selected(bayes_predictor(TASKS, 0.5), scales([1.0, -1.0, 2.0]), TASKS.components[0], 0.5)
+    changed = Prompts(BATCH.prompts.xs, BATCH.prompts.ys.at[:, 3:].add(7.0))
+    np.testing.assert_array_equal(run(predictor, changed)[:, :4], run(predictor, BATCH.prompts)[:, :4])
