@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
+"""Bin edges of the closeness of a prompt's past to the discrete set: its log evidence ratio to the Gaussian prior."""
+
 TINY = np.finfo(np.float64).tiny
 
 

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 
 from implicit_inference.config import Config
 from implicit_inference.evaluate import Row
-from implicit_inference.metrics import Estimate, Values, over_seeds
-from implicit_inference.probe import CLOSENESS_EDGES
+from implicit_inference.metrics import CLOSENESS_EDGES, Estimate, Values, over_seeds
 from implicit_inference.store import Run
 from implicit_inference.summary import Losses, predicted_recovery, recovery_of
 
@@ -170,7 +169,7 @@ def closeness(rows: list[Row], config: Config) -> Figure:
     names = [_bin_name(b) for b in bins]
     axes.set_xticks(range(len(bins)), [f"{name}\nn={n}" for name, n in zip(names, counts, strict=True)], fontsize=8)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel="log posterior odds of the past, discrete against Gaussian", ylabel="rise of the loss")
+    axes.set(xlabel="log evidence ratio of the past, discrete against Gaussian", ylabel="rise of the loss")
     _legend_below(figure)
     return _titled(figure, "Which Gaussian prompts does fine-tuning hurt?", config)
 

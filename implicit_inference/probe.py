@@ -1,6 +1,5 @@
 """The probe: every predictor, under every conjugation, on the same held-out prompts -> one tidy table."""
 
-import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +12,7 @@ from jax import Array
 
 from implicit_inference import keys
 from implicit_inference.evaluate import Row, binned_rows, position_rows
-from implicit_inference.metrics import Values, shrinkage
+from implicit_inference.metrics import CLOSENESS_EDGES, Values, shrinkage
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import (
     Conjugation,
@@ -23,14 +22,12 @@ from implicit_inference.regression.conjugate import (
     ScaleLabels,
     ShiftLabels,
 )
-from implicit_inference.regression.effective import effective_prior, log_evidence_ratio, shifted_prior
+from implicit_inference.regression.effective import effective_prior, shifted_prior
+from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts
 from implicit_inference.run import FAMILIES, Lab, draw_tasks, held_out, prior
 from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summarise
-
-CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
-"""Bin edges of the log posterior odds, discrete against Gaussian, of a prompt's past."""
 
 SPLITS = ("report", "choice")
 """Prompts to report on, and other prompts to choose strengths and fit priors on."""
@@ -216,14 +213,12 @@ def _shrink_only(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple
 
 
 def _closeness(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[str, str], Batch]) -> list[Row]:
-    """Losses on Gaussian prompts by how close the past is to the discrete set: exact log posterior odds."""
+    """Losses on Gaussian prompts by how close the past is to the discrete set: exact log odds under even priors."""
     config, batch = lab.config, batches["report", "gaussian"]
-    alpha = config.pretrain.discrete_prob
-    logit = math.log(alpha / (1 - alpha)) if 0 < alpha < 1 else 0.0
 
     def odds(seed: Array, prompts: Prompts) -> Array:
-        discrete, gaussian = draw_tasks(config, seed).values()
-        return logit + log_evidence_ratio(discrete, gaussian, prompts, config.tasks.noise_std)
+        even = prior(config, seed, 0.5)
+        return log_posterior_odds(even, prompts, jnp.asarray(config.tasks.noise_std))[..., 0]
 
     coordinate: Values = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)[..., 1:]
     truth = np.asarray(batch.clean_labels, np.float64)

@@ -1,10 +1,9 @@
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
-from implicit_inference import DiscreteTasks, GaussianTasks, Prompts, component_posterior, posterior_predictive
-from implicit_inference.regression.effective import effective_prior, log_evidence_ratio, shifted_prior
+from implicit_inference import DiscreteTasks, GaussianTasks, Prompts, posterior_predictive
+from implicit_inference.regression.effective import effective_prior, shifted_prior
 from implicit_inference.regression.prompts import sample_batch
 
 GAUSSIAN = GaussianTasks(jnp.zeros(3), jnp.array(1.0))
@@ -35,11 +34,3 @@ def test_noise_on_ridge_is_residual_and_not_prior():
     found, residual = effective_prior(ridge + noise, DISCRETE, GAUSSIAN, shown, NOISE)
     assert found < -5
     assert residual == pytest.approx(float(jnp.mean(noise**2)), rel=0.01)
-
-
-def test_the_evidence_ratio_is_the_log_odds_of_the_posterior():
-    shown = prompts()
-    ratio = np.asarray(log_evidence_ratio(DISCRETE, GAUSSIAN, shown, NOISE), np.float64)
-    posterior = np.asarray(component_posterior(shifted_prior(DISCRETE, GAUSSIAN, 0.7), shown, NOISE), np.float64)
-    assert np.all(ratio[:, 0] == 0)
-    np.testing.assert_allclose(1 / (1 + np.exp(-0.7 - ratio)), posterior[..., 0], rtol=1e-4, atol=1e-6)

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from implicit_inference import train
 from implicit_inference.config import PRESETS, override
+from implicit_inference.optimize import make_optimizer
 from implicit_inference.run import Lab, TrainingDivergedError, chunk_length, draw_tasks, prior, train_stage
 
 TINY = {
@@ -112,6 +115,20 @@ def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_famil
     for prob, component in ((1.0, 0), (0.0, 1)):
         _, drawn = prior(CONFIG, 0, prob).draw(jax.random.key(0), 500)
         assert set(np.asarray(drawn).tolist()) == {component}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_traces_all_its_stages(name, tmp_path):
+    lab = Lab(PRESETS[name], tmp_path)
+    for stage in ("pretrain", "scratch", "finetune"):
+        training = getattr(lab.config, stage)
+        params = jax.eval_shape(jax.vmap(lab.initial_params), lab.seeds)
+        state = jax.eval_shape(jax.vmap(partial(train.start, optimizer=make_optimizer(training))), params)
+        stream = jax.eval_shape(jax.vmap(jax.random.key), lab.seeds)
+        prob = jax.ShapeDtypeStruct(lab.seeds.shape, np.float32)
+        after, losses = jax.eval_shape(lab.chunk(training, 3), lab.seeds, stream, prob, state)
+        assert losses.shape == (len(lab.config.seeds), 3)
+        assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
 
 
 @pytest.mark.parametrize("steps", [1, 7, 19, 20, 97, 200, 601, 3000])

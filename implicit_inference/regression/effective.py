@@ -10,6 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from implicit_inference.regression.bayes import posterior_predictive
+from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Mixture, TaskDistribution
 
@@ -21,17 +22,6 @@ def shifted_prior(first: TaskDistribution, second: TaskDistribution, logit: Arra
     """The mixture with prior log odds `logit` = log(P(first) / P(second))."""
     logit = jnp.asarray(logit)
     return Mixture((first, second), jnp.stack([jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)]))
-
-
-def log_evidence_ratio(
-    first: TaskDistribution, second: TaskDistribution, prompts: Prompts, noise_std: Array | float
-) -> Float[Array, "*batch K"]:
-    """log p(past | first) - log p(past | second) before each label; 0 at the empty context."""
-    difference = (
-        posterior_predictive(first, prompts, noise_std).log_density
-        - posterior_predictive(second, prompts, noise_std).log_density
-    )
-    return jnp.cumsum(difference, axis=-1) - difference
 
 
 def effective_prior(
@@ -47,10 +37,10 @@ def effective_prior(
     """
     first_mean = posterior_predictive(first, prompts, noise_std).mean
     second_mean = posterior_predictive(second, prompts, noise_std).mean
-    ratio = log_evidence_ratio(first, second, prompts, noise_std)
+    log_evidence_ratio = log_posterior_odds(shifted_prior(first, second, 0.0), prompts, noise_std)[..., 0]
 
     def residual(logit: Array) -> Array:
-        mixture = second_mean + jax.nn.sigmoid(logit + ratio) * (first_mean - second_mean)
+        mixture = second_mean + jax.nn.sigmoid(logit + log_evidence_ratio) * (first_mean - second_mean)
         return jnp.mean((predictions - mixture) ** 2)
 
     low, high = (jnp.asarray(bound) for bound in LOGITS)
