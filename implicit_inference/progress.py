@@ -1,7 +1,9 @@
 """What a person sees in the terminal while work goes on, and at its end."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
@@ -49,18 +51,40 @@ def _bar(run: Run) -> Iterator[Callable[[int, int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar, _interrupts() as check_interrupt:
         task = bar.add_task(run.id, total=1, text="compiling")
         quarters = -1
 
         def update(done: int, total: int, text: str) -> None:
             nonlocal quarters
+            check_interrupt()
             bar.update(task, completed=done, total=total, text=text)
             if not console.is_terminal and done * 4 // total > quarters:
                 quarters = done * 4 // total
                 print(f"{run.id}: {done}/{total} {text}", flush=True)
 
         yield update
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """Ctrl-C at once, or, where it lands in a callback whose exceptions are dropped, at the next check."""
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
