@@ -8,8 +8,8 @@
     jax 0.10 on few cores.
 (b) one batched solve over the cumulated normal equations, means only, in that process as well.
 (c) NumPy and SciPy, a Cholesky factor for each prompt and a posterior table for the discrete tasks.
-Ours and the others take turns, so that other work on the machine slows all of them. All predict the same (checked
-here). Times are the median of the rounds, with the compilation apart.
+Ours and the others take turns of three runs, so that other work on the machine slows all of them. All predict the
+same (checked here). Times are the median over all turns, with the compilation apart.
 """
 
 import argparse
@@ -79,11 +79,11 @@ def compare(case: Case, rounds: int, limit: float) -> None:
             rival.check(float(jnp.sum(jnp.abs(ours().mean))))
         times: dict[str, list[float]] = {"ours": [], "scipy": [], **{name: [] for name in others}}
         for _ in range(rounds):
-            times["ours"].append(seconds(ours))
+            turns = {"ours": ours, "scipy": scipy}
+            for name, call in turns.items():
+                times[name] += [seconds(call) for _ in range(3) if sum(times[name]) < limit]
             for name, rival in others.items():
-                times[name].append(rival.seconds())
-            if sum(times["scipy"]) < limit:
-                times["scipy"].append(seconds(scipy))
+                times[name] += [rival.seconds() for _ in range(3)]
         for rival in others.values():
             rival.stop()
         row = {name: 1e3 * statistics.median(values) for name, values in times.items()}
@@ -91,7 +91,7 @@ def compare(case: Case, rounds: int, limit: float) -> None:
         shown = [f"{row['ours']:.1f}", f"{compile_s:.1f}", f"{a:.0f}", f"{b:.0f}", f"{c:.0f}"]
         ratios = [f"{other / row['ours']:.1f}" for other in (a, b, c)]
         print(
-            f"| {', '.join(map(str, case))} | {part} | {' | '.join(shown + ratios)} |".replace("nan", "–"), flush=True
+            f"| {', '.join(map(str, case))} | {part} | {' | '.join(shown + ratios)} |".replace("nan", "-"), flush=True
         )
 
 
@@ -151,7 +151,7 @@ def loop_over_prefixes(prompts: Prompts, ws: jax.Array, part: str) -> Callable[[
     """(a) Zero the pairs from k on, one dense solve (and determinant) for the prefix, its discrete posterior anew."""
 
     @jax.jit
-    def step(k: jax.Array) -> jax.Array:
+    def step(prompts: Prompts, k: jax.Array) -> jax.Array:
         seen = (jnp.arange(prompts.ys.shape[-1]) < k).astype(prompts.xs.dtype)
         xs, ys, x = prompts.xs * seen[None, :, None], prompts.ys * seen[None], prompts.xs[:, k]
         answers = []
@@ -172,7 +172,7 @@ def loop_over_prefixes(prompts: Prompts, ws: jax.Array, part: str) -> Callable[[
         return jnp.sum(jax.nn.softmax(evidences, -1) * means, -1)
 
     def call() -> jax.Array:
-        columns = [jax.block_until_ready(step(k)) for k in range(prompts.ys.shape[-1])]
+        columns = [jax.block_until_ready(step(prompts, k)) for k in range(prompts.ys.shape[-1])]
         return jnp.stack(columns, -1)
 
     return call
@@ -182,7 +182,7 @@ def batched_solve(prompts: Prompts) -> Callable[[], jax.Array]:
     """(b) All prefixes' normal equations by a cumulative sum, then one batched solve."""
 
     @jax.jit
-    def means() -> jax.Array:
+    def means(prompts: Prompts) -> jax.Array:
         xs, ys = prompts.xs, prompts.ys
         outer = xs[..., :, None] * xs[..., None, :]
         gram = (jnp.cumsum(outer, axis=1) - outer) / SIGMA**2 + jnp.eye(xs.shape[-1])[None, None]
@@ -191,7 +191,7 @@ def batched_solve(prompts: Prompts) -> Callable[[], jax.Array]:
         ridge = jnp.linalg.solve(gram, moments[..., None])[..., 0]
         return jnp.einsum("bki,bki->bk", xs, ridge)
 
-    return lambda: jax.block_until_ready(means())
+    return lambda: jax.block_until_ready(means(prompts))
 
 
 class SciPy:
