@@ -24,7 +24,7 @@ def test_runs_in_double_and_returns_single():
         assert result["tail"].dtype == jnp.float32
         np.testing.assert_array_equal(result["tail"], SMALL)
     with jax.enable_x64(True):
-        assert tail(jnp.asarray(BIG, jnp.float64), SMALL)["tail"].dtype == jnp.float64
+        assert tail(jnp.asarray(BIG, jnp.float64), jnp.asarray(SMALL, jnp.float64))["tail"].dtype == jnp.float64
 
 
 def test_too_large_becomes_the_largest():

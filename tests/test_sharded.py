@@ -25,9 +25,9 @@ def two_devices():
 
 
 @pytest.mark.parametrize("n", [1, 600, 601])
-@pytest.mark.parametrize("chunk", [2**20, 256 * 6])
+@pytest.mark.parametrize("chunk", [4096, 256])
 def test_the_same_numbers_as_on_one_device(n, chunk, monkeypatch):
-    monkeypatch.setattr(bayes, "MOST_ODDS", chunk)
+    monkeypatch.setattr(bayes, "TASKS_AT_A_TIME", chunk)
     tasks = DiscreteTasks(jax.random.normal(jax.random.key(1), (n, 3)), jax.random.normal(jax.random.key(2), (n,)))
     expected = posterior_predictive(tasks, PROMPTS, 0.2)
     actual = jax.jit(posterior_predictive)(ShardedTasks(tasks, two_devices()), PROMPTS, 0.2)

@@ -24,9 +24,9 @@ from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mi
 NEVER = -1e300
 """The log of 0: far below any log evidence, and not an infinity that a subtraction could turn into NaN."""
 
-MOST_ODDS, LEAST_TASKS = 2**20, 256
-"""A discrete set is streamed in chunks of `MOST_ODDS` / (number of prompts) tasks, or of `LEAST_TASKS` if that is more:
-about 40 bytes for each pair of a prompt and a task in the chunk, and nothing else, is what a larger set would cost."""
+TASKS_AT_A_TIME = 2**12
+"""Larger discrete sets are streamed in chunks of this many tasks, about 40 bytes for each prompt in work and task in
+the chunk; beyond a copy of the set in float64, memory does not grow with the set."""
 
 
 @register_dataclass
@@ -60,18 +60,16 @@ def _(tasks: GaussianTasks, prompts: Prompts, noise_std: Array | float) -> Predi
 def _(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The posterior average over the set, a chunk of tasks after the other: memory does not grow with the set."""
     log_prior = jnp.maximum(tasks.log_prior, NEVER)
-    n_prompts = max(1, prompts.ys[..., 0].size)
-    chunk = max(LEAST_TASKS, MOST_ODDS // n_prompts)
-    if len(tasks.ws) <= chunk:
+    if len(tasks.ws) <= TASKS_AT_A_TIME:
         return Predictive(*task_filter(tasks.ws, log_prior, prompts.xs, prompts.ys, noise_std))
 
     def part_of(ws: Array, log_prior: Array) -> Part:
         means_and_densities = task_filter(ws, log_prior, prompts.xs, prompts.ys, noise_std)
         return part(jax.nn.logsumexp(log_prior), Predictive(*means_and_densities))
 
-    missing = -len(tasks.ws) % chunk
-    ws = jnp.pad(tasks.ws, ((0, missing), (0, 0))).reshape(-1, chunk, tasks.dim)
-    log_priors = jnp.pad(log_prior, (0, missing), constant_values=NEVER).reshape(-1, chunk)
+    missing = -len(tasks.ws) % TASKS_AT_A_TIME
+    ws = jnp.pad(tasks.ws, ((0, missing), (0, 0))).reshape(-1, TASKS_AT_A_TIME, tasks.dim)
+    log_priors = jnp.pad(log_prior, (0, missing), constant_values=NEVER).reshape(-1, TASKS_AT_A_TIME)
     total, _ = jax.lax.scan(
         lambda total, tasks: (joined(total, part_of(*tasks)), None),
         part_of(ws[0], log_priors[0]),

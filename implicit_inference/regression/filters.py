@@ -4,6 +4,7 @@ Both give the mean and the log density of each label one step ahead. They expect
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,10 @@ from jax import Array
 from jaxtyping import Float
 
 LOG_2PI = math.log(2 * math.pi)
+
+CACHED = 2**15
+"""Numbers of state that stay in a core's cache. CPUs take prompts in blocks of that size: 1.5 to 2 times as fast as all
+at once at K=40, d=20, n=64. Other devices want all at once."""
 
 Means = Float[Array, "*batch K"]
 LogDensities = Float[Array, "*batch K"]
@@ -28,26 +33,27 @@ def gaussian_filter(
 
     The posterior covariance is carried as a square root A A^T (Potter's update; Bierman 1977, chapter II.8): rounding
     grows with prior std / noise std, where formulas with the covariance or the Gram matrix pay for its square.
+    The posterior mean is one more column of A: the rows' products and the update are the same for both.
     """
     noise_var = noise_std**2
-    zeros = 0 * (xs[..., 0, :] + ys[..., :1] + noise_std + mean[0] + root[0, 0])
-    start = _spread(mean, zeros), _spread(root, zeros[..., None])
+    prior = jnp.concatenate([root, mean[:, None]], axis=1)
 
-    def step(carry: tuple[Array, Array], pair: tuple[Array, Array]) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        mean, root = carry
+    def step(state: Array, pair: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         x, y = pair
-        projected = jnp.einsum("...ij,...i->...j", root, x)
-        variance = jnp.sum(projected**2, axis=-1) + noise_var
-        prediction = jnp.sum(mean * x, axis=-1)
-        residual = y - prediction
-        gain = jnp.einsum("...ij,...j->...i", root, projected)
-        mean = mean + gain * (residual / variance)[..., None]
+        products = jnp.einsum("bij,bi->bj", state, x)
+        projected, prediction = products[:, :-1], products[:, -1]
+        variance = jnp.einsum("bi,bi->b", projected, projected) + noise_var
+        gain = jnp.einsum("bij,bj->bi", state, _extended(projected, jnp.zeros_like(y)))
         shrink = 1 / (variance + jnp.sqrt(noise_var * variance))
-        root = root - (gain * shrink[..., None])[..., None] * projected[..., None, :]
-        return (mean, root), (prediction, -0.5 * (residual**2 / variance + jnp.log(variance) + LOG_2PI))
+        change = _extended(projected * shrink[:, None], (prediction - y) / variance)
+        return state - gain[:, :, None] * change[:, None], (prediction, variance)
 
-    _, (means, log_densities) = jax.lax.scan(step, start, (jnp.moveaxis(xs, -2, 0), jnp.moveaxis(ys, -1, 0)))
-    return jnp.moveaxis(means, 0, -1), jnp.moveaxis(log_densities, 0, -1)
+    def block(xs: Array, ys: Array) -> tuple[Array, Array]:
+        zeros = 0 * (xs[0, :, :1, None] + ys[0, :, None, None] + noise_std)
+        _, (predictions, variances) = jax.lax.scan(step, prior[None] + zeros, (xs, ys))
+        return predictions, -0.5 * ((ys - predictions) ** 2 / variances + jnp.log(variances) + LOG_2PI)
+
+    return _in_blocks(block, xs, ys, prior.size)
 
 
 def task_filter(
@@ -63,28 +69,55 @@ def task_filter(
     tasks keep their digits however unlikely the prompt is. `log_prior` need not be normalised, but must be finite.
     """
     noise_var = noise_std**2
-    zeros = 0 * (xs[..., 0, :1] + ys[..., :1] + noise_std + ws[0, 0] + log_prior[0])
-    log_odds = _spread(log_prior - jnp.max(jax.lax.stop_gradient(log_prior)), zeros)
-    odds = jnp.exp(log_odds)
-    start = log_odds, odds, jnp.sum(odds, axis=-1)
 
     def step(carry: Odds, pair: tuple[Array, Array]) -> tuple[Odds, tuple[Array, Array]]:
         log_odds, odds, total = carry
         x, y = pair
-        answers = jnp.einsum("...d,nd->...n", x, ws)
+        answers = x @ ws.T
         prediction = jnp.sum(odds * answers, axis=-1) / total
-        log_odds = log_odds - 0.5 * (y[..., None] - answers) ** 2 / noise_var
+        log_odds = log_odds - (y[:, None] - answers) ** 2 * (0.5 / noise_var)
         leader = jnp.max(jax.lax.stop_gradient(log_odds), axis=-1)
-        log_odds = log_odds - leader[..., None]
+        log_odds = log_odds - leader[:, None]
         odds = jnp.exp(log_odds)
         new_total = jnp.sum(odds, axis=-1)
-        log_density = leader + jnp.log(new_total / total) - 0.5 * (jnp.log(noise_var) + LOG_2PI)
-        return (log_odds, odds, new_total), (prediction, log_density)
+        return (log_odds, odds, new_total), (prediction, leader + jnp.log(new_total / total))
 
-    _, (means, log_densities) = jax.lax.scan(step, start, (jnp.moveaxis(xs, -2, 0), jnp.moveaxis(ys, -1, 0)))
-    return jnp.moveaxis(means, 0, -1), jnp.moveaxis(log_densities, 0, -1)
+    def block(xs: Array, ys: Array) -> tuple[Array, Array]:
+        zeros = 0 * (xs[0, :, :1] + ys[0, :, None] + noise_std + ws[0, 0])
+        log_odds = (log_prior - jnp.max(jax.lax.stop_gradient(log_prior)))[None] + zeros
+        odds = jnp.exp(log_odds)
+        start = log_odds, odds, jnp.sum(odds, axis=-1)
+        _, (predictions, log_likelihoods) = jax.lax.scan(step, start, (xs, ys))
+        return predictions, log_likelihoods - 0.5 * (jnp.log(noise_var) + LOG_2PI)
+
+    return _in_blocks(block, xs, ys, 2 * log_prior.size)
 
 
-def _spread(prior: Array, zeros: Array) -> Array:
-    """`prior` for every prompt; adding zeros rather than broadcasting lets it vary over devices as the prompts do."""
-    return zeros + prior.reshape((1,) * (zeros.ndim - prior.ndim) + prior.shape)
+def _extended(rows: Float[Array, "b d"], last: Float[Array, " b"]) -> Float[Array, "b d_plus_1"]:
+    return jnp.concatenate([rows, last[:, None]], axis=1)
+
+
+def _in_blocks(
+    block: Callable[[Array, Array], tuple[Array, Array]], xs: Array, ys: Array, state_size: int
+) -> tuple[Means, LogDensities]:
+    """`block(xs [K, b, d], ys [K, b])` over all leading axes; each prompt carries `state_size` numbers.
+
+    (Blocks add zeros to their initial state so that it varies over the devices of a sharded map as the inputs do.)
+    """
+    flat_xs, flat_ys = xs.reshape(-1, *xs.shape[-2:]), ys.reshape(-1, ys.shape[-1])
+    count = len(flat_ys)
+    size = 2 ** int(math.log2(max(1, CACHED // state_size)))
+    if jax.default_backend() != "cpu" or size >= count:
+        size = count
+    flat_xs = jnp.pad(flat_xs, ((0, -count % size), (0, 0), (0, 0)))
+    flat_ys = jnp.pad(flat_ys, ((0, -count % size), (0, 0)))
+
+    def one(prompts: tuple[Array, Array]) -> tuple[Array, Array]:
+        xs, ys = prompts
+        return block(jnp.moveaxis(xs, 1, 0), ys.T)
+
+    blocks = flat_xs.reshape(-1, size, *xs.shape[-2:]), flat_ys.reshape(-1, size, ys.shape[-1])
+    means, log_densities = (
+        result.mT.reshape(-1, ys.shape[-1])[:count].reshape(ys.shape) for result in jax.lax.map(one, blocks)
+    )
+    return means, log_densities

@@ -27,7 +27,7 @@ def sign_flips(dim: int) -> tuple[RotateInputs, ...]:
 
 def rotations(key: Array, dim: int, n: int) -> tuple[RotateInputs, ...]:
     """n random orthogonal maps (Haar measure; reflections among them), the same ones for the same key."""
-    return tuple(RotateInputs(_orthonormal(g)) for g in jax.random.normal(key, (n, dim, dim)))
+    return tuple(RotateInputs(turn) for turn in jax.vmap(_orthonormal)(jax.random.normal(key, (n, dim, dim))))
 
 
 @in_float64
@@ -79,8 +79,9 @@ def _select(
 
 def _each(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Float[Array, "S *batch K"]:
     """The predictions under each conjugation, one after the other; conjugations of one kind are compiled once."""
-    kinds = {(jax.tree.structure(c), tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(c))) for c in conjugations}
-    if len(kinds) > 1:
+    leaves, structures = zip(*(jax.tree.flatten(c) for c in conjugations), strict=True)
+    shapes = {tuple(jnp.shape(leaf) for leaf in each) for each in leaves}
+    if len(set(structures)) > 1 or len(shapes) > 1:
         return jnp.stack([conjugated(predictor, c)(prompts) for c in conjugations])
-    stacked = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *conjugations)
-    return jax.lax.map(lambda c: conjugated(predictor, c)(prompts), stacked)
+    stacked = [jnp.stack([jnp.asarray(leaf) for leaf in same]) for same in zip(*leaves, strict=True)]
+    return jax.lax.map(lambda one: conjugated(predictor, jax.tree.unflatten(structures[0], one))(prompts), stacked)
