@@ -10,6 +10,7 @@ from implicit_inference.evaluate import Row
 from implicit_inference.metrics import Estimate, Values, over_seeds, positions, ratio, recovered_fraction
 
 RANGES = ("all", "early", "late")
+UNDEFINED = "the forgetting is not significantly positive over the seeds (two or more)"
 
 
 class Losses:
@@ -168,7 +169,11 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
 
 def _fraction(estimate: Estimate | None) -> dict[str, Any]:
     if estimate is None:
-        return {"mean": None, "stderr": None, "undefined": "the forgetting is not significantly positive"}
+        return {
+            "mean": None,
+            "stderr": None,
+            "undefined": "the forgetting is not significantly positive over the seeds (two or more)",
+        }
     return _estimate(estimate)
 
 
