@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import re
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -29,8 +29,10 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; mistakes are one line on stderr and exit code 2."""
     try:
-        options = parser().parse_args(arguments)
+        options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}", UserError.exit_code)
     except UserError as error:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -40,6 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _complain(message: str, code: int) -> int:
     print(f"implicit-inference: {message}", file=sys.stderr)
     return code
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--flag -1,2` as `--flag=-1,2`: argparse takes a list that begins with a minus for another flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-[\d.]", argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def parser() -> Parser:
@@ -182,7 +195,7 @@ def _lab(config: Config, options: argparse.Namespace) -> Lab:
     from implicit_inference import parallel
     from implicit_inference.run import Lab
 
-    parallel.use_cpu_cores(os.cpu_count() or 1)
+    parallel.use_cpu_cores()
     return Lab(config, options.runs)
 
 

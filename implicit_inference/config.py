@@ -72,7 +72,9 @@ class TrainingConfig:
     target: Literal["label", "noise_free", "posterior_mean"] = knob(
         "posterior_mean", "learn y_k, <w, x_k> or the exact E[y_k | past, x_k]: one minimiser, falling variance"
     )
-    optimizer: Literal["adam", "adamw", "muon"] = knob("muon", "update rule (muon: block matrices; the rest adam)")
+    optimizer: Literal["adam", "adamw", "muon"] = knob(
+        "muon", "update rule (muon: block matrices; the rest adam at a tenth of the rate)"
+    )
     learning_rate: float = knob(2e-2, "peak learning rate", above=0)
     warmup: int = knob(100, "steps of linear warm-up; fewer than steps", least=0)
     final_fraction: float = knob(0.02, "the cosine ends at this fraction of the peak; 1 = constant", least=0, most=1)
@@ -261,12 +263,19 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             f"model.heads = {config.model.heads}: allowed: a divisor of model.width ({config.model.width})"
         )
-    for stage in ("pretrain", "finetune", "scratch"):
+    if config.probe.scratch_steps <= config.pretrain.warmup:
+        raise ConfigError(
+            f"probe.scratch_steps = {config.probe.scratch_steps}: allowed: more than pretrain.warmup "
+            f"({config.pretrain.warmup})"
+        )
+    for stage in ("pretrain", "finetune"):
         training: TrainingConfig = getattr(config, stage)
         if training.warmup >= training.steps:
             raise ConfigError(
                 f"{stage}.warmup = {training.warmup}: allowed: less than {stage}.steps ({training.steps})"
             )
+        if training.weight_decay and training.optimizer == "adam":
+            raise ConfigError(f"{stage}.weight_decay = {training.weight_decay:g}: allowed: 0 with adam; adamw decays")
     for path, scales in (("label_scales", config.probe.label_scales), ("input_scales", config.probe.input_scales)):
         if 0 in scales or len(set(scales)) < len(scales):
             raise ConfigError(f"probe.{path} = {list(scales)}: allowed: numbers other than 0, each once")

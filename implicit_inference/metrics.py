@@ -22,9 +22,6 @@ class Estimate:
     mean: float
     stderr: float
 
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} ± {self.stderr:.3f}"
-
 
 def positions(name: str, dim: int, length: int) -> slice:
     """Zero-based positions of a range: the number of exemplars in context.

@@ -1,5 +1,7 @@
 """Devices: packed seeds on a mesh, so that every device trains seeds of its own."""
 
+import contextlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +10,14 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 
-def use_cpu_cores(n: int) -> None:
-    """Make `n` devices of the CPU; only before the first computation, and without effect on accelerators.
+def use_cpu_cores() -> None:
+    """Make a device of each core of the CPU that this process may use; too late after the first computation.
 
     Small matrix products gain little from a second core; a second seed on it gains almost everything.
     """
-    jax.config.update("jax_num_cpu_devices", n)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(RuntimeError):  # the devices are there already
+        jax.config.update("jax_num_cpu_devices", cores)
 
 
 def seed_mesh(n_seeds: int) -> Mesh:

@@ -48,8 +48,6 @@ LOOKS = {
     "bayes_finetuning": Look("exact Bayes, fine-tuning prior", ORANGE, "--"),
     "ridge": Look("ridge", GREEN, ":"),
     "discrete_posterior": Look("discrete posterior", ORANGE, ":"),
-    "network": Look("network", RED),
-    "conjugated": Look("fine-tuned, conjugated", SKY),
     "shrink_only": Look("fine-tuned, shrunk only", GREY, "-."),
     "bayes_effective": Look("exact Bayes with the effective priors", BLACK, "--"),
 }
@@ -78,11 +76,13 @@ def loss_by_position(losses: Losses, config: Config) -> Figure:
     figure = Figure(figsize=(10, 4.2))
     strength = losses.chosen("early")
     names = ["pretrained", "finetuned", "scratch", "bayes_pretraining", "ridge", "discrete_posterior"]
+    if config.finetune.discrete_prob < 1:  # else it is the discrete posterior
+        names.insert(4, "bayes_finetuning")
     for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
         for name in names:
             _curve(axes, LOOKS[name], range(losses.length), losses(name, family))
         look = Look(f"fine-tuned, labels × {strength:g}", SKY)
-        moved = losses("finetuned", family, "label_scale", strength)
+        moved = losses("finetuned", family, "label_scale", strength) if strength != 1 else losses("finetuned", family)
         _curve(axes, look, range(losses.length), moved)
         axes.set(
             title=f"{family.capitalize()} prompts", xlabel="exemplars in context", ylabel="noise-free squared error"
@@ -97,14 +97,10 @@ def recovery(losses: Losses, config: Config) -> Figure:
     figure = Figure(figsize=(10, 7))
     grid = figure.subplots(2, 2, sharex=True)
     scales = sorted({1.0, *(g for g in losses.strengths("label_scale") if g > 0)})
-
-    def scaled(name: str, scale: float) -> Values:
-        return losses(name) if scale == 1 else losses(name, conjugation="label_scale", strength=scale)
-
     for (top, bottom), where in zip(grid.T, RANGE_TITLES, strict=True):
-        measured = [recovery_of(losses, where, scaled("finetuned", g)) for g in scales]
+        measured = [recovery_of(losses, where, losses.scaled("finetuned", g)) for g in scales]
         _estimates(top, Look("measured", SKY, marker="o"), scales, measured)
-        predicted = [predicted_recovery(losses, where, scaled("bayes_effective_finetuned", g)) for g in scales]
+        predicted = [predicted_recovery(losses, where, g) for g in scales]
         _estimates(top, LOOKS["bayes_effective"], scales, predicted)
         shrunk = losses("finetuned", conjugation="shrink_only")
         _estimates(top, LOOKS["shrink_only"], scales, [recovery_of(losses, where, shrunk)] * len(scales))
@@ -112,7 +108,7 @@ def recovery(losses: Losses, config: Config) -> Figure:
         top.axhline(0, color=GREY, linewidth=0.8)
         top.axhline(1, color=GREY, linewidth=0.8)
         for name in ("pretrained", "finetuned", "scratch"):
-            moved = [over_seeds(losses.averaged(scaled(name, g), where)) for g in scales]
+            moved = [over_seeds(losses.averaged(losses.scaled(name, g), where)) for g in scales]
             _estimates(bottom, replace(LOOKS[name], marker="o"), scales, moved)
         for name, values in (("shrink_only", shrunk), ("ridge", losses("ridge"))):
             level = over_seeds(losses.averaged(values, where))
@@ -144,11 +140,14 @@ def conjugations(losses: Losses, config: Config) -> Figure:
         axes.set_yticks(np.arange(len(cases)), labels)
     figure.axes[0].invert_yaxis()
     _legend_below(figure)
-    return _titled(figure, "Every conjugation, on Gaussian prompts", config)
+    return _titled(figure, "Every conjugation, on Gaussian prompts", config, "bars")
 
 
 def closeness(rows: list[Row], config: Config) -> Figure:
-    """The rise of the loss on Gaussian prompts by how much their past looks like the discrete set."""
+    """The rise of the loss on Gaussian prompts by how much their past looks like the discrete set.
+
+    All positions but the empty context together: the bins around 0 hold mostly short pasts.
+    """
     figure = Figure(figsize=(7, 4))
     axes = figure.subplots()
     cells = {
@@ -169,23 +168,26 @@ def closeness(rows: list[Row], config: Config) -> Figure:
     names = [_bin_name(b) for b in bins]
     axes.set_xticks(range(len(bins)), [f"{name}\nn={n}" for name, n in zip(names, counts, strict=True)], fontsize=8)
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(xlabel="log evidence ratio of the past, discrete against Gaussian", ylabel="rise of the loss")
+    axes.set(
+        xlabel="log evidence ratio of the past, discrete against Gaussian (n predictions at 1 to K-1 exemplars)",
+        ylabel="rise of the loss",
+    )
     _legend_below(figure)
     return _titled(figure, "Which Gaussian prompts does fine-tuning hurt?", config)
 
 
 def training_curves(tables: dict[str, list[Row]]) -> Figure:
-    """Loss while training, with the level of exact Bayes under the pretraining prior."""
+    """Loss while training, with the level of exact Bayes under the prior of the stage."""
     figure = Figure(figsize=(10, 3.8))
     for axes, (stage, rows) in zip(figure.subplots(1, len(tables)), tables.items(), strict=True):
         for family, colour in (("gaussian", BLUE), ("discrete", ORANGE)):
-            for predictor, line in (("network", "-"), ("bayes_pretraining", "--")):
+            for predictor, line in (("network", "-"), ("bayes", "--")):
                 chosen = [r for r in rows if (r["prompts"], r["predictor"]) == (family, predictor)]
                 steps = sorted({r["step"] for r in chosen})
                 seeds = sorted({r["seed"] for r in chosen})
                 by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
                 values = np.array([[by_step[step, seed] for step in steps] for seed in seeds])
-                name = "network" if predictor == "network" else "exact Bayes, pretraining prior"
+                name = "network" if predictor == "network" else "exact Bayes, the stage's prior"
                 _curve(axes, Look(f"{name}, {family.capitalize()} prompts", colour, line), steps, values)
         axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", ylim=(0, None))
     _legend_below(figure)
@@ -215,11 +217,11 @@ def _bin_name(b: int) -> str:
     return f"{CLOSENESS_EDGES[b - 1]:g} to {CLOSENESS_EDGES[b]:g}"
 
 
-def _titled(figure: Figure, title: str, config: Config) -> Figure:
+def _titled(figure: Figure, title: str, config: Config, spread: str = "bands") -> Figure:
     tasks = config.tasks
     setting = (
         f"d={tasks.dim}, n={tasks.n_discrete}, σ={tasks.noise_std:g}, α={config.pretrain.discrete_prob:g}; "
-        f"{len(config.seeds)} seeds × {config.probe.prompts} prompts; bands: ± 1 standard error over seeds"
+        f"{len(config.seeds)} seeds × {config.probe.prompts} prompts; {spread}: ± 1 standard error over seeds"
     )
     figure.suptitle(f"{title}\n{setting}", x=0.01, ha="left", fontsize=11)
     return figure

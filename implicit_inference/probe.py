@@ -17,15 +17,15 @@ from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import (
     Conjugation,
     Identity,
-    RotateInputs,
     ScaleInputs,
     ScaleLabels,
     ShiftLabels,
 )
 from implicit_inference.regression.effective import effective_prior, shifted_prior
 from implicit_inference.regression.inference import log_posterior_odds
+from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts
-from implicit_inference.run import FAMILIES, Lab, draw_tasks, held_out, prior
+from implicit_inference.run import FAMILIES, Lab, draw_tasks, held_out, log_weights, prior
 from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summarise
 
@@ -71,7 +71,7 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     scales = _label_scales(lab)
     cases = [_identity(lab), *scales, *_other_conjugations(lab)]
     work = [("report", family, name, cases) for family in FAMILIES for name in predictors]
-    work += [("choice", family, name, [cases[0], *scales]) for family in FAMILIES for name in NETWORKS]
+    work += [("choice", "gaussian", name, [cases[0], *scales]) for name in NETWORKS]
     for done, (split, family, name, which) in enumerate(work):
         report(done, len(work))
         batch = batches[split, family]
@@ -117,8 +117,8 @@ def _networks(lab: Lab) -> dict[str, Predictor]:
 def _exact(lab: Lab) -> dict[str, Predictor]:
     config = lab.config
     priors = {
-        "bayes_pretraining": lambda seed: prior(config, seed, jnp.asarray(config.pretrain.discrete_prob)),
-        "bayes_finetuning": lambda seed: prior(config, seed, jnp.asarray(config.finetune.discrete_prob)),
+        "bayes_pretraining": lambda seed: prior(config, seed, log_weights(config.pretrain.discrete_prob)),
+        "bayes_finetuning": lambda seed: prior(config, seed, log_weights(config.finetune.discrete_prob)),
         "ridge": lambda seed: draw_tasks(config, seed)["gaussian"],
         "discrete_posterior": lambda seed: draw_tasks(config, seed)["discrete"],
     }
@@ -167,7 +167,7 @@ def _other_conjugations(lab: Lab) -> list[Case]:
     dim = lab.config.tasks.dim
 
     def rotation(seed: Array) -> Conjugation:
-        return RotateInputs(jax.random.orthogonal(keys.stream(seed, "probe rotation"), dim))
+        return rotations(keys.stream(seed, "probe rotation"), dim, 1)[0]
 
     def shift(length: float, seed: Array) -> Conjugation:
         direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,))
@@ -217,7 +217,7 @@ def _closeness(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[s
     config, batch = lab.config, batches["report", "gaussian"]
 
     def odds(seed: Array, prompts: Prompts) -> Array:
-        even = prior(config, seed, 0.5)
+        even = prior(config, seed, log_weights(0.5))
         return log_posterior_odds(even, prompts, jnp.asarray(config.tasks.noise_std))[..., 0]
 
     coordinate: Values = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)[..., 1:]

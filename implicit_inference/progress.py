@@ -100,7 +100,9 @@ def summary_table(summary: dict[str, Any]) -> Table:
     for label, early, late in (
         ("forgetting (finetuned - pretrained)", summary["forgetting"]["early"], summary["forgetting"]["late"]),
         ("recovered fraction, best label scale", recovery["early"], recovery["late"]),
-        ("  above shrinking alone", recovery["early"]["above_shrink_only"], recovery["late"]["above_shrink_only"]),
+        ("- above shrinking alone", recovery["early"]["above_shrink_only"], recovery["late"]["above_shrink_only"]),
+        ("- net of the pretrained", recovery["early"]["net_of_pretrained"], recovery["late"]["net_of_pretrained"]),
+        ("share of a pure prior shift", recovery["early"]["inference_shift"], recovery["late"]["inference_shift"]),
         *(
             (f"{name} under that scale", controls[name]["early"]["conjugated"], controls[name]["late"]["conjugated"])
             for name in ("pretrained", "finetuned", "scratch")

@@ -12,10 +12,13 @@ from implicit_inference.store import Run
 
 CAPTIONS = {
     "loss_by_position": "Loss against the number of exemplars in context, for every predictor on the same prompts.",
-    "recovery": "Recovery by label scaling. Above: fraction of the forgetting undone. Below: the losses themselves.",
+    "recovery": "Recovery by label scaling. Above: fraction of the forgetting undone (positive scales; cut at -1.25); "
+    "dashed, an ideal learner whose prior odds shift as the network's seem to, as a fraction of its own forgetting. "
+    "Below: the losses themselves.",
     "conjugations": "Every conjugation on the network that forgot, the one before it, and one that never knew.",
-    "closeness": "Rise of the loss by how close the past of a Gaussian prompt is to the discrete set.",
-    "training": "Losses on held-out prompts while training, with the level of exact Bayes.",
+    "closeness": "Rise of the loss by how close the past of a Gaussian prompt is to the discrete set; all positions "
+    "but the empty context together, so that the bins around 0 hold mostly short pasts.",
+    "training": "Losses on held-out prompts while training, with exact Bayes under the prior of each stage.",
 }
 
 
@@ -49,21 +52,24 @@ def estimate(value: dict[str, Any]) -> str:
 
 def findings(summary: dict[str, Any]) -> list[str]:
     """What the numbers say, in sentences; an undefined recovery is said to be so."""
-    recovery, controls = summary["recovery"], summary["controls"]
     lines = [
         f"Fine-tuning changed the loss on discrete prompts by {estimate(_negative(summary['gain']))} and on Gaussian "
         f"prompts by {estimate(summary['forgetting'])}, averaged over {summary['positions']['all']}."
     ]
     for where in ("early", "late"):
-        found = recovery[where]
+        found = summary["recovery"][where]
         if found["mean"] is None:
             lines.append(f"At {where} positions the recovered fraction is undefined: {found['undefined']}.")
             continue
+        moved = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in ("finetuned", "scratch")}
         lines.append(
             f"At {where} positions ({summary['positions'][where]}) scaling labels by {found['strength']:g} recovers "
             f"{estimate(found)} of the forgetting, {estimate(found['above_shrink_only'])} more than shrinking "
-            f"predictions alone; the loss is {estimate(controls['finetuned'][where]['conjugated'])}, and "
-            f"{estimate(controls['scratch'][where]['conjugated'])} for a network that never had the capability."
+            f"predictions alone, to a loss of {moved['finetuned']}; a network that never had the capability is at "
+            f"{moved['scratch']}. "
+            f"Scaling helps the pretrained network too: against it, {estimate(found['net_of_pretrained'])} of the gap "
+            f"is closed. A mere shift of the inferred prior odds would explain {estimate(found['inference_shift'])} "
+            f"of the forgetting."
         )
     return lines
 

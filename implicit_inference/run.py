@@ -1,5 +1,6 @@
 """The stages of an experiment: pretrain, scratch, finetune. Here tasks, exact Bayes and the network meet."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from jax import Array
 from implicit_inference import keys, model, optimize, parallel, train
 from implicit_inference.config import Config, TrainingConfig, UserError, run_id
 from implicit_inference.evaluate import PackedEvaluator, Row
-from implicit_inference.regression.bayes import bayes_predictor, posterior_predictive
+from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import (
     Batch,
@@ -31,6 +32,7 @@ from implicit_inference.store import Run
 
 FAMILIES = ("discrete", "gaussian")
 EVALUATIONS = 20
+LONGEST_CHUNK = 250
 VALIDATION_PROMPTS = 512
 
 
@@ -60,9 +62,14 @@ def draw_tasks(config: Config, seed: Array | int) -> dict[str, TaskDistribution]
     return {"discrete": DiscreteTasks(ws), "gaussian": gaussian}
 
 
-def prior(config: Config, seed: Array | int, discrete_prob: Array | float) -> Mixture:
-    """The mixture of the two families with probability `discrete_prob` on the discrete set; 0 and 1 are allowed."""
-    log_weights = jnp.log(jnp.stack([jnp.asarray(discrete_prob), 1 - jnp.asarray(discrete_prob)]))
+def log_weights(discrete_prob: float) -> Array:
+    """The log weights [2] of the discrete and the Gaussian family; 0 and 1, and values next to them, are allowed."""
+    complement = 1 - discrete_prob
+    return jnp.array([math.log(p) if p else -math.inf for p in (discrete_prob, complement)])
+
+
+def prior(config: Config, seed: Array | int, log_weights: Array) -> Mixture:
+    """The mixture of a seed's two families with these log weights [2]."""
     return Mixture(tuple(draw_tasks(config, seed).values()), log_weights)
 
 
@@ -114,31 +121,42 @@ class Lab:
         return parallel.shard_seeds(self.run_of(stage).read_tree("params.safetensors", like), self.mesh)
 
     @cached_property
-    def validation(self) -> dict[str, tuple[Batch, Array]]:
-        """For each family, prompts to watch training with, and the loss of exact Bayes under the pretraining prior."""
+    def validation(self) -> dict[str, Batch]:
+        """Prompts of each family to watch training with, packed over seeds."""
 
-        def draw(seed: Array) -> dict[str, tuple[Batch, Array]]:
-            drawn = {}
-            for family in FAMILIES:
-                batch = held_out(self.config, seed, "validation", family, VALIDATION_PROMPTS)
-                tasks = prior(self.config, seed, self.config.pretrain.discrete_prob)
-                exact = posterior_predictive(tasks, batch.prompts, self.config.tasks.noise_std).mean
-                drawn[family] = batch, jnp.mean((exact - batch.clean_labels) ** 2)
-            return drawn
+        def draw(seed: Array) -> dict[str, Batch]:
+            return {f: held_out(self.config, seed, "validation", f, VALIDATION_PROMPTS) for f in FAMILIES}
 
         return self.over_seeds(draw)(self.seeds)
 
-    def chunk(self, training: TrainingConfig, n_steps: int) -> Callable[..., Any]:
-        """The compiled program (seeds, stream keys, discrete_prob, states) -> (states, losses) of `n_steps` steps.
+    @cached_property
+    def bayes_losses(self) -> Callable[..., dict[str, Array]]:
+        """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under that prior, by family."""
 
-        The weight of the discrete set is data, so that stages with the same recipe share one program.
+        def losses(seed: Array, log_weights: Array, validation: dict[str, Batch]) -> dict[str, Array]:
+            exact = bayes_predictor(prior(self.config, seed, log_weights), jnp.asarray(self.config.tasks.noise_std))
+            return {f: jnp.mean((exact(b.prompts) - b.clean_labels) ** 2) for f, b in validation.items()}
+
+        return self.over_seeds(losses)
+
+    @cached_property
+    def is_finite(self) -> Callable[[Any], Array]:
+        """The compiled params -> whether all numbers of a seed are finite [S]."""
+        return self.over_seeds(
+            lambda params: jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params)]).all()
+        )
+
+    def chunk(self, training: TrainingConfig, n_steps: int) -> Callable[..., Any]:
+        """The compiled program (seeds, stream keys, log weights, states) -> (states, losses) of `n_steps` steps.
+
+        The weights of the families are data, so that stages with the same recipe share one program.
         """
         recipe = (replace(training, discrete_prob=0.5), n_steps)
         if recipe not in self._chunks:
             optimizer = optimize.make_optimizer(training)
 
-            def one_seed(seed: Array, key: Array, discrete_prob: Array, state: train.TrainState) -> Any:
-                draw = partial(draw_batch, self.config, training, prior(self.config, seed, discrete_prob))
+            def one_seed(seed: Array, key: Array, log_weights: Array, state: train.TrainState) -> Any:
+                draw = partial(draw_batch, self.config, training, prior(self.config, seed, log_weights))
                 return train.train_chunk(state, key, n_steps, draw, self.predict, optimizer)
 
             self._chunks[recipe] = self.over_seeds(one_seed)
@@ -147,7 +165,7 @@ class Lab:
     def validate(self, params: model.Params) -> dict[str, np.ndarray]:
         """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""
         losses = {}
-        for family, (batch, _) in self.validation.items():
+        for family, batch in self.validation.items():
             predictions = self.evaluator.predict(self.network(params), self.packed(Identity()), batch.prompts)
             losses[family] = np.mean(np.square(predictions - batch.clean_labels), axis=(1, 2))
         return losses
@@ -176,18 +194,22 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     saved = _Checkpoints(run)
     length = chunk_length(training.steps)
     stream = lab.over_seeds(lambda seed: keys.stream(seed, stage))(lab.seeds)
-    discrete_prob = lab.packed(jnp.asarray(training.discrete_prob))
+    weights = lab.packed(log_weights(training.discrete_prob))
+    exact = jax.tree.map(np.asarray, lab.bayes_losses(lab.seeds, weights, lab.validation))
     step = int(state.step[0])
     try:
         while True:
             if not rows or rows[-1]["step"] < step:
-                rows += _validation_rows(lab, step, state.params)
+                rows += _validation_rows(
+                    lab.config.seeds, step, {"network": lab.validate(state.params), "bayes": exact}
+                )
             report(Progress(stage, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
             chunk = lab.chunk(training, min(length, training.steps - step))
-            new_state, losses = chunk(lab.seeds, stream, discrete_prob, state)
-            _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses))
+            new_state, losses = chunk(lab.seeds, stream, weights, state)
+            finite = np.asarray(lab.is_finite(new_state.params))
+            _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses), finite)
             state, step = new_state, int(new_state.step[0])
             saved.offer(state, rows)
     except (KeyboardInterrupt, TrainingDivergedError):
@@ -200,11 +222,12 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
 
 
 def chunk_length(steps: int) -> int:
-    """Steps between two evaluations: about 1/EVALUATIONS of all, a divisor of `steps` where there is one near."""
-    for n in range(EVALUATIONS, 2 * EVALUATIONS):
-        if steps % n == 0:
-            return steps // n
-    return -(-steps // EVALUATIONS)
+    """Steps between two evaluations: about 1/EVALUATIONS of all, a divisor of `steps` where there is one near.
+
+    At most LONGEST_CHUNK, since a chunk holds the data of all its steps.
+    """
+    longest = min(-(-steps // EVALUATIONS), LONGEST_CHUNK)
+    return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
 
 
 class _Checkpoints:
@@ -239,13 +262,12 @@ def draw_batch(config: Config, training: TrainingConfig, tasks: TaskDistribution
     return batch.prompts, batch.clean_labels if training.target == "noise_free" else batch.prompts.ys
 
 
-def _validation_rows(lab: Lab, step: int, params: model.Params) -> list[Row]:
-    exact = {family: np.asarray(loss) for family, (_, loss) in lab.validation.items()}
+def _validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Row]:
     return [
-        {"step": step, "seed": seed, "prompts": family, "predictor": name, "mean": float(loss[s])}
-        for name, losses in (("network", lab.validate(params)), ("bayes_pretraining", exact))
-        for family, loss in losses.items()
-        for s, seed in enumerate(lab.config.seeds)
+        {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": float(loss[s])}
+        for predictor, by_family in losses.items()
+        for family, loss in by_family.items()
+        for s, seed in enumerate(seeds)
     ]
 
 
@@ -255,17 +277,19 @@ def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
         chosen = [r["mean"] for r in rows if (r["step"], r["prompts"], r["predictor"]) == (last, family, predictor)]
         return float(np.mean(chosen))
 
-    return {family: (mean(family, "network"), mean(family, "bayes_pretraining")) for family in FAMILIES}
+    return {family: (mean(family, "network"), mean(family, "bayes")) for family in FAMILIES}
 
 
 def _refuse_divergence(
-    stage: str, training: TrainingConfig, seeds: tuple[int, ...], step: int, losses: np.ndarray
+    stage: str, training: TrainingConfig, seeds: tuple[int, ...], step: int, losses: np.ndarray, finite: np.ndarray
 ) -> None:
-    bad = np.argwhere(~np.isfinite(losses))
+    """`losses` [S, steps] were taken before each update, so `finite` [S] tells of the last one."""
+    bad = np.argwhere(~np.isfinite(np.column_stack([losses, np.where(finite, 0.0, np.nan)])))
     if len(bad):
         seed_index, first = bad[np.argmin(bad[:, 1])]
+        last = step + min(first + 1, losses.shape[1])
         raise TrainingDivergedError(
-            f"{stage}: the loss is not finite at step {step + first + 1} (seed {seeds[seed_index]}); "
+            f"{stage}: the loss is not finite at step {last} (seed {seeds[seed_index]}); "
             f"lower {stage}.learning_rate = {training.learning_rate:g} or {stage}.clip = {training.clip:g}; "
             f"the state after step {step} is kept"
         )

@@ -58,11 +58,17 @@ class Run:
 
     def info(self) -> dict[str, Any]:
         """The content of run.json: stage, parents, finished."""
-        return self.read_json("run.json")
+        content = self.read_json("run.json")
+        if not isinstance(content, dict) or content.keys() != {"stage", "parents", "finished"}:
+            raise damaged(self.path("run.json"), ValueError("stage, parents and finished are expected"))
+        return content
 
     def config(self) -> Config:
-        """The experiment's configuration."""
-        return configs.load(self.path("config.toml"), Config())
+        """The experiment's configuration, which must be the one that the run is named after."""
+        config = configs.load(self.path("config.toml"), Config())
+        if configs.run_id(self.stage, config) != self.id:
+            raise damaged(self.path("config.toml"), ValueError("it is not the configuration of this run"))
+        return config
 
     def begin(self, config: Config, parents: list[str]) -> None:
         """Make the directory, unfinished."""
@@ -169,9 +175,6 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
 def environment() -> dict[str, Any]:
     """What the numbers were made with: versions, backend, devices, git commit, flags, command."""
     packages = ("implicit-inference", "jax", "jaxlib", "flax", "optax", "numpy")
-    commit = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
     devices = jax.devices()
     return {
         "python": platform.python_version(),
@@ -179,7 +182,19 @@ def environment() -> dict[str, Any]:
         "backend": jax.default_backend(),
         "devices": f"{len(devices)} x {devices[0].device_kind}",
         "cpu_cores": os.cpu_count(),
-        "git_commit": commit.stdout.strip() or None,
+        "git_commit": _git_commit(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "command": " ".join(sys.argv[1:]),
     }
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that the package runs from, if it runs from one and git is there."""
+    checkout = Path(__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

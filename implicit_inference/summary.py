@@ -7,9 +7,10 @@ import numpy as np
 
 from implicit_inference.config import Config
 from implicit_inference.evaluate import Row
-from implicit_inference.metrics import Estimate, Values, over_seeds, positions, ratio, recovered_fraction
+from implicit_inference.metrics import Estimate, Values, over_seeds, positions, recovered_fraction
 
 RANGES = ("all", "early", "late")
+NETWORKS = ("pretrained", "finetuned", "scratch")
 UNDEFINED = "the forgetting is not significantly positive over the seeds (two or more)"
 
 
@@ -54,23 +55,29 @@ class Losses:
         """[seeds]: the average over a range of positions: early, late or all."""
         return values[:, positions(where, self.dim, self.length)].mean(axis=1)
 
+    def scaled(self, predictor: str, scale: float, split: str = "report") -> Values:
+        """[seeds, positions] on Gaussian prompts under a label scale; 1 is the identity."""
+        if scale == 1:
+            return self(predictor, split=split)
+        return self(predictor, conjugation="label_scale", strength=scale, split=split)
+
     def chosen(self, where: str, predictor: str = "finetuned") -> float:
-        """The label scale with the least loss on Gaussian prompts over the range, on the `choice` prompts."""
+        """The label scale, 1 among them, with the least loss on Gaussian prompts over the range, by `choice`."""
 
-        def loss(strength: float) -> float:
-            values = self(predictor, "gaussian", "label_scale", strength, split="choice")
-            return float(self.averaged(values, where).mean())
+        def loss(scale: float) -> float:
+            return float(self.averaged(self.scaled(predictor, scale, "choice"), where).mean())
 
-        return min(self.strengths("label_scale"), key=loss)
+        return min([1.0, *self.strengths("label_scale")], key=loss)
 
 
 def summarise(rows: list[Row], config: Config) -> dict[str, Any]:
-    """loss, forgetting, gain, recovery, controls, effective prior; each with mean and stderr over seeds."""
+    """loss, excess, forgetting, gain, recovery, controls, effective prior; each with mean and stderr over seeds."""
     losses = Losses(rows, config)
     return _finite(
         {
             "positions": {where: _described(where, config) for where in RANGES},
             "loss": {family: _loss(losses, family) for family in ("discrete", "gaussian")},
+            "excess": {family: _excess(losses, family) for family in ("discrete", "gaussian")},
             "forgetting": _ranges(losses, losses("finetuned") - losses("pretrained")),
             "gain": _ranges(losses, losses("pretrained", "discrete") - losses("finetuned", "discrete")),
             "recovery": _recovery(losses),
@@ -86,62 +93,85 @@ def recovery_of(losses: Losses, where: str, recovered: Values) -> Estimate | Non
     return recovered_fraction(*(losses.averaged(part, where) for part in parts))
 
 
-def predicted_recovery(losses: Losses, where: str, moved: Values) -> Estimate:
-    """What exact Bayes with the effective priors before and after recovers, from its losses on moved prompts."""
+def predicted_recovery(losses: Losses, where: str, scale: float) -> Estimate | None:
+    """The recovered fraction of an ideal learner whose prior odds shift as the networks' effective ones do.
+
+    Its own recovery over its own forgetting, which may be smaller than the network's: see `inference_shift`.
+    """
     before, after = losses("bayes_effective_pretrained"), losses("bayes_effective_finetuned")
-    return ratio(losses.averaged(after - moved, where), losses.averaged(after - before, where))
+    parts = (before, after, losses.scaled("bayes_effective_finetuned", scale))
+    return recovered_fraction(*(losses.averaged(part, where) for part in parts))
 
 
 def _loss(losses: Losses, family: str) -> dict[str, Any]:
     return {name: _ranges(losses, losses(name, family)) for name in losses.predictors()}
 
 
+def _excess(losses: Losses, family: str) -> dict[str, Any]:
+    """Loss above exact Bayes for this family of prompts: ridge, or the discrete posterior."""
+    exact = losses("ridge" if family == "gaussian" else "discrete_posterior", family)
+    return {name: _ranges(losses, losses(name, family) - exact) for name in NETWORKS}
+
+
 def _recovery(losses: Losses) -> dict[str, Any]:
-    scales = losses.strengths("label_scale")
-    strength = {where: losses.chosen(where) for where in RANGES}
-    moved = {g: losses("finetuned", conjugation="label_scale", strength=g) for g in scales}
-    exact = {g: losses("bayes_effective_finetuned", conjugation="label_scale", strength=g) for g in scales}
+    """At the chosen label scale of each range; at every scale; and, at the early choice, at every position."""
+    before, after = losses("pretrained"), losses("finetuned")
     shrunk = losses("finetuned", conjugation="shrink_only")
-    forgotten = losses("finetuned") - losses("pretrained")
-    summary: dict[str, Any] = {"conjugation": "label_scale", "positions": "early", "strength": strength["early"]}
-    summary |= _fraction(recovery_of(losses, "early", moved[strength["early"]]))
+    summary: dict[str, Any] = {"conjugation": "label_scale", "positions": "early"}
     for where in RANGES:
-        best = moved[strength[where]]
-        above = ratio(losses.averaged(shrunk - best, where), losses.averaged(forgotten, where))
-        summary[where] = {"strength": strength[where]} | _fraction(recovery_of(losses, where, best))
-        summary[where]["above_shrink_only"] = _estimate(above)
+        scale = losses.chosen(where)
+        moved, moved_before = losses.scaled("finetuned", scale), losses.scaled("pretrained", scale)
+        summary[where] = {"strength": scale} | _fraction(recovery_of(losses, where, moved))
+        summary[where]["above_shrink_only"] = _fraction(recovery_of(losses, where, after - (shrunk - moved)))
+        summary[where]["net_of_pretrained"] = _fraction(recovery_of(losses, where, before + moved - moved_before))
+        summary[where]["inference_shift"] = _fraction(_inference_shift(losses, where))
+    summary |= {key: value for key, value in summary["early"].items() if isinstance(value, float | str | None)}
     summary["by_strength"] = {
-        f"{g:g}": {where: _fraction(recovery_of(losses, where, moved[g])) for where in RANGES}
-        | {"predicted": {where: _estimate(predicted_recovery(losses, where, exact[g])) for where in RANGES}}
-        for g in scales
+        f"{g:g}": {where: _fraction(recovery_of(losses, where, losses.scaled("finetuned", g))) for where in RANGES}
+        | {"predicted": {where: _fraction(predicted_recovery(losses, where, g)) for where in RANGES}}
+        for g in losses.strengths("label_scale")
     }
     for entry in summary["by_strength"].values():
         entry |= entry["early"]
-    best = moved[strength["early"]]
-    parts = (losses("pretrained"), losses("finetuned"), best)
+    scale = summary["strength"]
+    parts = (before, after, losses.scaled("finetuned", scale))
     summary["by_position"] = [
-        {"position": k} | _fraction(recovered_fraction(*(part[:, k] for part in parts))) for k in range(losses.length)
+        {"position": k, "strength": scale} | _fraction(recovered_fraction(*(part[:, k] for part in parts)))
+        for k in range(losses.length)
     ]
     return summary
 
 
+def _inference_shift(losses: Losses, where: str) -> Estimate | None:
+    """The forgetting of the ideal learner with the effective priors, as a fraction of the network's."""
+    shift = losses("bayes_effective_finetuned") - losses("bayes_effective_pretrained")
+    return recovery_of(losses, where, losses("finetuned") - shift)
+
+
 def _controls(losses: Losses) -> dict[str, Any]:
-    """What the chosen label scale does to networks that forgot nothing or never knew, and shrinking without moving."""
+    """Label scaling of networks that forgot nothing or never knew, and shrinking without moving the prompt.
+
+    `conjugated`: at the scale chosen for the fine-tuned network; `best`: at the scale chosen for each itself.
+    """
     controls: dict[str, Any] = {}
-    strength = {where: losses.chosen(where) for where in RANGES}
-    for name in ("pretrained", "finetuned", "scratch"):
+    for name in NETWORKS:
         controls[name] = {}
         for where in RANGES:
             plain = losses.averaged(losses(name), where)
-            moved = losses(name, conjugation="label_scale", strength=strength[where])
+            moved = losses.averaged(losses.scaled(name, losses.chosen(where)), where)
+            own = losses.chosen(where, name)
+            best = losses.averaged(losses.scaled(name, own), where)
             controls[name][where] = {
                 "loss": _estimate(over_seeds(plain)),
-                "conjugated": _estimate(over_seeds(losses.averaged(moved, where))),
-                "change": _estimate(over_seeds(losses.averaged(moved, where) - plain)),
+                "conjugated": _estimate(over_seeds(moved)),
+                "change": _estimate(over_seeds(moved - plain)),
+                "best": {"strength": own} | _estimate(over_seeds(best)),
             }
     shrunk = losses("finetuned", conjugation="shrink_only")
     controls["shrink_only"] = {"positions": "early"} | _fraction(recovery_of(losses, "early", shrunk))
-    controls["shrink_only"] |= {where: _fraction(recovery_of(losses, where, shrunk)) for where in RANGES}
+    for where in RANGES:
+        loss = _estimate(over_seeds(losses.averaged(shrunk, where)))
+        controls["shrink_only"][where] = _fraction(recovery_of(losses, where, shrunk)) | {"loss": loss}
     return controls
 
 
@@ -172,7 +202,7 @@ def _fraction(estimate: Estimate | None) -> dict[str, Any]:
         return {
             "mean": None,
             "stderr": None,
-            "undefined": "the forgetting is not significantly positive over the seeds (two or more)",
+            "undefined": UNDEFINED,
         }
     return _estimate(estimate)
 

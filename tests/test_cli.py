@@ -23,6 +23,8 @@ from implicit_inference.cli import main
         (["finetune", "--parent", "pretrain-0"], ["pretrain-0", "no such pretrain run"]),
         (["finetune", "--parent", "pretrain-0", "--finetune.steps", "0"], ["finetune.steps = 0", ">= 1"]),
         (["probe", "finetune-0"], ["finetune-0", "no such finetune run"]),
+        (["run", "--probe.label-scales", "-1,0"], ["probe.label_scales = [-1.0, 0.0]", "other than 0"]),
+        (["run", "--pretrain.optimizer", "adam", "--pretrain.weight-decay", "1"], ["weight_decay = 1", "adamw"]),
         (["show", "x"], ["x", "no such run"]),
     ],
 )

@@ -13,7 +13,7 @@ from implicit_inference.cli import main
 from implicit_inference.config import PRESETS
 from implicit_inference.metrics import positions
 from implicit_inference.plots import draw_all
-from implicit_inference.run import held_out, prior
+from implicit_inference.run import held_out, log_weights, prior
 from implicit_inference.store import Run
 
 CONFIG = PRESETS["smoke"]
@@ -49,7 +49,7 @@ def test_exact_losses_in_the_table_are_those_of_bayes_on_the_same_prompts(summar
         by_seed = []
         for seed in CONFIG.seeds:
             batch = held_out(CONFIG, seed, "probe report", family, CONFIG.probe.prompts)
-            tasks = prior(CONFIG, seed, CONFIG.pretrain.discrete_prob)
+            tasks = prior(CONFIG, seed, log_weights(CONFIG.pretrain.discrete_prob))
             exact = posterior_predictive(tasks, batch.prompts, jnp.asarray(CONFIG.tasks.noise_std)).mean
             errors = np.asarray(exact - batch.clean_labels, np.float64) ** 2
             by_seed.append(errors[:, positions("all", CONFIG.tasks.dim, CONFIG.prompts.length)].mean())
@@ -159,9 +159,14 @@ def test_a_second_call_does_nothing_anew(runs, probe, capsys):
 
 def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     pretrained, finetuned = (next(runs.glob(f"{stage}-*")).name for stage in ("pretrain", "finetune"))
-    assert main(["finetune", "--parent", pretrained, "--runs", str(runs), "--finetune.steps", "200"]) == 0
     assert main(["probe", finetuned, "--runs", str(runs)]) == 0
     assert str(probe.path("result.json")) in capsys.readouterr().out
+    assert main(["finetune", "--parent", pretrained, "--runs", str(runs), "--finetune.steps", "60"]) == 0
+    other = next(path.name for path in runs.glob("finetune-*") if path.name != finetuned)
+    assert main(["probe", other, "--runs", str(runs), "--probe.label-scales", "-1,2", "--probe.prompts", "64"]) == 0
+    shorter = next(path for path in runs.glob("probe-*") if path != probe.directory)
+    assert Run(shorter).info()["parents"] == [pretrained, other, next(runs.glob("scratch-*")).name]
+    assert "label_scales = [\n    -1.0,\n    2.0,\n]" in (shorter / "config.toml").read_text()
     assert main(["figures", probe.id, "--runs", str(runs)]) == 0
     assert main(["report", probe.id, "--runs", str(runs)]) == 0
     assert main(["show", probe.id, "--runs", str(runs)]) == 0
@@ -181,7 +186,7 @@ def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     ],
 )
 def test_wrong_parents_are_refused(runs, arguments, words, capsys):
-    ids = {stage: next(runs.glob(f"{stage}-*")).name for stage in ("pretrain", "finetune")}
+    ids = {stage: min(runs.glob(f"{stage}-*")).name for stage in ("pretrain", "finetune")}
     assert main([a.format(**ids) for a in arguments] + ["--runs", str(runs)]) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1

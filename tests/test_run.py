@@ -12,10 +12,21 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from implicit_inference import train
+from implicit_inference import Prompts, bayes_predictor, keys, train
 from implicit_inference.config import PRESETS, override
 from implicit_inference.optimize import make_optimizer
-from implicit_inference.run import Lab, TrainingDivergedError, chunk_length, draw_tasks, prior, train_stage
+from implicit_inference.run import (
+    Lab,
+    TrainingDivergedError,
+    _refuse_divergence,
+    chunk_length,
+    draw_batch,
+    draw_tasks,
+    held_out,
+    log_weights,
+    prior,
+    train_stage,
+)
 
 TINY = {
     "seeds": [0, 1],
@@ -93,10 +104,12 @@ def test_finetuning_starts_from_the_parent_and_moves(tmp_path):
     parent = train_stage(lab, "pretrain", quiet)
     child = train_stage(lab, "finetune", quiet)
     assert child.info()["parents"] == [parent.id]
-    first = {r["prompts"]: r["mean"] for r in child.read_table("training.parquet") if r["step"] == 0 and r["seed"] == 0}
-    last = {
-        r["prompts"]: r["mean"] for r in parent.read_table("training.parquet") if r["step"] == 40 and r["seed"] == 0
-    }
+
+    def losses(run, step):
+        rows = [r for r in run.read_table("training.parquet") if (r["step"], r["predictor"]) == (step, "network")]
+        return {f"{r['seed']} {r['prompts']}": r["mean"] for r in rows}
+
+    first, last = losses(child, 0), losses(parent, 40)
     assert first == pytest.approx(last, rel=1e-5)
     assert any(np.any(a != b) for a, b in zip(params_of(parent).values(), params_of(child).values(), strict=True))
 
@@ -113,7 +126,7 @@ def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_famil
     np.testing.assert_array_equal(ws[0], ws[1])
     assert np.all(ws[0] != ws[2])
     for prob, component in ((1.0, 0), (0.0, 1)):
-        _, drawn = prior(CONFIG, 0, prob).draw(jax.random.key(0), 500)
+        _, drawn = prior(CONFIG, 0, log_weights(prob)).draw(jax.random.key(0), 500)
         assert set(np.asarray(drawn).tolist()) == {component}
 
 
@@ -125,17 +138,57 @@ def test_every_preset_traces_all_its_stages(name, tmp_path):
         params = jax.eval_shape(jax.vmap(lab.initial_params), lab.seeds)
         state = jax.eval_shape(jax.vmap(partial(train.start, optimizer=make_optimizer(training))), params)
         stream = jax.eval_shape(jax.vmap(jax.random.key), lab.seeds)
-        prob = jax.ShapeDtypeStruct(lab.seeds.shape, np.float32)
-        after, losses = jax.eval_shape(lab.chunk(training, 3), lab.seeds, stream, prob, state)
+        weights = jax.ShapeDtypeStruct((*lab.seeds.shape, 2), np.float32)
+        after, losses = jax.eval_shape(lab.chunk(training, 3), lab.seeds, stream, weights, state)
         assert losses.shape == (len(lab.config.seeds), 3)
         assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
 
 
-@pytest.mark.parametrize("steps", [1, 7, 19, 20, 97, 200, 601, 3000])
-def test_chunks_cover_a_stage_in_about_twenty_parts(steps):
+@pytest.mark.parametrize("steps", [1, 7, 19, 20, 97, 200, 601, 3000, 100_000])
+def test_chunks_cover_a_stage_in_about_twenty_parts_or_more_where_they_would_be_long(steps):
     length = chunk_length(steps)
-    assert length >= 1
-    assert -(-steps // length) <= 40
+    assert 1 <= length <= 250
+    assert -(-steps // length) <= max(41, steps // 125)
+
+
+def test_a_last_update_that_breaks_the_parameters_is_refused():
+    losses = np.ones((2, 5))
+    _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([True, True]))
+    with pytest.raises(TrainingDivergedError, match=r"step 15 \(seed 1\)"):
+        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([True, False]))
+    losses[0, 2] = np.inf
+    with pytest.raises(TrainingDivergedError, match=r"step 13 \(seed 0\)"):
+        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([False, False]))
+
+
+def test_weights_next_to_one_keep_their_digits():
+    np.testing.assert_allclose(log_weights(1 - 1e-9), [-1e-9, np.log(1e-9)], rtol=1e-6)
+    np.testing.assert_array_equal(log_weights(1.0), [0, -np.inf])
+
+
+def test_the_bayes_level_of_a_stage_is_that_of_its_own_prior(tmp_path):
+    lab = Lab(CONFIG, tmp_path)
+    rows = train_stage(lab, "scratch", quiet).read_table("training.parquet")
+    for index, seed in enumerate(CONFIG.seeds):
+        batch = lab.validation["discrete"]
+        prompts = Prompts(batch.prompts.xs[index], batch.prompts.ys[index])
+        exact = bayes_predictor(draw_tasks(CONFIG, seed)["discrete"], 1.0)(prompts)
+        expected = float(np.mean(np.square(exact - batch.clean_labels[index])))
+        stored = {r["mean"] for r in rows if (r["seed"], r["prompts"], r["predictor"]) == (seed, "discrete", "bayes")}
+        assert len(stored) == 1
+        assert stored.pop() == pytest.approx(expected, rel=1e-4)
+
+
+def test_training_and_held_out_streams_share_no_input():
+    seen = set()
+    for name in ("pretrain", "scratch", "finetune"):
+        tasks = prior(CONFIG, 0, log_weights(0.5))
+        prompts, _ = draw_batch(CONFIG, CONFIG.pretrain, tasks, jax.random.fold_in(keys.stream(0, name), 0))
+        seen.add(float(prompts.xs[0, 0, 0]))
+    for stream in ("validation", "probe report", "probe choice"):
+        for family in ("discrete", "gaussian"):
+            seen.add(float(held_out(CONFIG, 0, stream, family, 4).prompts.xs[0, 0, 0]))
+    assert len(seen) == 9
 
 
 def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from implicit_inference import store
-from implicit_inference.config import PRESETS, override
+from implicit_inference.config import PRESETS, override, run_id
 from implicit_inference.store import Run, StoreError
 
 TREE = {"a": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "b": np.array([1, 2], np.int32)}
@@ -14,7 +14,7 @@ TREE = {"a": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "b": np
 
 @pytest.fixture
 def run(tmp_path):
-    run = Run(tmp_path / "runs" / "pretrain-0123456789")
+    run = Run(tmp_path / "runs" / run_id("pretrain", PRESETS["smoke"]))
     run.begin(PRESETS["smoke"], [])
     return run
 
@@ -66,6 +66,22 @@ def test_the_configuration_comes_back(run):
     assert run.config() == PRESETS["smoke"]
 
 
+def test_a_cut_configuration_or_state_is_named(run):
+    text = run.path("config.toml").read_text()
+    run.write("config.toml", text[: text.index("[model]")].encode())
+    with pytest.raises(StoreError, match=r"config\.toml: is damaged"):
+        run.config()
+    run.write("run.json", b"{}")
+    with pytest.raises(StoreError, match=r"run\.json: is damaged"):
+        run.info()
+
+
+def test_the_environment_does_without_git(run, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    run.finish(1.0)
+    assert json.loads(run.path("env.json").read_text())["git_commit"] is None
+
+
 def test_finished_runs_record_their_environment(run):
     assert not run.finished
     run.write_tree("checkpoint.safetensors", TREE)
@@ -83,12 +99,12 @@ def test_finding_a_run(run, tmp_path):
     with pytest.raises(StoreError, match="unfinished"):
         store.find(runs, run.id, "pretrain")
     run.finish(1.0)
-    assert store.find(runs, "pretrain-01", "pretrain") == run
+    assert store.find(runs, run.id[:12], "pretrain") == run
     with pytest.raises(StoreError, match=r"finetune-9: no such finetune run .* allowed: none yet"):
         store.find(runs, "finetune-9", "finetune")
     with pytest.raises(StoreError, match=f"{run.id}: is not a finetune run"):
         store.find(runs, run.id, "finetune")
-    other = Run(runs / "pretrain-0199999999")
-    other.begin(override(PRESETS["smoke"], {"seeds": [3]}), [])
+    config = override(PRESETS["smoke"], {"seeds": [3]})
+    Run(runs / run_id("pretrain", config)).begin(config, [])
     with pytest.raises(StoreError, match="more than one"):
-        store.find(runs, "pretrain-01", "pretrain")
+        store.find(runs, "pretrain-", "pretrain")

@@ -56,6 +56,7 @@ def table(forgetting=1.0):
                 add(ON_CHOICE[scale], "choice", family, name, "label_scale", scale)
         for name in LEVEL:
             add(1.75, "report", family, name, "shrink_only")
+            add(2.0, "choice", family, name)
     rows += [
         COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
         for seed in CONFIG.seeds
@@ -78,11 +79,19 @@ def test_every_number_is_the_one_put_in():
     assert recovery["strength"] == 3.0, "chosen on the choice prompts, where 3 is best, not on the reported ones"
     assert recovery["mean"] == pytest.approx(0.4)
     assert recovery["early"]["above_shrink_only"]["mean"] == pytest.approx(0.15)
+    assert recovery["early"]["net_of_pretrained"]["mean"] == pytest.approx(1 - (1.6 - 1.0) / 1.0)
+    assert recovery["late"]["inference_shift"]["mean"] == pytest.approx(1.9 - 0.9)
     assert recovery["by_strength"]["2"]["mean"] == pytest.approx(0.8)
     assert recovery["by_strength"]["2"]["predicted"]["late"]["mean"] == pytest.approx(0.5)
     assert recovery["by_position"][4]["mean"] == pytest.approx(0.4)
     assert summary["controls"]["shrink_only"]["mean"] == pytest.approx(0.25)
     assert summary["controls"]["scratch"]["early"]["change"]["mean"] == pytest.approx(0.0)
+    assert summary["controls"]["scratch"]["late"]["best"] == {
+        "strength": 3.0,
+        "mean": 4.0,
+        "stderr": pytest.approx(0.1 / np.sqrt(3)),
+    }
+    assert summary["excess"]["gaussian"]["pretrained"]["mean"] == pytest.approx(0.1)
     assert summary["effective_prior"]["finetuned"]["logit"] == {"mean": 1.5, "stderr": 0.0}
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
@@ -93,6 +102,7 @@ def test_recovery_is_said_to_be_undefined_without_forgetting():
     assert recovery["mean"] is None
     assert "not significantly positive" in recovery["undefined"]
     assert estimate(recovery) == "undefined"
+    assert recovery["early"]["above_shrink_only"]["mean"] is None
     assert any("undefined" in line for line in findings(summary))
 
 

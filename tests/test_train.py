@@ -6,7 +6,7 @@ import pytest
 
 from implicit_inference import train
 from implicit_inference.config import PRESETS, override
-from implicit_inference.run import draw_batch, prior
+from implicit_inference.run import draw_batch, log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
 
@@ -22,7 +22,7 @@ PARAMS = {"a": jnp.array(0.1), "b": jnp.array(0.3), "c": jnp.array(-0.2)}
 
 def draw(target):
     training = override(CONFIG, {"pretrain.target": target}).pretrain
-    tasks = prior(CONFIG, 0, training.discrete_prob)
+    tasks = prior(CONFIG, 0, log_weights(training.discrete_prob))
     return lambda key: draw_batch(CONFIG, training, tasks, key)
 
 
