@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}", UserError.exit_code)
+        return _complain(str(error), UserError.exit_code)
     except UserError as error:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -66,9 +66,9 @@ def findings(summary: dict[str, Any]) -> list[str]:
             f"At {where} positions ({summary['positions'][where]}) scaling labels by {found['strength']:g} recovers "
             f"{estimate(found)} of the forgetting, {estimate(found['above_shrink_only'])} more than shrinking "
             f"predictions alone, to a loss of {moved['finetuned']}; a network that never had the capability is at "
-            f"{moved['scratch']}. "
-            f"Scaling helps the pretrained network too: against it, {estimate(found['net_of_pretrained'])} of the gap "
-            f"is closed. A mere shift of the inferred prior odds would explain {estimate(found['inference_shift'])} "
+            f"{moved['scratch']}. The same scaling changes the loss of the pretrained network by "
+            f"{estimate(summary['controls']['pretrained'][where]['change'])}; net of that, "
+            f"{estimate(found['net_of_pretrained'])} of the gap is closed. A mere shift of the inferred prior odds would explain {estimate(found['inference_shift'])} "
             f"of the forgetting."
         )
     return lines

@@ -199,11 +199,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
 
 def _fraction(estimate: Estimate | None) -> dict[str, Any]:
     if estimate is None:
-        return {
-            "mean": None,
-            "stderr": None,
-            "undefined": UNDEFINED,
-        }
+        return {"mean": None, "stderr": None, "undefined": UNDEFINED}
     return _estimate(estimate)
 
 

@@ -25,6 +25,7 @@ from implicit_inference.cli import main
         (["probe", "finetune-0"], ["finetune-0", "no such finetune run"]),
         (["run", "--probe.label-scales", "-1,0"], ["probe.label_scales = [-1.0, 0.0]", "other than 0"]),
         (["run", "--pretrain.optimizer", "adam", "--pretrain.weight-decay", "1"], ["weight_decay = 1", "adamw"]),
+        (["show", "x", "--runs", __file__], ["no such run"]),
         (["show", "x"], ["x", "no such run"]),
     ],
 )
