@@ -68,8 +68,8 @@ def findings(summary: dict[str, Any]) -> list[str]:
             f"predictions alone, to a loss of {moved['finetuned']}; a network that never had the capability is at "
             f"{moved['scratch']}. The same scaling changes the loss of the pretrained network by "
             f"{estimate(summary['controls']['pretrained'][where]['change'])}; net of that, "
-            f"{estimate(found['net_of_pretrained'])} of the gap is closed. A mere shift of the inferred prior odds would explain {estimate(found['inference_shift'])} "
-            f"of the forgetting."
+            f"{estimate(found['net_of_pretrained'])} of the gap is closed. A mere shift of the inferred prior "
+            f"odds would explain {estimate(found['inference_shift'])} of the forgetting."
         )
     return lines
 
