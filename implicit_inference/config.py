@@ -40,6 +40,11 @@ class TasksConfig:
     n_discrete: int = knob(4, "n, tasks in the discrete set", least=1)
     prior_std: float = knob(1.0, "tau, standard deviation of every weight", above=0)
     noise_std: float = knob(1.0, "sigma, standard deviation of the label noise", above=0)
+    relu_features: int = knob(
+        0,
+        "m, tasks answer <w, relu(V x)> with V [m, d] drawn once a seed, label variance as before; 0 = linear",
+        least=0,
+    )
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,15 @@ class TrainingConfig:
     steps: int = knob(3000, "optimiser steps", least=1)
     batch: int = knob(64, "prompts in a step", least=1)
     discrete_prob: float = knob(0.5, "alpha, probability that a task is from the discrete set", least=0, most=1)
+    tasks: Literal["discrete", "other", "narrow"] = knob(
+        "discrete", "in fine-tuning, what stands for the discrete set: itself, another one of its size, N(0, s^2 I)"
+    )
+    n_tasks: int = knob(0, "in fine-tuning, only the first so many tasks of the set; 0 = all", least=0)
+    narrow_std: float = knob(0.5, "s, standard deviation of every weight of the narrow Gaussian", above=0)
+    replay: float = knob(
+        0.0, "in fine-tuning, the fraction of prompts drawn from the pretraining distribution", least=0, most=1
+    )
+    keep_every: int = knob(0, "keep the parameters at every so-manieth evaluation too; 0 = only the last", least=0)
     target: Literal["label", "noise_free", "posterior_mean"] = knob(
         "posterior_mean", "learn y_k, <w, x_k> or the exact E[y_k | past, x_k]: one minimiser, falling variance"
     )
@@ -115,8 +129,18 @@ class Config:
     @property
     def scratch(self) -> TrainingConfig:
         """The scratch control: as pretraining, on the fine-tuning distribution alone."""
-        return replace(self.pretrain, steps=self.probe.scratch_steps, discrete_prob=self.finetune.discrete_prob)
+        shown = {name: getattr(self.finetune, name) for name in ("discrete_prob", "tasks", "n_tasks", "narrow_std")}
+        return replace(self.pretrain, steps=self.probe.scratch_steps, keep_every=0, **shown)
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of held-out prompts; `finetuning` where fine-tuning shows another set than the discrete one."""
+        whole = self.finetune.tasks == "discrete" and self.finetune.n_tasks in (0, self.tasks.n_discrete)
+        return FAMILIES if whole else (*FAMILIES, "finetuning")
+
+
+FAMILIES = ("discrete", "gaussian")
+"""The two parts of the pretraining distribution."""
 
 PRESETS = {
     "smoke": Config(
@@ -267,6 +291,16 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             f"probe.scratch_steps = {config.probe.scratch_steps}: allowed: more than pretrain.warmup "
             f"({config.pretrain.warmup})"
+        )
+    for name in ("tasks", "n_tasks", "narrow_std", "replay"):
+        value, default = getattr(config.pretrain, name), getattr(TrainingConfig, name)
+        if value != default:
+            raise ConfigError(f"pretrain.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another set")
+    most = 0 if config.finetune.tasks == "narrow" else config.tasks.n_discrete
+    if config.finetune.n_tasks > most:
+        raise ConfigError(
+            f"finetune.n_tasks = {config.finetune.n_tasks}: allowed: at most {most}, the tasks of "
+            f"finetune.tasks = {config.finetune.tasks!r}; 0 = all"
         )
     for stage in ("pretrain", "finetune"):
         training: TrainingConfig = getattr(config, stage)

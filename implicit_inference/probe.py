@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from implicit_inference import keys
+from implicit_inference.config import FAMILIES
 from implicit_inference.evaluate import Row, binned_rows, position_rows
 from implicit_inference.metrics import CLOSENESS_EDGES, Values, shrinkage
 from implicit_inference.regression.bayes import bayes_predictor
@@ -22,12 +23,15 @@ from implicit_inference.regression.conjugate import (
     ShiftLabels,
 )
 from implicit_inference.regression.effective import effective_prior, shifted_prior
+from implicit_inference.regression.features import Features
 from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts
-from implicit_inference.run import FAMILIES, Lab, draw_tasks, held_out, log_weights, prior
+from implicit_inference.regression.tasks import TaskDistribution
+from implicit_inference.run import Lab
 from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summarise
+from implicit_inference.world import draw_tasks, features, held_out, log_weights, prior, stage_tasks
 
 SPLITS = ("report", "choice")
 """Prompts to report on, and other prompts to choose strengths and fit priors on."""
@@ -70,7 +74,7 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     predictors |= effective
     scales = _label_scales(lab)
     cases = [_identity(lab), *scales, *_other_conjugations(lab)]
-    work = [("report", family, name, cases) for family in FAMILIES for name in predictors]
+    work = [("report", family, name, cases) for family in lab.config.families for name in predictors]
     work += [("choice", "gaussian", name, [cases[0], *scales]) for name in NETWORKS]
     for done, (split, family, name, which) in enumerate(work):
         report(done, len(work))
@@ -106,7 +110,7 @@ def _held_out(lab: Lab, seed: Array) -> dict[tuple[str, str], Batch]:
     return {
         (split, family): held_out(lab.config, seed, f"probe {split}", family, lab.config.probe.prompts)
         for split in SPLITS
-        for family in FAMILIES
+        for family in lab.config.families
     }
 
 
@@ -116,14 +120,15 @@ def _networks(lab: Lab) -> dict[str, Predictor]:
 
 def _exact(lab: Lab) -> dict[str, Predictor]:
     config = lab.config
-    priors = {
+    shown = partial(stage_tasks, config, config.finetune, weights=log_weights(config.finetune.discrete_prob))
+    priors: dict[str, Callable[[Array], TaskDistribution]] = {
         "bayes_pretraining": lambda seed: prior(config, seed, log_weights(config.pretrain.discrete_prob)),
-        "bayes_finetuning": lambda seed: prior(config, seed, log_weights(config.finetune.discrete_prob)),
+        "bayes_finetuning": shown,
         "ridge": lambda seed: draw_tasks(config, seed)["gaussian"],
         "discrete_posterior": lambda seed: draw_tasks(config, seed)["discrete"],
     }
 
-    def predictor(tasks: Callable[[Array], Any], seed: Array) -> Predictor:
+    def predictor(tasks: Callable[[Array], TaskDistribution], seed: Array) -> Predictor:
         return bayes_predictor(tasks(seed), jnp.asarray(config.tasks.noise_std))
 
     return {name: lab.over_seeds(partial(predictor, tasks))(lab.seeds) for name, tasks in priors.items()}
@@ -182,10 +187,15 @@ def _other_conjugations(lab: Lab) -> list[Case]:
 
 def _oracle(lab: Lab, batches: dict[tuple[str, str], Batch]) -> list[Row]:
     """The predictor that knows w: its noise-free loss is 0, the floor of every table."""
+
+    def answers(phi: Features | None, ws: Array, prompts: Prompts) -> Array:
+        return jnp.einsum("nkp,np->nk", phi(prompts.xs) if phi else prompts.xs, ws)
+
+    phi = lab.over_seeds(partial(features, lab.config))(lab.seeds)
     rows = []
-    for family in FAMILIES:
+    for family in lab.config.families:
         batch = batches["report", family]
-        oracle = jax.tree_util.Partial(lambda ws, prompts: jnp.einsum("nkd,nd->nk", prompts.xs, ws), batch.ws)
+        oracle = jax.tree_util.Partial(answers, phi, batch.ws)
         predictions = lab.evaluator.predict(oracle, _identity(lab)[2], batch.prompts)
         errors = np.asarray(predictions - batch.clean_labels, np.float64) ** 2
         rows += position_rows(errors, lab.config.seeds, **_labels("report", family, "oracle"))
@@ -199,7 +209,7 @@ def _shrink_only(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple
     """
     rows = []
     for name in NETWORKS:
-        for family in FAMILIES:
+        for family in lab.config.families:
             predictions, truth = {}, {}
             for split in ("choice", "report"):
                 batch = batches[split, family]

@@ -1,6 +1,5 @@
 """The stages of an experiment: pretrain, scratch, finetune. Here tasks, exact Bayes and the network meet."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from implicit_inference import keys, model, optimize, parallel, train
-from implicit_inference.config import Config, TrainingConfig, UserError, run_id
+from implicit_inference.config import FAMILIES, Config, TrainingConfig, UserError, run_id
 from implicit_inference.evaluate import PackedEvaluator, Row
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
@@ -27,10 +26,10 @@ from implicit_inference.regression.prompts import (
     to_tokens,
     token_shape,
 )
-from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
+from implicit_inference.regression.tasks import TaskDistribution
 from implicit_inference.store import Run
+from implicit_inference.world import held_out, log_weights, stage_tasks
 
-FAMILIES = ("discrete", "gaussian")
 EVALUATIONS = 20
 LONGEST_CHUNK = 250
 VALIDATION_PROMPTS = 512
@@ -53,31 +52,6 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-
-
-def draw_tasks(config: Config, seed: Array | int) -> dict[str, TaskDistribution]:
-    """The two families of a seed's world; the discrete set is drawn once from the Gaussian and never again."""
-    gaussian = GaussianTasks(jnp.zeros(config.tasks.dim), jnp.asarray(config.tasks.prior_std))
-    ws = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
-    return {"discrete": DiscreteTasks(ws), "gaussian": gaussian}
-
-
-def log_weights(discrete_prob: float) -> Array:
-    """The log weights [2] of the discrete and the Gaussian family; 0 and 1, and values next to them, are allowed."""
-    complement = 1 - discrete_prob
-    return jnp.array([math.log(p) if p else -math.inf for p in (discrete_prob, complement)])
-
-
-def prior(config: Config, seed: Array | int, log_weights: Array) -> Mixture:
-    """The mixture of a seed's two families with these log weights [2]."""
-    return Mixture(tuple(draw_tasks(config, seed).values()), log_weights)
-
-
-def held_out(config: Config, seed: Array | int, stream: str, family: str, n: int) -> Batch:
-    """n prompts of one family from a stream that training never uses."""
-    key = keys.stream(seed, f"{stream} {family}")
-    tasks = draw_tasks(config, seed)[family]
-    return sample_batch(key, tasks, n, config.prompts.length, config.tasks.noise_std)
 
 
 class Lab:
@@ -115,26 +89,27 @@ class Lab:
         length, width = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
         return model.init(self.config.model, width, length, keys.stream(seed, "parameters"))
 
-    def params_of(self, stage: str) -> model.Params:
-        """The parameters of a finished stage, packed over seeds."""
+    def params_of(self, stage: str, step: int | None = None) -> model.Params:
+        """The parameters of a finished stage, packed over seeds; or those kept after `step` steps."""
         like = jax.eval_shape(jax.vmap(self.initial_params), self.seeds)
-        return parallel.shard_seeds(self.run_of(stage).read_tree("params.safetensors", like), self.mesh)
+        name = "params.safetensors" if step is None else kept_params(step)
+        return parallel.shard_seeds(self.run_of(stage).read_tree(name, like), self.mesh)
 
     @cached_property
     def validation(self) -> dict[str, Batch]:
         """Prompts of each family to watch training with, packed over seeds."""
 
         def draw(seed: Array) -> dict[str, Batch]:
-            return {f: held_out(self.config, seed, "validation", f, VALIDATION_PROMPTS) for f in FAMILIES}
+            return {f: held_out(self.config, seed, "validation", f, VALIDATION_PROMPTS) for f in self.config.families}
 
         return self.over_seeds(draw)(self.seeds)
 
-    @cached_property
-    def bayes_losses(self) -> Callable[..., dict[str, Array]]:
-        """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under that prior, by family."""
+    def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
+        """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
 
-        def losses(seed: Array, log_weights: Array, validation: dict[str, Batch]) -> dict[str, Array]:
-            exact = bayes_predictor(prior(self.config, seed, log_weights), jnp.asarray(self.config.tasks.noise_std))
+        def losses(seed: Array, weights: Array, validation: dict[str, Batch]) -> dict[str, Array]:
+            tasks = stage_tasks(self.config, training, seed, weights)
+            exact = bayes_predictor(tasks, jnp.asarray(self.config.tasks.noise_std))
             return {f: jnp.mean((exact(b.prompts) - b.clean_labels) ** 2) for f, b in validation.items()}
 
         return self.over_seeds(losses)
@@ -151,21 +126,21 @@ class Lab:
 
         The weights of the families are data, so that stages with the same recipe share one program.
         """
-        recipe = (replace(training, discrete_prob=0.5), n_steps)
+        recipe = (replace(training, discrete_prob=0.5, keep_every=0), n_steps)
         if recipe not in self._chunks:
             optimizer = optimize.make_optimizer(training)
 
-            def one_seed(seed: Array, key: Array, log_weights: Array, state: train.TrainState) -> Any:
-                draw = partial(draw_batch, self.config, training, prior(self.config, seed, log_weights))
+            def one_seed(seed: Array, key: Array, weights: Array, state: train.TrainState) -> Any:
+                draw = partial(draw_batch, self.config, training, stage_tasks(self.config, training, seed, weights))
                 return train.train_chunk(state, key, n_steps, draw, self.predict, optimizer)
 
             self._chunks[recipe] = self.over_seeds(one_seed)
         return self._chunks[recipe]
 
-    def validate(self, params: model.Params) -> dict[str, np.ndarray]:
+    def validate(self, params: model.Params, families: tuple[str, ...]) -> dict[str, np.ndarray]:
         """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""
         losses = {}
-        for family, batch in self.validation.items():
+        for family, batch in ((family, self.validation[family]) for family in families):
             predictions = self.evaluator.predict(self.network(params), self.packed(Identity()), batch.prompts)
             losses[family] = np.mean(np.square(predictions - batch.clean_labels), axis=(1, 2))
         return losses
@@ -195,14 +170,17 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     length = chunk_length(training.steps)
     stream = lab.over_seeds(lambda seed: keys.stream(seed, stage))(lab.seeds)
     weights = lab.packed(log_weights(training.discrete_prob))
-    exact = jax.tree.map(np.asarray, lab.bayes_losses(lab.seeds, weights, lab.validation))
+    families = FAMILIES if stage == "pretrain" else lab.config.families
+    exact = lab.bayes_losses(training)(lab.seeds, weights, {family: lab.validation[family] for family in families})
+    exact = jax.tree.map(np.asarray, exact)
     step = int(state.step[0])
     try:
         while True:
             if not rows or rows[-1]["step"] < step:
-                rows += _validation_rows(
-                    lab.config.seeds, step, {"network": lab.validate(state.params), "bayes": exact}
-                )
+                network = lab.validate(state.params, families)
+                rows += _validation_rows(lab.config.seeds, step, {"network": network, "bayes": exact})
+            if training.keep_every and step % (length * training.keep_every) == 0:
+                run.write_tree(kept_params(step), state.params)
             report(Progress(stage, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
@@ -228,6 +206,11 @@ def chunk_length(steps: int) -> int:
     """
     longest = min(-(-steps // EVALUATIONS), LONGEST_CHUNK)
     return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
+
+
+def kept_params(step: int) -> str:
+    """The file of the parameters kept at an evaluation."""
+    return f"params-{step}.safetensors"
 
 
 class _Checkpoints:

@@ -76,10 +76,10 @@ def summarise(rows: list[Row], config: Config) -> dict[str, Any]:
     return _finite(
         {
             "positions": {where: _described(where, config) for where in RANGES},
-            "loss": {family: _loss(losses, family) for family in ("discrete", "gaussian")},
+            "loss": {family: _loss(losses, family) for family in config.families},
             "excess": {family: _excess(losses, family) for family in ("discrete", "gaussian")},
             "forgetting": _ranges(losses, losses("finetuned") - losses("pretrained")),
-            "gain": _ranges(losses, losses("pretrained", "discrete") - losses("finetuned", "discrete")),
+            "gain": _gain(losses, "finetuning" if "finetuning" in config.families else "discrete"),
             "recovery": _recovery(losses),
             "controls": _controls(losses),
             "effective_prior": _effective_prior(rows),
@@ -111,6 +111,11 @@ def _excess(losses: Losses, family: str) -> dict[str, Any]:
     """Loss above exact Bayes for this family of prompts: ridge, or the discrete posterior."""
     exact = losses("ridge" if family == "gaussian" else "discrete_posterior", family)
     return {name: _ranges(losses, losses(name, family) - exact) for name in NETWORKS}
+
+
+def _gain(losses: Losses, family: str) -> dict[str, Any]:
+    """On prompts of the set that fine-tuning shows."""
+    return _ranges(losses, losses("pretrained", family) - losses("finetuned", family))
 
 
 def _recovery(losses: Losses) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from implicit_inference.cli import main
 from implicit_inference.config import PRESETS
 from implicit_inference.metrics import positions
 from implicit_inference.plots import draw_all
-from implicit_inference.run import held_out, log_weights, prior
 from implicit_inference.store import Run
+from implicit_inference.world import held_out, log_weights, prior
 
 CONFIG = PRESETS["smoke"]
 RANGES = ("early", "late", "all")

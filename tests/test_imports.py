@@ -15,6 +15,7 @@ LEVELS = [
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
+    {"world"},
     {"run"},
     {"summary"},
     {"probe"},

@@ -21,12 +21,9 @@ from implicit_inference.run import (
     _refuse_divergence,
     chunk_length,
     draw_batch,
-    draw_tasks,
-    held_out,
-    log_weights,
-    prior,
     train_stage,
 )
+from implicit_inference.world import draw_tasks, held_out, log_weights, prior
 
 TINY = {
     "seeds": [0, 1],

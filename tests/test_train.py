@@ -6,7 +6,8 @@ import pytest
 
 from implicit_inference import train
 from implicit_inference.config import PRESETS, override
-from implicit_inference.run import draw_batch, log_weights, prior
+from implicit_inference.run import draw_batch
+from implicit_inference.world import log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
 
