@@ -20,7 +20,7 @@ console = Console()
 @contextmanager
 def training_progress(run: Run) -> Iterator[stages.Report]:
     """A bar with time left and the loss of the network against exact Bayes; plain lines where there is no terminal."""
-    with _bar(run) as update:
+    with _bar(run.id, run.finished) as update:
 
         def report(progress: stages.Progress) -> None:
             losses = [f"{family} {loss:.3f} (Bayes {exact:.3f})" for family, (loss, exact) in progress.losses.items()]
@@ -32,14 +32,21 @@ def training_progress(run: Run) -> Iterator[stages.Report]:
 @contextmanager
 def counting_progress(run: Run) -> Iterator[Callable[[int, int], None]]:
     """A bar with time left."""
-    with _bar(run) as update:
+    with _bar(run.id, run.finished) as update:
         yield lambda done, total: update(done, total, "")
 
 
 @contextmanager
-def _bar(run: Run) -> Iterator[Callable[[int, int, str], None]]:
-    if run.finished:
-        console.print(f"{run.id}: is there already", highlight=False)
+def sweep_progress(name: str) -> Iterator[Callable[[float, str], None]]:
+    """One bar with time left for many runs, in percent of the training that is left to do."""
+    with _bar(name) as update:
+        yield lambda fraction, text: update(int(100 * fraction), 100, text)
+
+
+@contextmanager
+def _bar(name: str, finished: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    if finished:
+        console.print(f"{name}: is there already", highlight=False)
         yield lambda done, total, text: None
         return
     columns = (
@@ -52,7 +59,7 @@ def _bar(run: Run) -> Iterator[Callable[[int, int, str], None]]:
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar, _interrupts() as check_interrupt:
-        task = bar.add_task(run.id, total=1, text="compiling")
+        task = bar.add_task(name, total=1, text="compiling")
         quarters = -1
 
         def update(done: int, total: int, text: str) -> None:
@@ -61,7 +68,7 @@ def _bar(run: Run) -> Iterator[Callable[[int, int, str], None]]:
             bar.update(task, completed=done, total=total, text=text)
             if not console.is_terminal and done * 4 // total > quarters:
                 quarters = done * 4 // total
-                print(f"{run.id}: {done}/{total} {text}", flush=True)
+                print(f"{name}: {done}/{total} {text}", flush=True)
 
         yield update
 

@@ -208,9 +208,14 @@ def chunk_length(steps: int) -> int:
     return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
 
 
-def kept_params(step: int) -> str:
+def kept_params(step: int | str) -> str:
     """The file of the parameters kept at an evaluation."""
     return f"params-{step}.safetensors"
+
+
+def kept_steps(run: Run) -> list[int]:
+    """The steps at which a stage kept its parameters, ascending."""
+    return sorted(int(path.stem.split("-")[1]) for path in run.directory.glob(kept_params("*")))
 
 
 class _Checkpoints:

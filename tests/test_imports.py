@@ -17,7 +17,7 @@ LEVELS = [
     {"regression.effective", "regression.orbits", "store"},
     {"world"},
     {"run"},
-    {"summary"},
+    {"sweep", "measure", "summary"},
     {"probe"},
     {"plots", "report"},
     {"progress"},

@@ -1,0 +1,144 @@
+"""What every experiment shares: its scales, its command line, its table and its findings.
+
+An experiment is a list of configurations, a measurement of each, and what its numbers say. Trained runs lie in one
+directory and are shared by all experiments; the small table goes to figures/data/SCALE/NAME.csv, for the figure.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from implicit_inference import parallel
+from implicit_inference.config import PRESETS, Config, UserError, override
+from implicit_inference.measure import reduced
+from implicit_inference.metrics import Estimate, Values, over_seeds
+from implicit_inference.progress import sweep_progress
+from implicit_inference.run import Lab
+from implicit_inference.sweep import Variant, sweep
+
+ROOT = Path(__file__).parent.parent
+Row = dict[str, Any]
+
+SCALES: dict[str, Config] = {
+    "smoke": override(
+        PRESETS["smoke"],
+        {
+            "pretrain": {"steps": 300, "warmup": 20},
+            "finetune": {"steps": 100, "warmup": 10, "keep_every": 5},
+            "probe": {"prompts": 256, "scratch_steps": 300},
+        },
+    ),
+    "laptop": override(PRESETS["demo"], {"seeds": [0, 1, 2, 3], "finetune.keep_every": 1}),
+    "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the numbers say about one claim; `held` is None where nothing was claimed."""
+
+    claim: str
+    held: bool | None
+    numbers: str
+
+
+class Results:
+    """The rows of all runs, looked up by their labels."""
+
+    def __init__(self, rows: Sequence[Row]):
+        self.rows = rows
+
+    def where(self, **labels: Any) -> list[Row]:
+        """The rows with these labels; dots of field names are written as double underscores."""
+        wanted = {name.replace("__", "."): value for name, value in labels.items()}
+        return [row for row in self.rows if all(row.get(name) == value for name, value in wanted.items())]
+
+    def values(self, **labels: Any) -> Values:
+        """[S]: the value of each seed, in their order; the labels must single out one row a seed."""
+        rows = sorted((row for row in self.where(**labels) if "value" in row), key=lambda row: row["seed"])
+        if not rows or len({row["seed"] for row in rows}) < len(rows):
+            raise LookupError(f"{labels} match {len(rows)} rows")
+        return np.array([row["value"] for row in rows])
+
+    def estimate(self, **labels: Any) -> Estimate:
+        """The mean over seeds, or the estimate that one row holds."""
+        rows = self.where(**labels)
+        if len(rows) == 1 and "mean" in rows[0]:
+            return Estimate(rows[0]["mean"], rows[0]["stderr"])
+        return over_seeds(self.values(**labels))
+
+    def levels(self, name: str) -> list[Any]:
+        """The values of a column, ascending."""
+        return sorted({row[name] for row in self.rows if row.get(name) is not None})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: what is varied at each scale, what is measured of a lab, what the rows say."""
+
+    name: str
+    variants: Mapping[str, Sequence[Variant]]
+    measure: Callable[[Lab], list[Row]]
+    conclude: Callable[[Results], list[Finding]]
+    stages: tuple[str, ...] = ("pretrain", "finetune")
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """The command line; the answer is printed, the table and the findings are stored."""
+        parser = argparse.ArgumentParser(prog=f"experiments/{self.name}.py", allow_abbrev=False)
+        parser.add_argument("--scale", choices=list(SCALES), default="smoke", help="default: smoke")
+        parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="directory of all runs")
+        parser.add_argument("--data", type=Path, default=ROOT / "figures" / "data", help="where the table goes")
+        options = parser.parse_args(arguments)
+        parallel.use_cpu_cores()
+        jax.config.update("jax_compilation_cache_dir", os.path.abspath(options.runs / ".compiled"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        try:
+            with sweep_progress(self.name) as report:
+                variants = self.variants[options.scale]
+                rows = sweep(SCALES[options.scale], variants, self.stages, self.measure, options.runs, report)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print("interrupted; the same command resumes", file=sys.stderr)
+            return 130
+        findings = self.conclude(Results(rows))
+        store(options.data / options.scale, self.name, reduced(rows), findings)
+        for finding in findings:
+            print(f"{VERDICTS[finding.held]}: {finding.claim}\n    {finding.numbers}")
+        print(f"table: {options.data / options.scale / self.name}.csv")
+        return 0
+
+
+VERDICTS = {True: "held", False: "NOT held", None: "measured"}
+
+
+def store(folder: Path, name: str, table: Sequence[Row], findings: Sequence[Finding]) -> None:
+    """NAME.csv, five significant digits, and NAME.json with the findings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = list(dict.fromkeys(column for row in table for column in row))
+    with open(folder / f"{name}.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({c: f"{x:.5g}" if isinstance(x, float) else x for c, x in row.items()} for row in table)
+    text = json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)
+    (folder / f"{name}.json").write_text(text + "\n")
+
+
+def said(estimate: Estimate) -> str:
+    """mean ± standard error over seeds, as text."""
+    return f"{estimate.mean:.3f} ± {estimate.stderr:.3f}" if np.isfinite(estimate.mean) else "undefined"
+
+
+def positive(estimate: Estimate) -> bool:
+    """More than two standard errors above zero."""
+    return bool(estimate.mean > 2 * estimate.stderr)

@@ -1,0 +1,58 @@
+"""How many fine-tuning prompts does it take before the effect appears?
+
+    python experiments/finetuning_prompts.py --scale smoke|laptop|paper
+
+Asked by the paper's reviewers. Prompts seen = steps x batch; every batch size takes the same steps at the same rates, so
+that the two can be told apart. Losses are those of the validation prompts, averaged over all positions.
+"""
+
+import sys
+
+import numpy as np
+from experiment import Experiment, Finding, Results, said
+
+from implicit_inference.config import FAMILIES
+from implicit_inference.metrics import over_seeds
+from implicit_inference.run import VALIDATION_PROMPTS, Lab
+
+
+def batches(*sizes: int) -> list[dict]:
+    return [{"finetune.batch": size} for size in sizes]
+
+
+def measure(lab: Lab) -> list[dict]:
+    return [
+        {"step": row["step"], "shown": row["step"] * lab.config.finetune.batch, "prompts": row["prompts"]}
+        | {"seed": row["seed"], "value": row["mean"], "n": VALIDATION_PROMPTS}
+        for row in lab.run_of("finetune").read_table("training.parquet")
+        if row["predictor"] == "network" and row["prompts"] in FAMILIES
+    ]
+
+
+def conclude(results: Results) -> list[Finding]:
+    findings = []
+    steps = results.levels("step")
+    for size in results.levels("finetune.batch"):
+
+        def change(family, step, size=size):
+            labels = {"finetune.batch": size, "prompts": family}
+            return results.values(step=step, **labels) - results.values(step=0, **labels)
+
+        parts = []
+        for family, word in (("discrete", "gain"), ("gaussian", "forgetting")):
+            ends = change(family, steps[-1])
+            half = next(s for s in steps if np.mean(change(family, s)) / np.mean(ends) >= 0.5)
+            parts.append(f"{word} {said(over_seeds(np.abs(ends)))}, half of it after {half * size} prompts")
+        findings.append(Finding(f"batches of {size}, {steps[-1]} steps", None, "; ".join(parts)))
+    return findings
+
+
+EXPERIMENT = Experiment(
+    "finetuning_prompts",
+    {"smoke": batches(8, 64), "laptop": batches(4, 16, 64), "paper": batches(4, 16, 64)},
+    measure,
+    conclude,
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())

@@ -1,0 +1,71 @@
+"""The few numbers by which fine-tunings are compared: gain, forgetting, recovery, inferred prior, distance from Bayes."""
+
+from experiment import Results, said
+
+from implicit_inference.measure import Bench
+from implicit_inference.metrics import Estimate, over_seeds, recovered_fraction
+from implicit_inference.regression.conjugate import ScaleLabels
+from implicit_inference.run import Lab
+
+SCALES = (1.5, 2.0, 3.0)
+RANGES = ("early", "late")
+
+
+def headline(lab: Lab) -> list[dict]:
+    """For early and late positions, each a value a seed but for the recovered fractions, which are ratios of means.
+
+    forgetting, on Gaussian prompts; gain, on prompts of the set that fine-tuning shows; excess_gaussian and
+    excess_discrete of the pretrained network over exact predictors of one family; recovered, at the label scale that is
+    best on other prompts, and net_of_pretrained, less what that scale does for the pretrained network.
+    """
+    bench = Bench(lab)
+    before, after = bench.network("pretrain"), bench.network("finetune")
+    scales = {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
+    shown = "finetuning" if "finetuning" in lab.config.families else "discrete"
+    loss = {name: bench.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}
+    gain = bench.loss(before, shown) - bench.loss(after, shown)
+    excess = {
+        "excess_gaussian": loss["before"] - bench.loss(bench.ridge, "gaussian"),
+        "excess_discrete": bench.loss(before, "discrete") - bench.loss(bench.discrete_posterior, "discrete"),
+    }
+    choice = {scale: bench.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
+    rows = []
+    for where in RANGES:
+        values = {"forgetting": loss["after"] - loss["before"], "gain": gain, **excess}
+        for quantity, value in values.items():
+            rows += bench.rows(bench.averaged(value, where), quantity=quantity, where=where)
+        best = min(SCALES, key=lambda scale: bench.averaged(choice[scale], where).mean())
+        moved = {name: bench.loss(network, "gaussian", scales[best]) for name, network in (("b", before), ("a", after))}
+        helped = loss["before"] - moved["b"]
+        for quantity, recovered in (("recovered", moved["a"]), ("net_of_pretrained", moved["a"] + helped)):
+            parts = (bench.averaged(part, where) for part in (loss["before"], loss["after"], recovered))
+            rows.append(bench.estimate(recovered_fraction(*parts), quantity=quantity, where=where, scale=best))
+    for name, network in (("before", before), ("after", after)):
+        rows += bench.rows(bench.effective(network)[0], quantity=f"prior_logit_{name}")
+    return rows
+
+
+def summary(results: Results, **labels: object) -> str:
+    """The headline of one variant in a line."""
+
+    def number(quantity: str, **more: object) -> Estimate:
+        return results.estimate(quantity=quantity, **more, **labels)
+
+    parts = [
+        f"{where}: forgetting {said(number('forgetting', where=where))}, gain {said(number('gain', where=where))}, "
+        f"recovered {said(number('recovered', where=where))}, "
+        f"net of the pretrained {said(number('net_of_pretrained', where=where))}"
+        for where in RANGES
+    ]
+    logits = [said(number(f"prior_logit_{name}")) for name in ("before", "after")]
+    return "; ".join([*parts, f"prior log odds {logits[0]} to {logits[1]}"])
+
+
+def forgetting(results: Results, **labels: object) -> object:
+    """[S]: the mean of early and late forgetting."""
+    return sum(results.values(quantity="forgetting", where=where, **labels) for where in RANGES) / len(RANGES)
+
+
+def difference(results: Results, first: dict, second: dict) -> Estimate:
+    """How much more the first variant forgets than the second, seed by seed."""
+    return over_seeds(forgetting(results, **first) - forgetting(results, **second))

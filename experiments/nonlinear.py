@@ -1,0 +1,41 @@
+"""Do forgetting and recovery by label scaling survive where tasks are not linear in the inputs?
+
+    python experiments/nonlinear.py --scale smoke|laptop|paper
+
+Tasks answer <w, relu(V x)> with a hidden layer V that belongs to the world and that the network must learn; exact Bayes
+knows it. Label scaling is the conjugation that still keeps the task family.
+"""
+
+import sys
+
+from experiment import Experiment, Finding, Results, positive
+from headline import forgetting, headline, summary
+
+from implicit_inference.metrics import over_seeds
+
+
+def hidden(*sizes: int) -> list[dict]:
+    return [{"tasks.relu_features": m} for m in (0, *sizes)]
+
+
+def conclude(results: Results) -> list[Finding]:
+    findings = []
+    for m in results.levels("tasks.relu_features"):
+        labels = {"tasks.relu_features": m}
+        recovered = [results.estimate(quantity="net_of_pretrained", where=w, **labels) for w in ("early", "late")]
+        forgets = positive(over_seeds(forgetting(results, **labels)))
+        findings.append(
+            Finding(
+                ("linear tasks" if m == 0 else f"tasks on {m} ReLU features")
+                + " are forgotten, and scaling brings some back, net of what it does for the pretrained network",
+                forgets and positive(recovered[0]),
+                summary(results, **labels),
+            )
+        )
+    return findings
+
+
+EXPERIMENT = Experiment("nonlinear", {"smoke": hidden(4), "laptop": hidden(8), "paper": hidden(40)}, headline, conclude)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())

@@ -1,0 +1,59 @@
+"""Does a network that is trained on one task distribution alone become the exact Bayesian predictor for it?
+
+    python experiments/single_distribution.py --scale smoke|laptop|paper
+
+Claim 1: trained on Gaussian tasks alone it matches ridge regression, on a discrete set alone the discrete posterior.
+Matching is taken as an excess of at most 5 % of the exact predictor's loss against the noisy label, at all positions
+but the empty context together.
+"""
+
+import sys
+
+from experiment import Experiment, Finding, Results, said
+
+from implicit_inference.measure import Bench
+from implicit_inference.metrics import over_seeds
+from implicit_inference.run import Lab
+
+ALPHAS = [{"pretrain.discrete_prob": alpha} for alpha in (0.0, 1.0)]
+TOLERANCE = 0.05
+
+
+def measure(lab: Lab) -> list[dict]:
+    bench = Bench(lab)
+    family = "discrete" if lab.config.pretrain.discrete_prob else "gaussian"
+    predictors = {"network": bench.network("pretrain"), "ridge": bench.ridge, "discrete": bench.discrete_posterior}
+    rows = []
+    for name, predictor in predictors.items():
+        loss = bench.loss(predictor, family)
+        for k in range(lab.config.prompts.length):
+            rows += bench.rows(loss[:, k], prompts=family, predictor=name, position=k)
+        rows += bench.rows(bench.averaged(loss, "all"), prompts=family, predictor=name, where="all")
+    noise = lab.config.tasks.noise_std**2
+    return [row | {"noise_variance": noise} for row in rows]
+
+
+def conclude(results: Results) -> list[Finding]:
+    findings = []
+    for family, exact, title in (("gaussian", "ridge", "ridge"), ("discrete", "discrete", "the discrete posterior")):
+        loss = {p: results.values(prompts=family, predictor=p, where="all") for p in ("network", exact)}
+        noise = results.where(prompts=family)[0]["noise_variance"]
+        excess = loss["network"] - loss[exact]
+        relative = over_seeds(excess / (loss[exact] + noise))
+        findings.append(
+            Finding(
+                f"trained on {family} tasks alone, the network matches {title}",
+                relative.mean < TOLERANCE,
+                f"excess {said(over_seeds(excess))} on a noise-free loss of {said(over_seeds(loss[exact]))}; "
+                f"relative to the noisy loss {said(relative)} (tolerance {TOLERANCE:g})",
+            )
+        )
+    return findings
+
+
+EXPERIMENT = Experiment(
+    "single_distribution", dict.fromkeys(("smoke", "laptop", "paper"), ALPHAS), measure, conclude, ("pretrain",)
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())

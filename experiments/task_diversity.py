@@ -1,0 +1,33 @@
+"""How do gain, forgetting and recovery depend on the number of tasks in the discrete set?
+
+    python experiments/task_diversity.py --scale smoke|laptop|paper
+
+The more tasks, the closer the discrete set is to the Gaussian: the two families become harder to tell apart.
+"""
+
+import sys
+
+from experiment import Experiment, Finding, Results
+from headline import headline, summary
+
+
+def counts(*counts: int) -> list[dict]:
+    return [{"tasks.n_discrete": n} for n in counts]
+
+
+def conclude(results: Results) -> list[Finding]:
+    return [
+        Finding(f"{n} discrete tasks", None, summary(results, **{"tasks.n_discrete": n}))
+        for n in results.levels("tasks.n_discrete")
+    ]
+
+
+EXPERIMENT = Experiment(
+    "task_diversity",
+    {"smoke": counts(3, 12), "laptop": counts(4, 16, 64), "paper": counts(16, 64, 256)},
+    headline,
+    conclude,
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())

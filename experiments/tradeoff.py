@@ -1,0 +1,87 @@
+"""What does a network trained on a mixture trade off, and how far is it from the exact Bayesian trade-off?
+
+    python experiments/tradeoff.py --scale smoke|laptop|paper
+
+Claim 2: pretrained on alpha D_disc + (1 - alpha) D_cont, the network is the better on discrete prompts and the worse
+on Gaussian ones the larger alpha is; it is short of exact Bayes on discrete prompts, and closes that gap slowly. Losses
+are those of the validation prompts, averaged over all positions, as training goes on.
+"""
+
+import sys
+
+import jax
+import numpy as np
+from experiment import Experiment, Finding, Results, positive, said
+
+from implicit_inference.config import FAMILIES
+from implicit_inference.measure import Bench
+from implicit_inference.metrics import over_seeds
+from implicit_inference.run import VALIDATION_PROMPTS, Lab
+from implicit_inference.world import log_weights
+
+ALPHAS = (0.2, 0.5, 0.8)
+VARIANTS = [{"pretrain.discrete_prob": alpha} for alpha in ALPHAS]
+PRIORS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 0.999)
+
+
+def measure(lab: Lab) -> list[dict]:
+    table = lab.run_of("pretrain").read_table("training.parquet")
+    rows = [
+        {"step": row["step"], "prompts": row["prompts"], "predictor": "network"}
+        | {"seed": row["seed"], "value": row["mean"], "n": VALIDATION_PROMPTS}
+        for row in table
+        if row["predictor"] == "network"
+    ]
+    bench, exact = Bench(lab), lab.bayes_losses(lab.config.pretrain)
+    for prior in PRIORS:
+        weights = lab.packed(log_weights(prior))
+        losses = jax.tree.map(np.asarray, exact(lab.seeds, weights, {f: lab.validation[f] for f in FAMILIES}))
+        for family, loss in losses.items():
+            found = bench.rows(loss, prior=prior, prompts=family, predictor="bayes")
+            rows += [row | {"n": VALIDATION_PROMPTS} for row in found]
+    return rows
+
+
+def conclude(results: Results) -> list[Finding]:
+    steps = results.levels("step")
+    half, last = min(steps, key=lambda step: abs(step - steps[-1] / 2)), steps[-1]
+
+    def loss(alpha, family, step=last):
+        return results.values(pretrain__discrete_prob=alpha, step=step, prompts=family)
+
+    def gap(alpha, family, step=last):
+        """[S]: the excess over exact Bayes under the same prior."""
+        own = results.values(pretrain__discrete_prob=alpha, prior=alpha, prompts=family)
+        return loss(alpha, family, step) - own
+
+    low, high = ALPHAS[0], ALPHAS[-1]
+    gaussian = over_seeds(loss(high, "gaussian") - loss(low, "gaussian"))
+    discrete = over_seeds(loss(low, "discrete") - loss(high, "discrete"))
+    gaps = {alpha: over_seeds(gap(alpha, "discrete")) for alpha in ALPHAS}
+    closing = over_seeds(gap(0.5, "discrete", half) - gap(0.5, "discrete"))
+    others = "; ".join(f"alpha {a:g}: {said(over_seeds(gap(a, 'gaussian')))}" for a in ALPHAS)
+    return [
+        Finding(
+            f"from alpha {low:g} to {high:g} the loss rises on Gaussian prompts and falls on discrete ones",
+            positive(gaussian) and positive(discrete),
+            f"rise {said(gaussian)}, fall {said(discrete)}",
+        ),
+        Finding(
+            "the network is short of exact Bayes on discrete prompts",
+            all(positive(g) for g in gaps.values()),
+            "; ".join(f"alpha {a:g}: {said(g)}" for a, g in gaps.items()) + f" (on Gaussian prompts {others})",
+        ),
+        Finding(
+            "it closes that gap with steps (alpha 0.5)",
+            positive(closing),
+            f"from step {half} to {last} the gap shrinks by {said(closing)} to {said(gaps[0.5])}",
+        ),
+    ]
+
+
+EXPERIMENT = Experiment(
+    "tradeoff", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), measure, conclude, ("pretrain",)
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())
