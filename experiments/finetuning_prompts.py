@@ -2,8 +2,8 @@
 
     python experiments/finetuning_prompts.py --scale smoke|laptop|paper
 
-Asked by the paper's reviewers. Prompts seen = steps x batch; every batch size takes the same steps at the same rates, so
-that the two can be told apart. Losses are those of the validation prompts, averaged over all positions.
+Asked by the paper's reviewers. Prompts seen = steps x batch; every batch size takes the same steps at the same rates,
+so that the two can be told apart. Losses are those of the validation prompts, averaged over all positions.
 """
 
 import sys

@@ -29,19 +29,12 @@ def conclude(results: Results) -> list[Finding]:
         if m:
             sets[f"{m} of the discrete tasks"] = {"finetune.tasks": "discrete", "finetune.n_tasks": m}
     whole = sets["the discrete set"]
-    return [
-        Finding(
-            f"fine-tuning on {name} forgets",
-            positive(over_seeds(forgetting(results, **labels))),
-            summary(results, **labels)
-            + (
-                ""
-                if labels == whole
-                else f"; forgetting beyond the discrete set's {said(difference(results, labels, whole))}"
-            ),
-        )
-        for name, labels in sets.items()
-    ]
+    findings = []
+    for name, labels in sets.items():
+        more = "" if labels == whole else f"; more than the whole set by {said(difference(results, labels, whole))}"
+        forgets = positive(over_seeds(forgetting(results, **labels)))
+        findings.append(Finding(f"fine-tuning on {name} forgets", forgets, summary(results, **labels) + more))
+    return findings
 
 
 EXPERIMENT = Experiment(

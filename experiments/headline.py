@@ -1,4 +1,4 @@
-"""The few numbers by which fine-tunings are compared: gain, forgetting, recovery, inferred prior, distance from Bayes."""
+"""The few numbers that compare fine-tunings: gain, forgetting, recovery, prior odds, excess over Bayes."""
 
 from experiment import Results, said
 

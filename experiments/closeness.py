@@ -1,0 +1,151 @@
+"""Are the Gaussian prompts that look most like the discrete set hurt the most? In which worlds, and in which sense?
+
+    python experiments/closeness.py --scale smoke|laptop|paper
+
+Claim 4: the rise is largest for prompts that look most like D_disc. It has two readings, told apart here: the rise of
+the loss, and the rise of the gate, the least-squares weight of (discrete - ridge) in (network - ridge). On Gaussian
+prompts whose past has given log odds, E(f - y)^2 - E(ridge - y)^2 = E(f - ridge)^2 = gate^2 E(discrete - ridge)^2 +
+rest, so the loss can rise less where the gate rises more: close prompts are those on which the two predictors agree.
+Bins are fifths of the prompts of a seed by exact log odds at one position, never pooled over positions. Beside it,
+tasks cos(t) w + sin(t) u between a discrete task w and a fresh one u, which keep the length of Gaussian tasks.
+"""
+
+import sys
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from experiment import Experiment, Finding, Results, positive, said
+from jax import Array
+
+from implicit_inference import keys
+from implicit_inference.measure import Bench
+from implicit_inference.metrics import Values, over_seeds
+from implicit_inference.regression.inference import log_posterior_odds
+from implicit_inference.regression.tasks import DiscreteTasks
+from implicit_inference.run import Lab
+from implicit_inference.world import as_tasks, log_weights, prior, weights_prior
+
+BINS = 5
+ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of a right angle: 0 is a discrete task, 1 a fresh one."""
+
+
+def places(lab: Lab) -> list[int]:
+    """Exemplars in context: half of d, d, twice d, as far as the prompt goes."""
+    d, last = lab.config.tasks.dim, lab.config.prompts.length - 1
+    return sorted({k for k in (max(d // 2, 1), d, 2 * d) if k <= last})
+
+
+def measure(lab: Lab) -> list[dict]:
+    bench = Bench(lab)
+    batch = bench.batch("gaussian")
+
+    def odds(seed: Array, prompts: object) -> Array:
+        return log_posterior_odds(prior(lab.config, seed, log_weights(0.5)), prompts, bench.noise_std)[..., 0]
+
+    closeness = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)
+    networks = {"before": bench.network("pretrain"), "after": bench.network("finetune")}
+    predictors = networks | {f"ideal_{name}": bench.effective(f)[2] for name, f in networks.items()}
+    ridge, discrete = bench.predictions(bench.ridge, batch), bench.predictions(bench.discrete_posterior, batch)
+    off_ridge = {name: bench.predictions(f, batch) - ridge for name, f in predictors.items()}
+    rows = []
+    for k in places(lab):
+        for b, members in enumerate(fifths(closeness[:, :, k])):
+            labels = {"exemplars": k, "bin": b}
+            apart = members((discrete - ridge)[:, :, k])
+            off = {name: members(values[:, :, k]) for name, values in off_ridge.items()}
+            gate = {name: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for name, f in off.items()}
+            rest = {name: np.mean((f - gate[name][:, None] * apart) ** 2, axis=1) for name, f in off.items()}
+            loss = {name: np.mean(f**2, axis=1) for name, f in off.items()}
+            quantities = {"log_odds": members(closeness[:, :, k]).mean(axis=1), "apart": np.mean(apart**2, axis=1)}
+            for kind, prefix in (("network", ""), ("ideal", "ideal_")):
+                quantities[f"loss_rise_{kind}"] = loss[f"{prefix}after"] - loss[f"{prefix}before"]
+                quantities[f"gate_rise_{kind}"] = gate[f"{prefix}after"] - gate[f"{prefix}before"]
+            quantities["rest_rise_network"] = rest["after"] - rest["before"]
+            for quantity, values in quantities.items():
+                rows += bench.rows(values, quantity=quantity, **labels)
+    return rows + interpolated(bench, networks)
+
+
+def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
+    """For each fifth of the prompts by `coordinate` [S, prompts]: [S, prompts] -> [S, members], in the order of it."""
+    order = np.argsort(coordinate, axis=1)
+    size = order.shape[1] // BINS
+    parts = [order[:, b * size : (b + 1) * size] for b in range(BINS)]
+    return [lambda values, part=part: np.take_along_axis(values, part, axis=1) for part in parts]
+
+
+def interpolated(bench: Bench, networks: dict) -> list[dict]:
+    """The rise of the loss on prompts of tasks between a discrete one and a fresh one."""
+    config, n = bench.config, bench.config.probe.prompts
+
+    def between(angle: float, seed: Array) -> tuple[Array, object]:
+        key = keys.stream(seed, f"probe between {angle:g}")
+        task_key, fresh_key, prompt_key = jax.random.split(key, 3)
+        gaussian = weights_prior(config)
+        known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
+        known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete)]
+        fresh = gaussian.sample(fresh_key, n)
+        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * fresh
+        return prompt_key, as_tasks(config, seed, DiscreteTasks(turned))
+
+    rows = []
+    for angle in ANGLES:
+        batch = bench.batch_of(lambda seed, angle=angle: between(angle, seed))
+        loss = {name: bench.errors(f, batch).mean(axis=1) for name, f in networks.items()}
+        for where in ("early", "late"):
+            rise = bench.averaged(loss["after"] - loss["before"], where)
+            rows += bench.rows(rise, quantity="loss_rise_network", angle=angle, where=where)
+    return rows
+
+
+def conclude(results: Results) -> list[Finding]:
+    names = [name for name in results.rows[0] if "." in name]
+    worlds = list(dict.fromkeys(tuple(row[name] for name in names) for row in results.rows))
+    findings = []
+    for world in worlds:
+        labels = dict(zip(names, world, strict=True))
+        for k in sorted({row["exemplars"] for row in results.where(**labels) if "exemplars" in row}):
+
+            def contrast(quantity, k=k, labels=labels):
+                """How much more in the closest fifth than in the farthest."""
+                ends = [results.values(quantity=quantity, exemplars=k, bin=b, **labels) for b in (BINS - 1, 0)]
+                return over_seeds(ends[0] - ends[1])
+
+            loss, ideal = contrast("loss_rise_network"), contrast("loss_rise_ideal")
+            findings.append(
+                Finding(
+                    ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
+                    + f": at {k} exemplars the closest fifth is hurt more than the farthest",
+                    positive(loss),
+                    f"loss {said(loss)} (an ideal learner whose prior shifts: {said(ideal)}), "
+                    f"gate {said(contrast('gate_rise_network'))} (ideal {said(contrast('gate_rise_ideal'))}), "
+                    f"rise off the line between the two exact predictors {said(contrast('rest_rise_network'))}",
+                )
+            )
+    return findings
+
+
+EXPERIMENT = Experiment(
+    "closeness",
+    {
+        "smoke": [{}, {"tasks.n_discrete": 12}],
+        "laptop": [
+            {},
+            {"tasks.n_discrete": 16},
+            {"tasks.n_discrete": 64},
+            {"tasks.dim": 8},
+            {"pretrain.discrete_prob": 0.2},
+            {"pretrain.discrete_prob": 0.8},
+            {"pretrain.steps": 1000},
+        ],
+        "paper": [{}, {"tasks.n_discrete": 16}, {"tasks.dim": 10}, {"pretrain.discrete_prob": 0.2}],
+    },
+    measure,
+    conclude,
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())

@@ -1,0 +1,79 @@
+"""Does scaling the labels bring the Gaussian capability back, at which scale, mixture and number of exemplars?
+
+    python experiments/conjugation.py --scale smoke|laptop|paper
+
+Claim 5: label scaling (gamma 1.5, 2, 3) recovers part of the ridge solution, most at few exemplars. Controls: the same
+scaling of the pretrained network and of one that never had the capability (scratch).
+"""
+
+import sys
+
+from experiment import Experiment, Finding, Results, positive, said
+from tradeoff import ALPHAS, VARIANTS
+
+from implicit_inference.measure import Bench
+from implicit_inference.metrics import recovered_fraction
+from implicit_inference.regression.conjugate import ScaleLabels
+from implicit_inference.run import Lab
+
+SCALES = (0.5, 1.25, 1.5, 2.0, 3.0)
+RANGES = ("early", "late")
+
+
+def measure(lab: Lab) -> list[dict]:
+    bench, rows = Bench(lab), []
+    networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
+    networks = {name: bench.network(stage) for name, stage in networks.items()}
+    scales = {1.0: None} | {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
+    loss = {(name, g): bench.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
+    for (name, g), values in loss.items():
+        for where in RANGES:
+            rows += bench.rows(bench.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where)
+    ridge = bench.loss(bench.ridge, "gaussian")
+    for where in RANGES:
+        rows += bench.rows(bench.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where)
+    before, after = loss["pretrained", 1.0], loss["finetuned", 1.0]
+    for g in SCALES:
+        moved, helped = loss["finetuned", g], before - loss["pretrained", g]
+        for quantity, recovered in (("recovered", moved), ("net_of_pretrained", moved + helped)):
+            parts = (before, after, recovered)
+            for where in RANGES:
+                found = recovered_fraction(*(bench.averaged(part, where) for part in parts))
+                rows.append(bench.estimate(found, quantity=quantity, gamma=g, where=where))
+            for k in range(lab.config.prompts.length):
+                found = recovered_fraction(*(part[:, k] for part in parts))
+                rows.append(bench.estimate(found, quantity=quantity, gamma=g, exemplars=k))
+    return rows
+
+
+def conclude(results: Results) -> list[Finding]:
+    findings = []
+    for alpha in ALPHAS:
+        for g in (1.5, 2.0, 3.0):
+
+            def part(quantity, where, alpha=alpha, g=g):
+                return results.estimate(pretrain__discrete_prob=alpha, quantity=quantity, gamma=g, where=where)
+
+            early, late = part("recovered", "early"), part("recovered", "late")
+            net = {where: part("net_of_pretrained", where) for where in RANGES}
+            findings.append(
+                Finding(
+                    f"alpha {alpha:g}: labels times {g:g} recover part of the forgetting, more of it early than late",
+                    positive(early) and positive(net["early"]) and not early.mean <= late.mean,
+                    f"early {said(early)} (net of the pretrained {said(net['early'])}), "
+                    f"late {said(late)} (net {said(net['late'])})",
+                )
+            )
+    return findings
+
+
+EXPERIMENT = Experiment(
+    "conjugation",
+    dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS),
+    measure,
+    conclude,
+    ("pretrain", "scratch", "finetune"),
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())

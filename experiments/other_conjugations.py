@@ -1,0 +1,131 @@
+"""Which maps of a prompt bring the forgotten capability back: single ones, averages over a group, a choice per prompt?
+
+    python experiments/other_conjugations.py --scale smoke|laptop|paper
+
+Asked by the paper's reviewers. Rotations and sign flips leave the law of Gaussian prompts unchanged, so that alone they
+cannot change the expected loss: they act through an average of predictions, which by Jensen never hurts and also helps
+networks that forgot nothing, or through a choice per prompt: the map under which the past is least likely to come from
+the discrete set. So each is shown for the pretrained network and for one that never had the capability (scratch), too.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from experiment import Experiment, Finding, Results, positive, said
+from jax import Array
+
+from implicit_inference import keys
+from implicit_inference.measure import Bench
+from implicit_inference.metrics import over_seeds, recovered_fraction
+from implicit_inference.regression.conjugate import Conjugation, Identity, ScaleInputs, ScaleLabels, ShiftLabels
+from implicit_inference.regression.orbits import averaged, rotations, scales, selected, sign_flips
+from implicit_inference.run import Lab
+from implicit_inference.world import draw_tasks
+
+RANGES = ("early", "late")
+TURNS = 8
+MOST_FLIPS = 4
+"""The group of all sign changes of the inputs has 2^d elements; beyond 2^4 only the rotations stand for it."""
+
+
+def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
+    """Single conjugations."""
+    dim = lab.config.tasks.dim
+    direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,))
+    return {
+        "as it is": Identity(),
+        "labels × 1.5": ScaleLabels(jnp.asarray(1.5)),
+        "labels × 2": ScaleLabels(jnp.asarray(2.0)),
+        "labels × −1": ScaleLabels(jnp.asarray(-1.0)),
+        "inputs / 2": ScaleInputs(jnp.asarray(2.0)),
+        "inputs × 2": ScaleInputs(jnp.asarray(0.5)),
+        "labels + ⟨v, x⟩": ShiftLabels(2 * direction / jnp.linalg.norm(direction)),
+        "a rotation": rotations(keys.stream(seed, "probe rotation"), dim, 1)[0],
+    }
+
+
+def orbits(lab: Lab, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
+    """Several conjugations to average over or to choose among."""
+    dim = lab.config.tasks.dim
+    found: dict[str, tuple[Conjugation, ...]] = {
+        "label scales 1, 1.5, 2": scales([jnp.asarray(g) for g in (1.0, 1.5, 2.0)]),
+        "label signs": scales([jnp.asarray(g) for g in (1.0, -1.0)]),
+        f"{TURNS} rotations": rotations(keys.stream(seed, "probe rotations"), dim, TURNS),
+    }
+    if dim <= MOST_FLIPS:
+        found["input sign flips"] = sign_flips(dim)
+    return found
+
+
+def measure(lab: Lab) -> list[dict]:
+    bench, rows = Bench(lab), []
+    networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
+    networks = {name: bench.network(stage) for name, stage in networks.items()}
+    discrete = bench.per_seed(lambda seed: draw_tasks(lab.config, seed)["discrete"])
+    noise_std = lab.packed(bench.noise_std)
+    packed = bench.per_seed(lambda seed: (maps(lab, seed), orbits(lab, seed)))
+
+    def chosen(network: Any, orbit: Sequence[Conjugation]) -> Any:
+        return selected(network, orbit, discrete, noise_std)
+
+    ways: dict[str, Callable[[Any, Any], Any]] = {"average": averaged, "choice": chosen}
+    losses = {}
+    for name, network in networks.items():
+        for case, conjugation in packed[0].items():
+            losses[name, "single", case] = bench.loss(network, "gaussian", conjugation)
+        for case, orbit in packed[1].items():
+            for way, combine in ways.items():
+                losses[name, way, case] = bench.loss(combine(network, orbit), "gaussian")
+    before, after = losses["pretrained", "single", "as it is"], losses["finetuned", "single", "as it is"]
+    for (name, way, case), loss in losses.items():
+        for where in RANGES:
+            labels = {"way": way, "conjugation": case, "where": where}
+            rows += bench.rows(bench.averaged(loss, where), quantity="loss", predictor=name, **labels)
+            if name == "finetuned":
+                net = loss + before - losses["pretrained", way, case]
+                for quantity, recovered in (("recovered", loss), ("net_of_pretrained", net)):
+                    parts = (bench.averaged(part, where) for part in (before, after, recovered))
+                    rows.append(bench.estimate(recovered_fraction(*parts), quantity=quantity, **labels))
+    return rows
+
+
+def conclude(results: Results) -> list[Finding]:
+    findings = []
+    for way in ("single", "average", "choice"):
+        cases = dict.fromkeys(row["conjugation"] for row in results.where(way=way))
+        for case in cases:
+            labels = {"way": way, "conjugation": case}
+            if case == "as it is":
+                continue
+            net = {w: results.estimate(quantity="net_of_pretrained", where=w, **labels) for w in RANGES}
+            all_of_it = {w: results.estimate(quantity="recovered", where=w, **labels) for w in RANGES}
+            change = over_seeds(
+                results.values(quantity="loss", predictor="pretrained", where="early", **labels)
+                - results.values(
+                    quantity="loss", predictor="pretrained", where="early", way="single", conjugation="as it is"
+                )
+            )
+            findings.append(
+                Finding(
+                    f"{way}, {case}: recovers early, net of what it does for the pretrained network",
+                    positive(net["early"]),
+                    f"early {said(all_of_it['early'])} (net {said(net['early'])}), late {said(all_of_it['late'])} "
+                    f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
+                )
+            )
+    return findings
+
+
+EXPERIMENT = Experiment(
+    "other_conjugations",
+    {scale: [{}] for scale in ("smoke", "laptop", "paper")},
+    measure,
+    conclude,
+    ("pretrain", "scratch", "finetune"),
+)
+
+if __name__ == "__main__":
+    sys.exit(EXPERIMENT.main())
