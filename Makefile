@@ -1,13 +1,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow smoke clean
+EXPERIMENTS := single_distribution tradeoff forgetting conjugation other_conjugations finetuning_sets replay \
+  finetuning_prompts closeness task_diversity model_size nonlinear
+SCALE ?= laptop
+
+.PHONY: demo test test-slow smoke experiments figures clean
 
 demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about four minutes
 	$(BIN)/implicit-inference run --preset demo
 
 smoke: .venv/installed  ## the same in miniature, under a minute
 	$(BIN)/implicit-inference run --preset smoke
+
+experiments: .venv/installed  ## every experiment at SCALE (smoke, laptop, paper), then the gallery; finished runs are skipped
+	for name in $(EXPERIMENTS); do $(BIN)/python experiments/$$name.py --scale $(SCALE) || exit 1; done
+	$(BIN)/python figures/gallery.py --scale $(SCALE)
+
+figures: .venv/installed  ## the gallery from its stored tables; trains nothing
+	$(BIN)/python figures/gallery.py
 
 test: .venv/installed  ## style, types, tests
 	$(BIN)/ruff check .

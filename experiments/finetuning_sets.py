@@ -1,4 +1,4 @@
-"""Does the effect need the very tasks of pretraining? Fine-tuning on another set, on a part of it, on a narrow Gaussian.
+"""Does the effect need the tasks of pretraining? Fine-tuning on another set, a part of the set, a narrow Gaussian.
 
     python experiments/finetuning_sets.py --scale smoke|laptop|paper
 

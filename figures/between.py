@@ -1,0 +1,24 @@
+"""Rise of the loss for tasks between a discrete one and a fresh one, world by world."""
+
+import sys
+
+from closeness import worlds
+from drawing import COLOURS, Look, Table, band, finished, main, zero
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    figure = Figure(figsize=(9, 4.2))
+    for axes, where in zip(figure.subplots(1, 2, sharey=True), ("early", "late"), strict=True):
+        for (title, rows), colour in zip(worlds(table), COLOURS, strict=True):
+            chosen = rows.where(where=where)
+            band(axes, Look(title, colour, marker="o"), 90 * chosen.column("angle"), chosen)
+        zero(axes)
+        axes.set(title=f"{where} positions", xlabel="angle from a discrete task to a fresh one (degrees)")
+        axes.set_xticks([0, 45, 90])
+        axes.set_ylabel("rise of the loss")
+    return finished(figure, "Fine-tuning between discrete and fresh tasks", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("closeness", draw, name="between"))

@@ -1,0 +1,141 @@
+"""What every figure shares: its table, its look, its file. Reads figures/data only; trains nothing, needs no runs."""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+import pyarrow.csv
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from implicit_inference.plots import BLACK, BLUE, GREEN, GREY, LOOKS, ORANGE, PURPLE, RED, SKY, Look
+
+FIGURES = Path(__file__).parent
+COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
+LOOKS = LOOKS | {
+    "network": Look("network", BLUE),
+    "discrete": LOOKS["discrete_posterior"],
+    "ideal": Look("ideal learner with the inferred prior odds", BLACK, "--"),
+}
+ERROR = "noise-free squared error"
+SYMBOLS = {
+    "pretrain.discrete_prob": "α",
+    "tasks.n_discrete": "n",
+    "tasks.dim": "d",
+    "pretrain.steps": "pretraining steps",
+    "finetune.batch": "batch",
+    "finetune.replay": "replayed fraction",
+    "tasks.relu_features": "ReLU features",
+}
+"""How fields of the configuration are written in figures."""
+
+Row = dict[str, Any]
+
+
+class Table:
+    """The rows of one experiment; numbers are read as numbers, empty cells as None."""
+
+    def __init__(self, rows: Sequence[Row]):
+        self.rows = rows
+
+    def where(self, **labels: Any) -> "Table":
+        """The rows with these labels; dots of field names are written as double underscores."""
+        wanted = {name.replace("__", "."): value for name, value in labels.items()}
+        return Table([row for row in self.rows if all(row.get(name) == value for name, value in wanted.items())])
+
+    def levels(self, name: str) -> list[Any]:
+        """The values of a column, in their order in the table."""
+        return list(dict.fromkeys(row[name] for row in self.rows if row.get(name) is not None))
+
+    def groups(self, *names: str) -> list[tuple[Row, "Table"]]:
+        """(labels, rows) of every combination of values of these columns, in their order in the table."""
+        keys = dict.fromkeys(tuple(row.get(name) for name in names) for row in self.rows)
+        return [(dict(zip(names, key, strict=True)), self.where(**dict(zip(names, key, strict=True)))) for key in keys]
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of numbers; nan where a cell is empty."""
+        return np.array([math.nan if row.get(name) is None else row[name] for row in self.rows], float)
+
+    @property
+    def sizes(self) -> str:
+        """The n of the table: seeds, and prompts for each family and seed."""
+        seeds, prompts = (sorted({row[name] for row in self.rows}) for name in ("seeds", "n"))
+        return f"{seeds[-1]} seeds × {prompts[-1]} prompts; bands and bars: ± 1 standard error over seeds"
+
+
+def band(axes: Axes, look: Look, x: Sequence[float] | np.ndarray, rows: Table, shade: float = 0.2) -> None:
+    """Mean and a band of one standard error, against x; `shade` 0 leaves the band out."""
+    order = np.argsort(np.asarray(x, float))
+    x, mean, stderr = np.asarray(x, float)[order], rows.column("mean")[order], rows.column("stderr")[order]
+    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
+    axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
+
+
+def bars(axes: Axes, x: np.ndarray, rows: Table, look: Look) -> None:
+    """Points with bars of one standard error."""
+    axes.errorbar(
+        x, rows.column("mean"), yerr=rows.column("stderr"), fmt=look.marker or "o", color=look.colour, label=look.label
+    )
+
+
+def level(axes: Axes, look: Look, rows: Table) -> None:
+    """A horizontal line."""
+    axes.axhline(rows.column("mean")[0], color=look.colour, linestyle=look.line, linewidth=1.2, label=look.label)
+
+
+def zero(axes: Axes, *levels: float) -> None:
+    """Thin reference lines."""
+    for y in levels or (0.0,):
+        axes.axhline(y, color=GREY, linewidth=0.8)
+
+
+def categories(axes: Axes, names: Sequence[str]) -> np.ndarray:
+    """Names along x; returns their places."""
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    return np.arange(len(names))
+
+
+def finished(figure: Figure, title: str, table: Table) -> Figure:
+    """The title with what n is, and one legend for all panels below."""
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(len(entries), 3))
+    figure.suptitle(f"{title}\n{table.sizes}", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def read(name: str, scale: str, data: Path = FIGURES / "data") -> Table:
+    """The table that the experiment of this name has stored."""
+    path = data / scale / f"{name}.csv"
+    if not path.exists():
+        raise SystemExit(f"{path}: there is no such table; python experiments/{name}.py --scale {scale} writes it")
+    empty = pyarrow.csv.ConvertOptions(strings_can_be_null=True)
+    return Table(pyarrow.csv.read_csv(path, convert_options=empty).to_pylist())
+
+
+def main(table: str, draw: Callable[[Table], Figure], name: str | None = None) -> int:
+    """Draw one figure from an experiment's table into figures/SCALE/NAME.png; most are named after it."""
+    name = name or table
+    parser = argparse.ArgumentParser(prog=f"figures/{name}.py", allow_abbrev=False)
+    parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
+    options = parser.parse_args()
+    print(save(name, draw, read(table, options.scale), FIGURES / options.scale))
+    return 0
+
+
+def save(name: str, draw: Callable[[Table], Figure], table: Table, folder: Path) -> Path:
+    """The figure as PNG; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with matplotlib.style.context(str(files("implicit_inference") / "figures.mplstyle")):
+        figure = draw(table)
+        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+    return folder / f"{name}.png"

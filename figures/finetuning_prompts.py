@@ -1,0 +1,23 @@
+"""Losses against the number of fine-tuning prompts seen, for several batch sizes."""
+
+import sys
+
+from drawing import COLOURS, ERROR, Look, Table, band, finished, main
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    figure = Figure(figsize=(10, 7))
+    for row, family in zip(figure.subplots(2, 2, sharey="row"), ("gaussian", "discrete"), strict=True):
+        for axes, column, name in zip(row, ("shown", "step"), ("prompts seen", "steps"), strict=True):
+            for (labels, rows), colour in zip(table.groups("finetune.batch"), COLOURS, strict=False):
+                chosen = rows.where(prompts=family)
+                band(axes, Look(f"batches of {labels['finetune.batch']}", colour), chosen.column(column), chosen)
+            axes.set(title=f"{family.capitalize()} prompts", xlabel=f"fine-tuning {name}")
+            if column == "shown":
+                axes.set(xscale="symlog", ylabel=ERROR)
+    return finished(figure, "How much fine-tuning does it take? All positions together", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("finetuning_prompts", draw))

@@ -1,0 +1,20 @@
+"""Fine-tuning on the discrete set, another one, a part of it, a narrow Gaussian."""
+
+import sys
+
+from drawing import Table, main
+from headlines import draw_headlines
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    names = {("discrete", 0): "the discrete set", ("other", 0): "another set", ("narrow", 0): "narrow Gaussian"}
+    variants = [
+        (names.get(tuple(labels.values()), f"{labels['finetune.n_tasks']} of its tasks"), rows)
+        for labels, rows in table.groups("finetune.tasks", "finetune.n_tasks")
+    ]
+    return draw_headlines(table, variants, "Which fine-tuning sets make the network forget?")
+
+
+if __name__ == "__main__":
+    sys.exit(main("finetuning_sets", draw))

@@ -1,0 +1,34 @@
+"""Losses and the inferred prior odds in the course of fine-tuning."""
+
+import sys
+from dataclasses import replace
+
+from drawing import BLACK, COLOURS, ERROR, Look, Table, band, finished, main
+from matplotlib.figure import Figure
+
+PANELS = (("gaussian", "early"), ("gaussian", "late"), ("discrete", "early"))
+
+
+def draw(table: Table) -> Figure:
+    figure = Figure(figsize=(10, 7))
+    *panels, odds = figure.subplots(2, 2, sharex=True).flat
+    for alpha, colour in zip(table.levels("pretrain.discrete_prob"), COLOURS, strict=False):
+        own, look = table.where(pretrain__discrete_prob=alpha), Look(f"network, α = {alpha:g}", colour)
+        for axes, (family, where) in zip(panels, PANELS, strict=True):
+            for name, line in (("network", "-"), ("ideal", "--")):
+                rows = own.where(quantity="loss", predictor=name, prompts=family, where=where)
+                rows = Table([row for row in rows.rows if row["step"] is not None])
+                label = look.label if name == "network" else ""
+                shown = replace(look, line=line, label=label)
+                band(axes, shown, rows.column("step"), rows, shade=0.2 if name == "network" else 0)
+            axes.set(title=f"{family.capitalize()} prompts, {where} positions", ylabel=ERROR)
+        rows = own.where(quantity="prior_logit")
+        band(odds, look, rows.column("step"), rows)
+    odds.plot([], [], "--", color=BLACK, label="ideal learner with the odds inferred then (no band)")
+    odds.set(title="inferred prior", ylabel="log odds, discrete against Gaussian", xlabel="fine-tuning step")
+    panels[2].set(xlabel="fine-tuning step")
+    return finished(figure, "Fine-tuning on the discrete set", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("forgetting", draw))

@@ -1,0 +1,90 @@
+"""Every figure from its stored table, and the page that shows them all: figures/README.md.
+
+python figures/gallery.py [--scale laptop]     (make figures)
+"""
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+
+from drawing import FIGURES, read, save
+
+ENTRIES = {
+    "single_distribution": (
+        "single_distribution",
+        "Trained on one task distribution, the network against exact Bayes.",
+    ),
+    "tradeoff": ("tradeoff", "Trained on a mixture: what is traded off, as training goes on, and the exact curve."),
+    "forgetting": ("forgetting", "Losses and the inferred prior odds in the course of fine-tuning."),
+    "closeness": (
+        "closeness",
+        "Loss and gate by how much a Gaussian prompt looks like the discrete set, in many worlds.",
+    ),
+    "between": ("closeness", "The rise of the loss from discrete tasks, over tasks between, to fresh ones."),
+    "conjugation": ("conjugation", "Recovery and losses against the label scale, with the controls."),
+    "positions": ("conjugation", "Recovery at every number of exemplars."),
+    "other_conjugations": (
+        "other_conjugations",
+        "Other maps of a prompt, averages over a group, and choices per prompt.",
+    ),
+    "finetuning_sets": (
+        "finetuning_sets",
+        "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
+    ),
+    "replay": ("replay", "Some of pretraining's prompts among those of fine-tuning."),
+    "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
+    "model_size": ("model_size", "Networks of several sizes."),
+    "task_diversity": ("task_diversity", "Discrete sets of several sizes."),
+    "nonlinear": ("nonlinear", "Tasks on a hidden layer of ReLU features."),
+}
+"""figure -> (experiment, what it shows)"""
+
+VERDICTS = {True: "held", False: "**did not hold**", None: "measured"}
+
+
+def page(scale: str, drawn: list[str], data: Path = FIGURES / "data") -> str:
+    """The gallery: a figure, what it shows, the command, what was found at this scale."""
+    parts = [
+        "# Gallery",
+        f"Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}](data/{scale}), without any "
+        "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one "
+        "standard error over seeds; a claim held if it exceeds two.",
+    ]
+    told = set()
+    for name in drawn:
+        experiment, sentence = ENTRIES[name]
+        parts += [f"## {name.replace('_', ' ').capitalize()}", sentence, f"![{sentence}]({scale}/{name}.png)"]
+        parts.append(f"`python experiments/{experiment}.py --scale {scale}`")
+        if experiment not in told:
+            findings = json.loads((data / scale / f"{experiment}.json").read_text())
+            rows = [f"| {f['claim']} | {VERDICTS[f['held']]} | {f['numbers']} |" for f in findings]
+            parts.append("\n".join(["| claim | at this scale | numbers |", "|---|---|---|", *rows]))
+        told.add(experiment)
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="figures/gallery.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
+    scale = parser.parse_args().scale
+    drawn = []
+    for name, (experiment, _) in ENTRIES.items():
+        try:
+            table = read(experiment, scale)
+        except SystemExit as missing:
+            print(missing)
+            continue
+        print(save(name, importlib.import_module(name).draw, table, FIGURES / scale))
+        drawn.append(name)
+    out = FIGURES / ("README.md" if scale == "laptop" else f"{scale}/README.md")
+    if drawn:
+        text = page(scale, drawn)
+        out.write_text(text if scale == "laptop" else text.replace(f"]({scale}/", "](").replace("](data", "](../data"))
+        print(out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The same three panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from drawing import BLUE, GREEN, ORANGE, RED, SKY, Look, Table, bars, categories, finished, zero
+from matplotlib.figure import Figure
+
+PANELS = {
+    "change of the loss": {
+        ("forgetting", "early"): Look("forgetting (Gaussian prompts), early", RED),
+        ("forgetting", "late"): Look("forgetting, late", ORANGE),
+        ("gain", "early"): Look("gain (prompts of the fine-tuning set), early", BLUE),
+        ("gain", "late"): Look("gain, late", SKY),
+    },
+    "recovered fraction, best γ": {
+        ("recovered", "early"): Look("recovered, early", RED),
+        ("recovered", "late"): Look("recovered, late", ORANGE),
+        ("net_of_pretrained", "early"): Look("net of the pretrained, early", BLUE),
+        ("net_of_pretrained", "late"): Look("net of the pretrained, late", SKY),
+    },
+    "prior log odds, inferred": {
+        ("prior_logit_before", None): Look("prior odds before fine-tuning", BLUE),
+        ("prior_logit_after", None): Look("prior odds after", RED),
+    },
+    "pretrained loss over exact Bayes": {
+        ("excess_gaussian", "early"): Look("over ridge, early", GREEN),
+        ("excess_discrete", "early"): Look("over the discrete posterior, early", ORANGE),
+    },
+}
+
+
+def draw_headlines(table: Table, variants: Sequence[tuple[str, Table]], title: str) -> Figure:
+    """The panels of `variants`, (name, rows) from left to right."""
+    figure = Figure(figsize=(11, 7.4))
+    for axes, (label, curves) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
+        places = categories(axes, [name for name, _ in variants])
+        for i, ((quantity, where), look) in enumerate(curves.items()):
+            wanted = {"quantity": quantity} | ({"where": where} if where else {})
+            rows = Table([row for _, rows in variants for row in rows.where(**wanted).rows])
+            offset = 0.12 * (i - (len(curves) - 1) / 2)
+            bars(axes, places + offset, rows, replace(look, marker="o"))
+        zero(axes, *((0.0, 1.0) if "fraction" in label else (0.0,)))
+        axes.set_ylabel(label)
+        if "fraction" in label:
+            axes.set_ylim(-1, max(1.5, min(3.0, np.nan_to_num(axes.get_ylim()[1], nan=1.5))))
+        axes.tick_params(axis="x", labelsize=8)
+    return finished(figure, title, table)

@@ -1,0 +1,19 @@
+"""Linear tasks and tasks on a hidden layer of ReLU features."""
+
+import sys
+
+from drawing import Table, main
+from headlines import draw_headlines
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    variants = [
+        (f"{labels['tasks.relu_features']} ReLU features" if labels["tasks.relu_features"] else "linear", rows)
+        for labels, rows in table.groups("tasks.relu_features")
+    ]
+    return draw_headlines(table, variants, "Tasks through a feature map")
+
+
+if __name__ == "__main__":
+    sys.exit(main("nonlinear", draw))

@@ -1,0 +1,26 @@
+"""Recovery by label scaling at every number of exemplars."""
+
+import sys
+
+from drawing import COLOURS, Look, Table, band, finished, main, zero
+from matplotlib.figure import Figure
+
+SCALES = (1.5, 2.0, 3.0)
+
+
+def draw(table: Table) -> Figure:
+    alphas = table.levels("pretrain.discrete_prob")
+    figure = Figure(figsize=(3.6 * len(alphas), 3.8))
+    for axes, alpha in zip(figure.subplots(1, len(alphas), sharey=True, squeeze=False)[0], alphas, strict=True):
+        for gamma, colour in zip(SCALES, COLOURS, strict=False):
+            rows = table.where(pretrain__discrete_prob=alpha, quantity="recovered", gamma=gamma)
+            rows = Table([row for row in rows.rows if row["exemplars"] is not None])
+            band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("exemplars"), rows)
+        zero(axes, 0.0, 1.0)
+        axes.set(title=f"α = {alpha:g}", xlabel="exemplars in context", ylim=(-1.5, 2.0))
+    figure.axes[0].set_ylabel("recovered fraction")
+    return finished(figure, "Recovery by position (a gap: no significant forgetting there)", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("conjugation", draw, name="positions"))

@@ -1,0 +1,16 @@
+"""Fine-tuning with a fraction of pretraining prompts among its own."""
+
+import sys
+
+from drawing import Table, main
+from headlines import draw_headlines
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    variants = [(f"{labels['finetune.replay']:.0%}", rows) for labels, rows in table.groups("finetune.replay")]
+    return draw_headlines(table, variants, "Replaying pretraining prompts in fine-tuning")
+
+
+if __name__ == "__main__":
+    sys.exit(main("replay", draw))

@@ -1,0 +1,21 @@
+"""Networks trained on one distribution alone, against the exact predictor for it, by position."""
+
+import sys
+
+from drawing import ERROR, LOOKS, Table, band, finished, main
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    figure = Figure(figsize=(9, 3.8))
+    for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
+        for name in ("ridge", "discrete", "network"):
+            rows = Table([r for r in table.where(prompts=family, predictor=name).rows if r["position"] is not None])
+            band(axes, LOOKS[name], rows.column("position"), rows)
+        title = f"trained and shown {family.capitalize()} tasks alone"
+        axes.set(title=title, xlabel="exemplars in context", ylabel=ERROR, ylim=(0, None))
+    return finished(figure, "One task distribution alone: the network against exact Bayes", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("single_distribution", draw))

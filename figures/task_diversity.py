@@ -1,0 +1,16 @@
+"""Discrete sets of several sizes."""
+
+import sys
+
+from drawing import Table, main
+from headlines import draw_headlines
+from matplotlib.figure import Figure
+
+
+def draw(table: Table) -> Figure:
+    variants = [(f"n = {labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
+    return draw_headlines(table, variants, "Number of tasks in the discrete set")
+
+
+if __name__ == "__main__":
+    sys.exit(main("task_diversity", draw))
