@@ -1,6 +1,7 @@
-"""Devices: packed seeds on a mesh, so that every device trains seeds of its own."""
+"""Devices: a mesh of seeds x batch, so that every device trains seeds of its own or, left over, a part of the batch."""
 
 import contextlib
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -9,38 +10,72 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+CACHED = 2**18
+"""Numbers of a network's stream that stay in a core's cache, with all that a block makes of them."""
+
 
 def use_cpu_cores() -> None:
     """Make a device of each core of the CPU that this process may use; too late after the first computation.
 
-    Small matrix products gain little from a second core; a second seed on it gains almost everything.
+    Small matrix products gain little from a second core; a second seed on it gains almost everything, and half a
+    batch on it most.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # the devices are there already
         jax.config.update("jax_num_cpu_devices", cores)
 
 
-def seed_mesh(n_seeds: int) -> Mesh:
-    """A mesh over the largest number of devices that divides `n_seeds` evenly."""
+def make_mesh(n_seeds: int, batch: int) -> Mesh:
+    """A mesh with axes (seeds, batch): as many devices as evenly divide the seeds, then the batch of each."""
     devices = jax.devices()
-    n = max(k for k in range(1, min(n_seeds, len(devices)) + 1) if n_seeds % k == 0)
-    return jax.make_mesh((n,), ("seeds",), axis_types=(AxisType.Auto,), devices=devices[:n])
+    across_seeds = _largest_divisor(n_seeds, len(devices))
+    shape = across_seeds, _largest_divisor(batch, len(devices) // across_seeds)
+    return jax.make_mesh(shape, ("seeds", "batch"), (AxisType.Auto,) * 2, devices=devices[: math.prod(shape)])
 
 
-def over_seeds(function: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...] = ()) -> Callable[..., Any]:
     """`function`, compiled, over the leading seed axis of all its arguments; seeds are split over the mesh.
 
     Within a device seeds are one vectorised program on an accelerator and follow one another on the CPU, where
-    batched small products are slower than single ones.
+    batched small products are slower than single ones. Devices along the batch axis do the same, unless the
+    function takes its `own_part`; their results must agree. The buffers of the arguments `donate` are used up.
     """
     on_cpu = mesh.devices.flat[0].platform == "cpu"
 
     def packed(*args: Any) -> Any:
         return jax.lax.map(lambda one: function(*one), args) if on_cpu else jax.vmap(function)(*args)
 
-    return jax.jit(jax.shard_map(packed, mesh=mesh, in_specs=P("seeds"), out_specs=P("seeds"), check_vma=False))
+    mapped = jax.shard_map(packed, mesh=mesh, in_specs=P("seeds"), out_specs=P("seeds"), check_vma=False)
+    return jax.jit(mapped, donate_argnums=donate)
+
+
+def own_part(tree: Any) -> Any:
+    """The slice of every leaf's leading axis that this device of the batch axis works on. Inside `over_seeds`."""
+    parts, index = jax.lax.axis_size("batch"), jax.lax.axis_index("batch")
+    return jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:])[index], tree)
+
+
+def batch_mean(tree: Any) -> Any:
+    """The mean of every leaf over the devices of the batch axis. Inside `over_seeds`."""
+    return jax.lax.pmean(tree, "batch")
+
+
+def slices(mesh: Mesh, batch: int, size: int) -> int:
+    """Into how many equal slices a device takes its part of a batch, one after the other, with `size` numbers a prompt.
+
+    As few as keep a slice in a CPU's cache: 1.2 to 1.3 times as fast at width 256 as all at once. Accelerators take
+    all at once.
+    """
+    own = batch // mesh.shape["batch"]
+    if mesh.devices.flat[0].platform != "cpu":
+        return 1
+    return own // _largest_divisor(own, max(1, CACHED // size))
 
 
 def shard_seeds(tree: Any, mesh: Mesh) -> Any:
     """The tree with the leading axis of every leaf laid over the mesh."""
     return jax.device_put(tree, NamedSharding(mesh, P("seeds")))
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return max(k for k in range(1, min(number, most) + 1) if number % k == 0)

@@ -1,5 +1,6 @@
 """The stages of an experiment: pretrain, scratch, finetune. Here tasks, exact Bayes and the network meet."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ class Lab:
 
     def __init__(self, config: Config, runs: Path):
         self.config, self.runs = config, runs
-        self.mesh = parallel.seed_mesh(len(config.seeds))
+        self.mesh = parallel.make_mesh(len(config.seeds), math.gcd(config.pretrain.batch, config.finetune.batch))
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
         self._chunks: dict[Any, Callable[..., Any]] = {}
@@ -124,17 +125,23 @@ class Lab:
     def chunk(self, training: TrainingConfig, n_steps: int) -> Callable[..., Any]:
         """The compiled program (seeds, stream keys, log weights, states) -> (states, losses) of `n_steps` steps.
 
-        The weights of the families are data, so that stages with the same recipe share one program.
+        The weights of the families are data, so that stages with the same recipe share one program. The states
+        that go in are used up.
         """
         recipe = (replace(training, discrete_prob=0.5, keep_every=0), n_steps)
         if recipe not in self._chunks:
             optimizer = optimize.make_optimizer(training)
+            length, _ = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
+            slices = parallel.slices(self.mesh, training.batch, length * self.config.model.width)
 
             def one_seed(seed: Array, key: Array, weights: Array, state: train.TrainState) -> Any:
-                draw = partial(draw_batch, self.config, training, stage_tasks(self.config, training, seed, weights))
-                return train.train_chunk(state, key, n_steps, draw, self.predict, optimizer)
+                tasks = stage_tasks(self.config, training, seed, weights)
+                draw = partial(draw_batch, self.config, training, tasks, own=parallel.own_part)
+                return train.train_chunk(
+                    state, key, n_steps, draw, self.predict, optimizer, slices, mean=parallel.batch_mean
+                )
 
-            self._chunks[recipe] = self.over_seeds(one_seed)
+            self._chunks[recipe] = parallel.over_seeds(one_seed, self.mesh, donate=(3,))
         return self._chunks[recipe]
 
     def validate(self, params: model.Params, families: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -149,8 +156,8 @@ class Lab:
 def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     """Bring `pretrain`, `scratch` or `finetune` to its end: skip it if finished, resume it if begun.
 
-    The parent of `finetune` must be finished. Raises TrainingDivergedError when a loss is not finite; what was
-    reached before is kept, as it is on KeyboardInterrupt.
+    The parent of `finetune` must be finished. Raises TrainingDivergedError when a loss is not finite: the last
+    checkpoint before it stays. On KeyboardInterrupt what was reached is kept.
     """
     run = lab.run_of(stage)
     if run.finished:
@@ -184,14 +191,15 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
             report(Progress(stage, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
-            chunk = lab.chunk(training, min(length, training.steps - step))
-            new_state, losses = chunk(lab.seeds, stream, weights, state)
-            finite = np.asarray(lab.is_finite(new_state.params))
-            _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses), finite)
-            state, step = new_state, int(new_state.step[0])
             saved.offer(state, rows)
-    except (KeyboardInterrupt, TrainingDivergedError):
-        saved.save(state, rows)
+            chunk = lab.chunk(training, min(length, training.steps - step))
+            state, losses = chunk(lab.seeds, stream, weights, state)
+            finite = np.asarray(lab.is_finite(state.params))
+            _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses), finite, saved.step)
+            step = int(state.step[0])
+    except KeyboardInterrupt:
+        if not state.step.is_deleted():  # the chunk that used it up did not begin, or ended
+            saved.save(state, rows)
         raise
     run.write_tree("params.safetensors", state.params)
     run.write_table("training.parquet", rows)
@@ -219,10 +227,10 @@ def kept_steps(run: Run) -> list[int]:
 
 
 class _Checkpoints:
-    """Writes the state so often that writing takes at most a twentieth of the time."""
+    """Writes the state at first, and then so often that writing takes at most a twentieth of the time."""
 
     def __init__(self, run: Run):
-        self.run, self.cost, self.last = run, 0.0, time.monotonic()
+        self.run, self.cost, self.last, self.step = run, 0.0, time.monotonic(), 0
 
     def offer(self, state: train.TrainState, rows: list[Row]) -> None:
         if time.monotonic() - self.last >= 20 * self.cost:
@@ -233,7 +241,7 @@ class _Checkpoints:
         self.run.write_table("training.parquet", rows)
         self.run.write_tree("checkpoint.safetensors", state)
         self.last = time.monotonic()
-        self.cost = self.last - began
+        self.cost, self.step = self.last - began, int(state.step[0])
 
 
 def _first_state(lab: Lab, stage: str, optimizer: Any) -> train.TrainState:
@@ -242,9 +250,18 @@ def _first_state(lab: Lab, stage: str, optimizer: Any) -> train.TrainState:
     return lab.over_seeds(lambda seed: train.start(lab.initial_params(seed), optimizer))(lab.seeds)
 
 
-def draw_batch(config: Config, training: TrainingConfig, tasks: TaskDistribution, key: Array) -> tuple[Prompts, Array]:
-    """Prompts of `tasks` and what the network shall learn to say about them: (prompts, targets [batch, K])."""
-    batch = sample_batch(key, tasks, training.batch, config.prompts.length, config.tasks.noise_std)
+def draw_batch(
+    config: Config,
+    training: TrainingConfig,
+    tasks: TaskDistribution,
+    key: Array,
+    own: Callable[[Batch], Batch] = lambda batch: batch,
+) -> tuple[Prompts, Array]:
+    """Prompts of `tasks` and what the network shall learn to say about them: (prompts, targets [batch, K]).
+
+    `own` chooses the part of the batch that is worked on here.
+    """
+    batch = own(sample_batch(key, tasks, training.batch, config.prompts.length, config.tasks.noise_std))
     if training.target == "posterior_mean":
         return batch.prompts, bayes_predictor(tasks, config.tasks.noise_std)(batch.prompts)
     return batch.prompts, batch.clean_labels if training.target == "noise_free" else batch.prompts.ys
@@ -269,7 +286,13 @@ def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
 
 
 def _refuse_divergence(
-    stage: str, training: TrainingConfig, seeds: tuple[int, ...], step: int, losses: np.ndarray, finite: np.ndarray
+    stage: str,
+    training: TrainingConfig,
+    seeds: tuple[int, ...],
+    step: int,
+    losses: np.ndarray,
+    finite: np.ndarray,
+    kept: int,
 ) -> None:
     """`losses` [S, steps] were taken before each update, so `finite` [S] tells of the last one."""
     bad = np.argwhere(~np.isfinite(np.column_stack([losses, np.where(finite, 0.0, np.nan)])))
@@ -279,5 +302,5 @@ def _refuse_divergence(
         raise TrainingDivergedError(
             f"{stage}: the loss is not finite at step {last} (seed {seeds[seed_index]}); "
             f"lower {stage}.learning_rate = {training.learning_rate:g} or {stage}.clip = {training.clip:g}; "
-            f"the state after step {step} is kept"
+            f"the state after step {kept} is kept"
         )

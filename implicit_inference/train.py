@@ -33,11 +33,20 @@ def start(params: Params, optimizer: optax.GradientTransformation) -> TrainState
 
 
 def train_chunk(
-    state: TrainState, key: Array, n_steps: int, draw: Draw, predict: Predict, optimizer: optax.GradientTransformation
+    state: TrainState,
+    key: Array,
+    n_steps: int,
+    draw: Draw,
+    predict: Predict,
+    optimizer: optax.GradientTransformation,
+    slices: int = 1,
+    mean: Callable[[Any], Any] = lambda tree: tree,
 ) -> tuple[TrainState, Array]:
     """`n_steps` optimiser steps; returns the new state and the loss at each step [n_steps].
 
     The batch of step t is `draw(fold_in(key, t))`, whatever the chunks; a chunk's batches are drawn together first.
+    The gradient is taken of `slices` equal parts of the batch, one after the other, and averaged; `mean` averages it
+    over devices that hold parts of one batch. Neither changes more than rounding.
     """
     keys = jax.vmap(lambda t: jax.random.fold_in(key, t))(state.step + jnp.arange(n_steps))
     batches = jax.vmap(draw)(keys)
@@ -45,9 +54,21 @@ def train_chunk(
     def loss(params: Params, prompts: Any, targets: Array) -> Array:
         return jnp.mean(optax.squared_error(predict(params, prompts), targets))
 
+    def gradient(params: Params, batch: tuple[Any, Array]) -> tuple[Array, Params]:
+        if slices == 1:
+            return jax.value_and_grad(loss)(params, *batch)
+        parts = jax.tree.map(lambda leaf: leaf.reshape(slices, -1, *leaf.shape[1:]), batch)
+        total = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
+        total, _ = jax.lax.scan(
+            lambda total, part: (jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(params, *part)), None),
+            total,
+            parts,
+        )
+        return jax.tree.map(lambda leaf: leaf / slices, total)
+
     def step(state: TrainState, batch: tuple[Any, Array]) -> tuple[TrainState, Array]:
-        value, gradient = jax.value_and_grad(loss)(state.params, *batch)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        value, gradients = mean(gradient(state.params, batch))
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1), value
 
     return jax.lax.scan(step, state, batches)

@@ -6,18 +6,21 @@ import pytest
 from implicit_inference import parallel
 
 
-@pytest.mark.parametrize(("seeds", "devices"), [(1, 1), (2, 2), (3, 1), (4, 2)])
-def test_seeds_are_spread_evenly(seeds, devices):
-    mesh = parallel.seed_mesh(seeds)
-    assert mesh.devices.size == devices
+@pytest.mark.parametrize(
+    ("seeds", "batch", "shape"), [(1, 1, (1, 1)), (2, 8, (2, 1)), (3, 8, (1, 2)), (4, 8, (2, 1)), (1, 7, (1, 1))]
+)
+def test_devices_go_to_seeds_and_then_to_the_batch(seeds, batch, shape):
+    mesh = parallel.make_mesh(seeds, batch)
+    assert mesh.axis_names == ("seeds", "batch")
+    assert mesh.devices.shape == shape
     packed = parallel.shard_seeds(jnp.arange(seeds), mesh)
     doubled = parallel.over_seeds(lambda x: {"twice": 2 * x}, mesh)(packed)
     np.testing.assert_array_equal(doubled["twice"], 2 * np.arange(seeds))
-    assert len(doubled["twice"].sharding.device_set) == devices
+    assert len(doubled["twice"].sharding.device_set) == mesh.devices.size
 
 
 def test_packed_equals_one_at_a_time():
-    mesh = parallel.seed_mesh(4)
+    mesh = parallel.make_mesh(4, 1)
     xs = jax.random.normal(jax.random.key(0), (4, 3, 5))
 
     def function(x, y):
@@ -26,3 +29,20 @@ def test_packed_equals_one_at_a_time():
     packed = parallel.over_seeds(function, mesh)(xs, 2 * xs)
     for index in range(4):
         np.testing.assert_allclose(packed[index], function(xs[index], 2 * xs[index]), rtol=1e-6)
+
+
+def test_devices_of_the_batch_axis_share_the_batch():
+    mesh = parallel.make_mesh(1, 8)
+    seen = parallel.over_seeds(lambda x: parallel.own_part(x).sum(), mesh)(jnp.arange(8.0)[None])
+    parts = sorted(float(shard.data[0]) for shard in seen.addressable_shards)
+    assert parts == [0 + 1 + 2 + 3, 4 + 5 + 6 + 7]
+    mean = parallel.over_seeds(lambda x: parallel.batch_mean(parallel.own_part(x).mean()), mesh)(jnp.arange(8.0)[None])
+    np.testing.assert_allclose(mean, [3.5])
+
+
+def test_slices_keep_a_part_of_the_batch_in_the_cache():
+    mesh = parallel.make_mesh(1, 64)
+    assert parallel.slices(mesh, 64, 1) == 1
+    assert parallel.slices(mesh, 64, parallel.CACHED // 8) == 4  # 32 a device, 8 at a time
+    assert parallel.slices(mesh, 64, 10 * parallel.CACHED) == 32
+    assert parallel.slices(mesh, 6, parallel.CACHED // 2) == 3  # 3 a device; 1 at a time, since 2 does not divide 3

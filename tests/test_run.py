@@ -150,12 +150,12 @@ def test_chunks_cover_a_stage_in_about_twenty_parts_or_more_where_they_would_be_
 
 def test_a_last_update_that_breaks_the_parameters_is_refused():
     losses = np.ones((2, 5))
-    _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([True, True]))
+    _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([True, True]), 10)
     with pytest.raises(TrainingDivergedError, match=r"step 15 \(seed 1\)"):
-        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([True, False]))
+        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([True, False]), 10)
     losses[0, 2] = np.inf
     with pytest.raises(TrainingDivergedError, match=r"step 13 \(seed 0\)"):
-        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([False, False]))
+        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), 10, losses, np.array([False, False]), 10)
 
 
 def test_weights_next_to_one_keep_their_digits():

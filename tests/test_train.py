@@ -1,12 +1,16 @@
+from functools import partial
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from implicit_inference import train
+from implicit_inference import parallel, train
 from implicit_inference.config import PRESETS, override
-from implicit_inference.run import draw_batch
+from implicit_inference.optimize import make_optimizer
+from implicit_inference.run import Lab, draw_batch
 from implicit_inference.world import log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
@@ -72,3 +76,44 @@ def test_targets_of_another_shape_are_refused():
 
     with pytest.raises(ValueError, match=r"[Ss]hape"):
         train.train_chunk(train.start(PARAMS, optax.sgd(0.01)), jax.random.key(0), 1, column, linear, optax.sgd(0.01))
+
+
+def test_slices_and_devices_change_only_rounding():
+    lab = Lab(override(CONFIG, {"pretrain": {"batch": 16, "optimizer": "adam", "learning_rate": 1e-2}}), Path("none"))
+    training = lab.config.pretrain
+    tasks = prior(lab.config, 0, log_weights(0.5))
+
+    def losses(slices, own, mean, run):
+        def ten_steps(seed):
+            optimizer = make_optimizer(training)
+            state = train.start(lab.initial_params(seed), optimizer)
+            draw = partial(draw_batch, lab.config, training, tasks, own=own)
+            after_one, _ = train.train_chunk(
+                state, jax.random.key(1), 1, draw, lab.predict, optax.sgd(1.0), slices, mean
+            )
+            gradient = jax.tree.map(jnp.subtract, state.params, after_one.params)
+            _, losses = train.train_chunk(state, jax.random.key(1), 10, draw, lab.predict, optimizer, slices, mean)
+            return losses, gradient
+
+        return run(ten_steps)(jnp.zeros(1, jnp.uint32))
+
+    def alone(function):
+        return jax.jit(jax.vmap(function))
+
+    def spread(function):
+        mesh = parallel.make_mesh(1, 16)
+        assert mesh.devices.shape == (1, 2)
+        return parallel.over_seeds(function, mesh)
+
+    def same(part):
+        return part
+
+    whole, gradient = losses(1, same, same, alone)
+    for found, found_gradient in (
+        losses(4, same, same, alone),
+        losses(1, parallel.own_part, parallel.batch_mean, spread),
+        losses(2, parallel.own_part, parallel.batch_mean, spread),
+    ):
+        np.testing.assert_allclose(found, whole, rtol=1e-5)
+        for a, b in zip(jax.tree.leaves(found_gradient), jax.tree.leaves(gradient), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
