@@ -7,17 +7,15 @@ directory and are shared by all experiments; the small table goes to figures/dat
 import argparse
 import csv
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from implicit_inference import parallel
+from implicit_inference import runtime
 from implicit_inference.config import PRESETS, Config, UserError, override
 from implicit_inference.measure import reduced
 from implicit_inference.metrics import Estimate, Values, over_seeds
@@ -98,9 +96,7 @@ class Experiment:
         parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="directory of all runs")
         parser.add_argument("--data", type=Path, default=ROOT / "figures" / "data", help="where the table goes")
         options = parser.parse_args(arguments)
-        parallel.use_cpu_cores()
-        jax.config.update("jax_compilation_cache_dir", os.path.abspath(options.runs / ".compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        runtime.prepare()
         try:
             with sweep_progress(self.name) as report:
                 variants = self.variants[options.scale]

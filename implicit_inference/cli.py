@@ -89,6 +89,8 @@ def parser() -> Parser:
         command(name, function, about).add_argument("id", metavar="ID", help="a probe")
     command("show", show, "print a run: its configuration, parents and numbers").add_argument("id", metavar="ID")
     command("presets", presets, "print the presets")
+    sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
+    sub.add_argument("--sizes", default="S,M,G", help="of S, M and G, the sizes to measure (default: all)")
     return top
 
 
@@ -171,6 +173,15 @@ def presets(options: argparse.Namespace) -> int:
     return 0
 
 
+def bench(options: argparse.Namespace) -> int:
+    from implicit_inference import runtime
+    from implicit_inference.bench import suite
+
+    runtime.prepare()
+    suite.run(options.sizes.split(","))
+    return 0
+
+
 def _new_config(options: argparse.Namespace) -> Config:
     base = configs.PRESETS[options.preset]
     if options.config:
@@ -192,10 +203,10 @@ def _child_config(options: argparse.Namespace, parent_id: str, stage: str, free:
 
 
 def _lab(config: Config, options: argparse.Namespace) -> Lab:
-    from implicit_inference import parallel
+    from implicit_inference import runtime
     from implicit_inference.run import Lab
 
-    parallel.use_cpu_cores()
+    runtime.prepare()
     return Lab(config, options.runs)
 
 

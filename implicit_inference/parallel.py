@@ -1,28 +1,16 @@
 """Devices: a mesh of seeds x batch, so that every device trains seeds of its own or, left over, a part of the batch."""
 
-import contextlib
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jax.stages import Wrapped
 
 CACHED = 2**18
 """Numbers of a network's stream that stay in a core's cache, with all that a block makes of them."""
-
-
-def use_cpu_cores() -> None:
-    """Make a device of each core of the CPU that this process may use; too late after the first computation.
-
-    Small matrix products gain little from a second core; a second seed on it gains almost everything, and half a
-    batch on it most.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(RuntimeError):  # the devices are there already
-        jax.config.update("jax_num_cpu_devices", cores)
 
 
 def make_mesh(n_seeds: int, batch: int) -> Mesh:
@@ -33,7 +21,7 @@ def make_mesh(n_seeds: int, batch: int) -> Mesh:
     return jax.make_mesh(shape, ("seeds", "batch"), (AxisType.Auto,) * 2, devices=devices[: math.prod(shape)])
 
 
-def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...] = ()) -> Wrapped:
     """`function`, compiled, over the leading seed axis of all its arguments; seeds are split over the mesh.
 
     Within a device seeds are one vectorised program on an accelerator and follow one another on the CPU, where

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh
+from jax.stages import Wrapped
 
 from implicit_inference import keys, model, optimize, parallel, train
 from implicit_inference.config import FAMILIES, Config, TrainingConfig, UserError, run_id
@@ -58,12 +60,13 @@ Report = Callable[[Progress], None]
 class Lab:
     """A configuration's compiled programs, shared by its stages; everything runs over packed seeds."""
 
-    def __init__(self, config: Config, runs: Path):
+    def __init__(self, config: Config, runs: Path, mesh: Mesh | None = None):
         self.config, self.runs = config, runs
-        self.mesh = parallel.make_mesh(len(config.seeds), math.gcd(config.pretrain.batch, config.finetune.batch))
+        batch = math.gcd(config.pretrain.batch, config.finetune.batch)
+        self.mesh = mesh or parallel.make_mesh(len(config.seeds), batch)
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
-        self._chunks: dict[Any, Callable[..., Any]] = {}
+        self._chunks: dict[Any, Wrapped] = {}
 
     def run_of(self, stage: str) -> Run:
         """The directory of a stage of this configuration."""
@@ -122,7 +125,7 @@ class Lab:
             lambda params: jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params)]).all()
         )
 
-    def chunk(self, training: TrainingConfig, n_steps: int) -> Callable[..., Any]:
+    def chunk(self, training: TrainingConfig, n_steps: int) -> Wrapped:
         """The compiled program (seeds, stream keys, log weights, states) -> (states, losses) of `n_steps` steps.
 
         The weights of the families are data, so that stages with the same recipe share one program. The states
@@ -131,8 +134,7 @@ class Lab:
         recipe = (replace(training, discrete_prob=0.5, keep_every=0), n_steps)
         if recipe not in self._chunks:
             optimizer = optimize.make_optimizer(training)
-            length, _ = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
-            slices = parallel.slices(self.mesh, training.batch, length * self.config.model.width)
+            slices = self.slices(training)
 
             def one_seed(seed: Array, key: Array, weights: Array, state: train.TrainState) -> Any:
                 tasks = stage_tasks(self.config, training, seed, weights)
@@ -143,6 +145,11 @@ class Lab:
 
             self._chunks[recipe] = parallel.over_seeds(one_seed, self.mesh, donate=(3,))
         return self._chunks[recipe]
+
+    def slices(self, training: TrainingConfig) -> int:
+        """The slices in which a device takes its part of a batch."""
+        length, _ = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
+        return parallel.slices(self.mesh, training.batch, length * self.config.model.width)
 
     def validate(self, params: model.Params, families: tuple[str, ...]) -> dict[str, np.ndarray]:
         """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""

@@ -1,0 +1,93 @@
+"""How close to exact Bayes pretraining comes in equal time: optimisers, tokens, shapes, batches, schedules.
+
+Question: which settings of the `demo` preset give the best network for its time?
+Command: python benchmarks/time_to_result.py   (about 15 minutes on 2 cores; writes figures/data/time_to_result.csv)
+
+Each variant first takes turns with the others to have its step timed; then it is trained for as many steps as fit into
+the same seconds of stepping, on seeds that the preset does not report on. What is compared is the excess over exact
+Bayes on held-out prompts, averaged over the two families. Finished runs are not trained again.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from implicit_inference import runtime
+from implicit_inference.bench.timing import take_turns
+from implicit_inference.bench.training import Trainer
+from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.evaluate import Row
+from implicit_inference.run import Lab, chunk_length, train_stage
+
+VARIANTS = {
+    "demo": {},
+    "adam": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 3e-3},
+    "adam, rate 1e-3": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 1e-3},
+    "adamw": {"pretrain.optimizer": "adamw", "pretrain.learning_rate": 3e-3, "pretrain.weight_decay": 0.1},
+    "interleaved": {"prompts.tokens": "interleaved"},
+    "2 layers": {"model.layers": 2},
+    "6 layers": {"model.layers": 6},
+    "2 layers of 64": {"model.layers": 2, "model.width": 64},
+    "batch 32": {"pretrain.batch": 32},
+    "batch 128": {"pretrain.batch": 128},
+    "rate 1e-2": {"pretrain.learning_rate": 1e-2},
+    "constant rate": {"pretrain.final_fraction": 1.0},
+}
+SEEDS = [100, 101, 102, 103]
+CHUNK = 25
+TABLE = Path(__file__).parent.parent / "figures" / "data" / "time_to_result.csv"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="of stepping, for all seeds together")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    options = parser.parse_args()
+    runtime.prepare()
+    configs = {name: override(PRESETS["demo"], {"seeds": SEEDS} | changes) for name, changes in VARIANTS.items()}
+    step_seconds = timed_steps(configs)
+    rows = []
+    for name, config in configs.items():
+        steps = round(options.seconds / step_seconds[name] / 100) * 100
+        rows += [
+            {"variant": name, "n": len(SEEDS), "steps": steps} | row
+            for row in trained(override(config, {"pretrain.steps": steps}), step_seconds[name], options.runs)
+        ]
+        print(f"{name:16} {steps:6} steps: {rows[-1]['excess']:.4f} +- {rows[-1]['stderr']:.4f}", flush=True)
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
+    with TABLE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def timed_steps(configs: dict[str, Config]) -> dict[str, float]:
+    """Seconds of a step of all seeds: medians of calls that take turns."""
+
+    contestants = {name: Trainer(config, CHUNK).chunks() for name, config in configs.items()}
+    return {name: times.median for name, times in take_turns(contestants, 7, CHUNK).items()}
+
+
+def losses(table: list[Row], step: int, predictor: str) -> np.ndarray:
+    """The loss of each seed, averaged over the families."""
+    rows = [row for row in table if (row["step"], row["predictor"]) == (step, predictor)]
+    return np.array([np.mean([row["mean"] for row in rows if row["seed"] == seed]) for seed in SEEDS])
+
+
+def trained(config: Config, seconds: float, runs: Path) -> list[dict[str, float]]:
+    """The excess over exact Bayes at every evaluation, mean and standard error over seeds."""
+    run = train_stage(Lab(config, runs), "pretrain", lambda progress: None)
+    table = run.read_table("training.parquet")
+    steps = range(chunk_length(config.pretrain.steps), config.pretrain.steps + 1, chunk_length(config.pretrain.steps))
+    rows = []
+    for step in steps:
+        excess = losses(table, step, "network") - losses(table, step, "bayes")
+        stderr = excess.std(ddof=1) / np.sqrt(len(SEEDS))
+        rows.append({"step": step, "seconds": step * seconds, "excess": float(excess.mean()), "stderr": float(stderr)})
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How fast: everything measured side by side in one run, each contestant in its turn."""

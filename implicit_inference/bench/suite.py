@@ -1,0 +1,228 @@
+"""The benchmark: one command, one run, one page of tables in Markdown."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from implicit_inference import parallel
+from implicit_inference.bench.sizes import STEPS, WORLDS, sized, step_flops
+from implicit_inference.bench.timing import Times, take_turns
+from implicit_inference.bench.training import Trainer, compile_seconds
+from implicit_inference.config import UserError
+from implicit_inference.regression.bayes import posterior_predictive
+from implicit_inference.regression.conjugate import ScaleLabels
+from implicit_inference.regression.prompts import Prompts, sample_batch, to_tokens
+from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
+
+SEEDS = 8
+ROUNDS = {"S": 9, "M": 9, "G": 3}
+PEAK_SIZE = {"cpu": 2048}
+"""Rows of the square matrices whose product gives the peak; 8192 on accelerators."""
+PROBED = {"S": 1024, "M": 1024, "G": 64}
+"""Prompts in a call of the network."""
+
+
+def run(sizes: Sequence[str], say: Callable[[str], None] = print) -> None:
+    """Measure and print everything; several minutes on two cores."""
+    if unknown := [size for size in sizes if size not in WORLDS]:
+        raise UserError(f"sizes = {', '.join(unknown)}: allowed: {', '.join(WORLDS)}")
+    say(machine())
+    say("\n## Training\n")
+    _table(say, TRAINING, (training_row(size) for size in sizes))
+    say("\n## Parts of a step\n")
+    _table(say, PARTS, (parts_row(size) for size in sizes))
+    say("\n## Compilation\n")
+    _table(say, ("size", "empty cache s", "full cache s"), (compile_row(size) for size in sizes))
+    say("\n## Inference\n")
+    _table(say, ("work", "prompts", "ms", "prompts a second"), inference_rows(sizes))
+
+
+def machine() -> str:
+    """Where this runs."""
+    device = jax.devices()[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (
+        f"{len(jax.devices())} x {device.device_kind} ({device.platform}), {cores} cores, {platform.machine()}, "
+        f"Python {platform.python_version()}, jax {jax.__version__}, PyTorch {_torch_version() or 'absent'}.\n"
+        f"Milliseconds: median (quartiles) of calls that take turns."
+    )
+
+
+TRAINING = (
+    "size",
+    "GFLOP a step",
+    "step ms",
+    "peak GFLOP/s",
+    "share of peak",
+    "PyTorch ms",
+    "PyTorch / ours",
+    "on one device ms",
+    "whole step, new data, ms",
+    f"{SEEDS} seeds, whole step, ms",
+    f"{SEEDS} seeds / one",
+)
+
+
+def training_row(size: str) -> list[str]:
+    """A step of one seed against PyTorch's on the same data and weights, one device's, and eight packed seeds'."""
+    trainer = _trainer(size)
+    contestants = {
+        "step": trainer.steps_on_given_data(),
+        "whole": trainer.chunks(),
+        "packed": _trainer(size, SEEDS).chunks(),
+        "peak": peak(trainer.config.model.compute_dtype),
+    }
+    if parallel.make_mesh(1, 64).size > 1:
+        contestants["one device"] = _trainer(size, one_device=True).steps_on_given_data()
+    if _torch_version():
+        contestants["torch"] = pytorch_steps(trainer)
+    times = take_turns(contestants, ROUNDS[size], trainer.steps)
+    flops, step = step_flops(trainer.config), times["step"]
+    rate = peak_flops() / (times["peak"].median * trainer.steps)
+    return [
+        size,
+        f"{flops / 1e9:.3g}",
+        step.said(),
+        f"{rate / 1e9:.0f}",
+        f"{flops / step.median / rate:.0%}",
+        _said(times.get("torch")),
+        _ratio(times.get("torch"), step),
+        _said(times.get("one device")),
+        times["whole"].said(),
+        times["packed"].said(),
+        _ratio(times["packed"], times["whole"]),
+    ]
+
+
+def pytorch_steps(trainer: Trainer) -> Callable[[], float]:
+    """As many PyTorch steps as a chunk has, from the same weights on the same batch; refuses another loss."""
+    import torch
+
+    from implicit_inference.bench.pytorch import Decoder, make_step
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    layout, heads = trainer.config.prompts.tokens, trainer.config.model.heads
+    first = partial(jax.tree.map, lambda leaf: leaf[0])
+    params, (prompts, targets) = first(trainer.fresh().params), first(trainer.batch)
+    read = slice(None, None, 2 if layout == "interleaved" else 1)
+    training = trainer.training
+    step = make_step(
+        Decoder(params, heads), to_tokens(layout, prompts), targets, read, training.learning_rate, training.clip
+    )
+    ours, theirs = float(jax.jit(trainer.loss)(params, prompts, targets)), step()
+    if abs(ours - theirs) > (1e-5 if trainer.config.model.compute_dtype == "float32" else 1e-1) * ours:
+        raise UserError(f"the PyTorch decoder does not compute the same: its loss is {theirs}, ours {ours}")
+
+    def steps() -> float:
+        return [step() for _ in range(trainer.steps)][-1]
+
+    return steps
+
+
+def peak(dtype: str) -> Callable[[], jax.Array]:
+    """A product of two large square matrices on every device."""
+    mesh = parallel.make_mesh(len(jax.devices()), 1)
+    n = _peak_size()
+    rows = parallel.shard_seeds(jnp.ones((len(jax.devices()), n // len(jax.devices()), n), dtype), mesh)
+    columns = jnp.ones((n, n), dtype)
+    product = jax.jit(lambda rows: rows @ columns)
+    return lambda: product(rows)
+
+
+def peak_flops() -> float:
+    """Operations of that product."""
+    return 2.0 * _peak_size() ** 3
+
+
+def _peak_size() -> int:
+    return PEAK_SIZE.get(jax.default_backend(), 8192)
+
+
+PARTS = ("size", "data", "forward", "backward", "optimiser", "whole step")
+
+
+def parts_row(size: str) -> list[str]:
+    """The parts of a step, each as a program of its own; backward is both ways less forward."""
+    trainer = _trainer(size)
+    times = take_turns(trainer.parts() | {"whole": trainer.chunks()}, ROUNDS[size], trainer.steps)
+    backward = times["both"].median - times["forward"].median
+    parts = [times["data"].said(), times["forward"].said(), f"{backward * 1e3:.3g}"]
+    return [size, *parts, times["optimiser"].said(), times["whole"].said()]
+
+
+def compile_row(size: str) -> list[str]:
+    """Compile times of a chunk."""
+    with tempfile.TemporaryDirectory() as directory:
+        return [
+            size,
+            *(f"{seconds:.2g}" for seconds in compile_seconds(sized(size, 1), STEPS[size], Path(directory)).values()),
+        ]
+
+
+def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
+    """The conjugated network, and exact inference at the paper's size, whole and with prompts spread over devices."""
+    for size in sizes:
+        trainer = _trainer(size, one_device=True)
+        n = PROBED[size]
+        batch = trainer.lab.packed(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
+        scale = trainer.lab.packed(ScaleLabels(jnp.asarray(2.0)))
+        network = trainer.lab.network(trainer.fresh().params)
+        work = partial(trainer.lab.evaluator.predict, network, scale, batch)
+        yield _speed(f"network {size}, labels scaled", n, take_turns({"it": work}, ROUNDS[size])["it"])
+    n = 1024
+    prompts, mesh = _prompts(20, 40, n), parallel.make_mesh(1, n)
+    tasks = DiscreteTasks(jax.random.normal(jax.random.key(1), (64, 20)))
+    mixture = Mixture((tasks, GaussianTasks(jnp.zeros(20), jnp.asarray(1.0))), jnp.log(jnp.array([0.5, 0.5])))
+    exact = jax.jit(lambda prompts: posterior_predictive(mixture, prompts, 1.0))
+    spread = jax.jit(jax.shard_map(exact, mesh=mesh, in_specs=P("batch"), out_specs=P("batch"), check_vma=False))
+    laid_out = jax.device_put(prompts, NamedSharding(mesh, P("batch")))
+    contestants = {
+        "exact mixture, n=64, d=20, K=40": lambda: exact(prompts),
+        f"the same, prompts on {mesh.size} devices": lambda: spread(laid_out),
+    }
+    for name, times in take_turns(contestants, 9).items():
+        yield _speed(name, n, times)
+
+
+def _trainer(size: str, n_seeds: int = 1, one_device: bool = False) -> Trainer:
+    return Trainer(sized(size, n_seeds), STEPS[size], one_device)
+
+
+def _prompts(dim: int, length: int, n: int) -> Prompts:
+    gaussian = GaussianTasks(jnp.zeros(dim), jnp.asarray(1.0))
+    return sample_batch(jax.random.key(0), gaussian, n, length, 1.0).prompts
+
+
+def _speed(work: str, n: int, times: Times) -> list[str]:
+    return [work, str(n), times.said(), f"{n / times.median:,.0f}"]
+
+
+def _said(times: Times | None) -> str:
+    return times.said() if times else "-"
+
+
+def _ratio(slower: Times | None, faster: Times) -> str:
+    return f"{slower.median / faster.median:.2f}" if slower else "-"
+
+
+def _torch_version() -> str | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch.__version__
+
+
+def _table(say: Callable[[str], None], header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    say(f"| {' | '.join(header)} |")
+    say(f"|{'---|' * len(header)}")
+    for row in rows:
+        say(f"| {' | '.join(row)} |")

@@ -1,0 +1,142 @@
+"""What is timed of training: whole chunks, steps on given data, their parts, compilation."""
+
+import time
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from implicit_inference import keys, optimize, parallel, train
+from implicit_inference.bench.timing import Contestant
+from implicit_inference.config import Config
+from implicit_inference.run import Lab, draw_batch
+from implicit_inference.world import log_weights, stage_tasks
+
+
+class Trainer:
+    """The pretraining of a configuration in chunks of `steps`, on all devices or on one."""
+
+    def __init__(self, config: Config, steps: int, one_device: bool = False):
+        self.config, self.steps = config, steps
+        self.lab = Lab(self.config, Path("no runs"), parallel.make_mesh(1, 1) if one_device else None)
+        self.training = self.config.pretrain
+        self.optimizer = optimize.make_optimizer(self.training)
+        self.weights = self.lab.packed(log_weights(self.training.discrete_prob))
+        self.stream = self.lab.over_seeds(lambda seed: keys.stream(seed, "pretrain"))(self.lab.seeds)
+
+    def fresh(self) -> train.TrainState:
+        """The state before the first step, packed."""
+        return self.lab.over_seeds(lambda seed: train.start(self.lab.initial_params(seed), self.optimizer))(
+            self.lab.seeds
+        )
+
+    def draw(self, seed: Array, weights: Array, key: Array) -> Any:
+        """The device's part of a batch."""
+        tasks = stage_tasks(self.config, self.training, seed, weights)
+        return draw_batch(self.config, self.training, tasks, key, own=parallel.own_part)
+
+    @cached_property
+    def batch(self) -> Any:
+        """One batch (prompts, targets) of each seed, packed."""
+
+        def whole(seed: Array, key: Array, weights: Array) -> Any:
+            return draw_batch(self.config, self.training, stage_tasks(self.config, self.training, seed, weights), key)
+
+        return self.lab.over_seeds(whole)(self.lab.seeds, self.stream, self.weights)
+
+    def loss(self, params: Any, prompts: Any, targets: Array) -> Array:
+        return jnp.mean(optax.squared_error(self.lab.predict(params, prompts), targets))
+
+    def chunks(self) -> Contestant:
+        """Chunks as a run takes them, with new data at every step."""
+        chunk = self.lab.chunk(self.training, self.steps)
+        return _threaded(lambda state: chunk(self.lab.seeds, self.stream, self.weights, state), self.fresh())
+
+    def steps_on_given_data(self) -> Contestant:
+        """Chunks whose every step sees the same batch: the network and the optimiser alone."""
+        slices = self.lab.slices(self.training)
+
+        def chunk(key: Array, batch: Any, state: train.TrainState) -> Any:
+            own, mean = parallel.own_part(batch), parallel.batch_mean
+            return train.train_chunk(
+                state, key, self.steps, lambda key: own, self.lab.predict, self.optimizer, slices, mean
+            )
+
+        compiled = parallel.over_seeds(chunk, self.lab.mesh, donate=(2,))
+        return _threaded(lambda state: compiled(self.stream, self.batch, state), self.fresh())
+
+    def parts(self) -> dict[str, Contestant]:
+        """Data, forward, forward and backward, optimiser: each repeated as often as a chunk has steps."""
+        state = self.fresh()
+
+        def data(seed: Array, key: Array, weights: Array) -> Any:
+            steps = jax.vmap(lambda t: jax.random.fold_in(key, t))(jnp.arange(self.steps))
+            return jax.vmap(partial(self.draw, seed, weights))(steps)
+
+        def repeated(once: Callable[[Any], Any], first: Any) -> Any:
+            return jax.lax.fori_loop(0, self.steps, lambda _, value: once(value), first)
+
+        def forward(state: train.TrainState, batch: Any) -> Array:
+            own = parallel.own_part(batch)
+            return repeated(lambda total: total + self.loss(_after(state.params, total), *own), jnp.zeros(()))
+
+        def both_ways(state: train.TrainState, batch: Any) -> Any:
+            own = parallel.own_part(batch)
+            return repeated(lambda params: jax.grad(self.loss)(params, *own), state.params)
+
+        def update(state: train.TrainState) -> Any:
+            def once(carry: Any) -> Any:
+                params, opt_state = carry
+                updates, opt_state = self.optimizer.update(params, opt_state, params)
+                return optax.apply_updates(params, updates), opt_state
+
+            return repeated(once, (state.params, state.opt_state))
+
+        over_seeds, seeds = self.lab.over_seeds, self.lab.seeds
+        programs = {name: over_seeds(part) for name, part in (("forward", forward), ("both", both_ways))}
+        draw, step = over_seeds(data), over_seeds(update)
+        return {
+            "data": lambda: draw(seeds, self.stream, self.weights),
+            **{name: partial(program, state, self.batch) for name, program in programs.items()},
+            "optimiser": lambda: step(state),
+        }
+
+
+def _after(params: Any, earlier: Array) -> Any:
+    """The parameters, in a way that nothing which uses them can be computed before `earlier`."""
+    return jax.tree.map(lambda leaf: leaf + 0 * earlier, params)
+
+
+def _threaded(chunk: Callable[[Any], tuple[Any, Array]], state: Any) -> Contestant:
+    """A contestant that hands the state of one call to the next, as training does."""
+    held = [state]
+
+    def run() -> Array:
+        held[0], losses = chunk(held[0])
+        return losses
+
+    return run
+
+
+def compile_seconds(config: Config, steps: int, cached: Path) -> dict[str, float]:
+    """Seconds to compile a chunk of one seed: with an empty cache in the directory `cached`, and with a full one."""
+    found = {}
+    before = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    jax.config.update("jax_compilation_cache_dir", str(cached))
+    try:
+        for name in ("empty cache", "full cache"):
+            jax.clear_caches()
+            trainer = Trainer(config, steps)
+            chunk = trainer.lab.chunk(trainer.training, trainer.steps)
+            arguments = trainer.lab.seeds, trainer.stream, trainer.weights, trainer.fresh()
+            began = time.perf_counter()
+            chunk.lower(*arguments).compile()
+            found[name] = time.perf_counter() - began
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    return found
