@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from implicit_inference.config import Config
-from implicit_inference.evaluate import Row
 from implicit_inference.metrics import CLOSENESS_EDGES, Estimate, Values, over_seeds
+from implicit_inference.rows import Row
 from implicit_inference.store import Run
 from implicit_inference.summary import Losses, predicted_recovery, recovery_of
 

@@ -15,7 +15,7 @@ from jax import Array
 
 from implicit_inference import keys, model, optimize, parallel, train
 from implicit_inference.config import Config, TrainingConfig, UserError, run_id
-from implicit_inference.evaluate import PackedEvaluator, Row
+from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import (
@@ -28,6 +28,7 @@ from implicit_inference.regression.prompts import (
     token_shape,
 )
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
+from implicit_inference.rows import Row
 from implicit_inference.store import Run
 
 FAMILIES = ("discrete", "gaussian")

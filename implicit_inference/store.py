@@ -1,5 +1,7 @@
 """The run directory: plain files, written whole or not at all, readable without any of the training code.
 
+Importing it does not import jax; only parameters and the environment need it.
+
 runs/<stage>-<hash>/
   config.toml           every field of the experiment
   run.json              stage, parents, finished or not
@@ -19,7 +21,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -113,6 +114,8 @@ class Run:
 
     def read_tree(self, name: str, like: Any) -> Any:
         """Read a pytree of the structure, shapes and types of `like` (arrays or their abstract shapes)."""
+        import jax
+
         path = self.path(name)
         try:
             stored = load_file(path)
@@ -168,12 +171,16 @@ def damaged(path: Path, error: Exception) -> StoreError:
 
 def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     """(path, leaf) of a pytree, in order; paths such as params/blocks/up/kernel."""
+    import jax
+
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
 
 
 def environment() -> dict[str, Any]:
     """What the numbers were made with: versions, backend, devices, git commit, flags, command."""
+    import jax
+
     packages = ("implicit-inference", "jax", "jaxlib", "flax", "optax", "numpy")
     devices = jax.devices()
     return {

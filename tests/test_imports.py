@@ -8,16 +8,20 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"config", "keys", "regression.precision", "regression.filters"},
+    {"config", "keys", "notation", "regression.precision", "regression.filters"},
     {"regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
+    {"rows"},
     {"model", "regression.bayes", "regression.conjugate"},
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
     {"run"},
+    {"losses", "beliefs"},
+    {"origin"},
     {"summary"},
     {"probe"},
+    {"drawing"},
     {"plots", "report"},
     {"progress"},
     {"cli"},

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from implicit_inference.config import Config, override
-from implicit_inference.evaluate import position_rows
 from implicit_inference.probe import COLUMNS
 from implicit_inference.report import estimate, findings
+from implicit_inference.rows import position_rows
 from implicit_inference.summary import Losses, summarise
 
 CONFIG = override(
