@@ -87,15 +87,7 @@ class Run:
         self.path("checkpoint.safetensors").unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole: temporary file, fsync, rename."""
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(self.path(name), content)
 
     def write_json(self, name: str, content: Any) -> None:
         self.write(name, (json.dumps(content, indent=2) + "\n").encode())
@@ -146,8 +138,28 @@ class Run:
             raise damaged(self.path(name), error) from error
 
 
-def find(runs: Path, prefix: str, stage: str | None = None) -> Run:
-    """The finished run whose id starts with `prefix` in the directory `runs`; of `stage`, if that is given."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole: temporary file, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def finished_runs(runs: Path, stage: str) -> list[Run]:
+    """All finished runs of a stage in the directory `runs`, by id."""
+    known = [Run(path) for path in sorted(runs.glob(f"{stage}-*")) if path.is_dir()]
+    return [run for run in known if run.finished]
+
+
+def find(runs: Path, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
+    """The finished run whose id starts with `prefix` in the directory `runs`; of `stage`, if that is given.
+
+    `unfinished`: one that has only begun will do too.
+    """
     known = sorted(path.name for path in runs.glob("*-*") if path.is_dir())
     allowed = [name for name in known if stage is None or name.startswith(f"{stage}-")]
     matches = [name for name in allowed if name.startswith(prefix)]
@@ -158,7 +170,7 @@ def find(runs: Path, prefix: str, stage: str | None = None) -> Run:
         problem = "names more than one run" if matches else f"no such {kind} in {runs}"
         raise StoreError(f"{prefix}: {problem}; allowed: {', '.join(matches or allowed) or 'none yet'}")
     found = Run(runs / matches[0])
-    if not found.finished:
+    if not found.finished and not (unfinished and found.path("run.json").exists()):
         raise StoreError(f"{found.id}: is unfinished; the command that began it resumes it")
     return found
 

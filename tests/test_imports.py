@@ -20,9 +20,9 @@ LEVELS = [
     {"losses", "beliefs"},
     {"origin"},
     {"summary"},
-    {"probe"},
-    {"drawing"},
-    {"plots", "report"},
+    {"probe", "drawing", "compare"},
+    {"plots"},
+    {"report"},
     {"progress"},
     {"cli"},
 ]
