@@ -18,6 +18,7 @@ from implicit_inference.rows import Row
 from implicit_inference.store import Run
 
 WHERE = ("early", "late")
+WHICH = ("predicted", "measured")
 
 
 def draw_all(run: Run) -> list[Path]:
@@ -146,7 +147,7 @@ def closeness(rows: list[Row], config: Config) -> Figure:
 
 def origin_of_forgetting(rows: list[Row], config: Config) -> Figure:
     """Where the capability went: what a shift of the prior odds explains, the gates, theory's ranking."""
-    figure = Figure(figsize=(13, 4.6))
+    figure = Figure(figsize=(12, 4.8))
     left, middle, right = figure.subplots(1, 3)
     _attribution(left, Losses(rows, config, "ridge_distance"))
     _gates(middle, rows, config)
@@ -180,19 +181,24 @@ def _gates(axes: Axes, rows: list[Row], config: Config) -> None:
 
 
 def _ranking(axes: Axes, rows: list[Row], config: Config) -> None:
-    """A point for each conjugation: the loss that the ideal learner shows and that the network shows."""
+    """Each conjugation's rank by the loss that the ideal learner shows and by the one that the network shows."""
     found = origin.ranked(rows, config)["early"]
-    for entry in found["conjugations"]:
-        x, y = entry["predicted"], entry["measured"]
-        axes.errorbar(x["mean"], y["mean"], xerr=x["stderr"], yerr=y["stderr"], fmt="o", color=RED)
-        name = notation.conjugation(entry["conjugation"], entry["strength"])
-        axes.annotate(name, (x["mean"], y["mean"]), xytext=(5, 3), textcoords="offset points", fontsize=7)
-    tau = notation.estimate(found["by_loss"]["kendall"])
-    axes.set(
-        title=f"conjugations, early positions: Kendall's τ = {tau}",
-        xlabel="loss of exact Bayes, effective prior after",
-        ylabel="loss of the fine-tuned network",
-    )
+    cases = found["conjugations"]
+    predicted, measured = (np.argsort(np.argsort([case[of]["mean"] for case in cases])) + 1 for of in WHICH)
+    axes.plot([1, len(cases)], [1, len(cases)], color=GREY, linewidth=0.8)
+    for case, x, y in zip(cases, predicted, measured, strict=True):
+        axes.plot(x, y, "o", color=RED)
+        left = 2 * x > len(cases)
+        axes.annotate(
+            notation.conjugation(case["conjugation"], case["strength"]),
+            (x, y),
+            xytext=(-6 if left else 6, -3),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=7,
+        )
+    axes.set_title(f"conjugations, early: Kendall's τ = {notation.estimate(found['by_loss']['kendall'])}")
+    axes.set(xlabel="rank by exact Bayes, effective prior after", ylabel="rank by the fine-tuned network's loss")
 
 
 def training_curves(tables: dict[str, list[Row]]) -> Figure:
@@ -218,11 +224,11 @@ def training_curves(tables: dict[str, list[Row]]) -> Figure:
 def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
     """Several probes beside each other, as PNG: the forgetting and its parts, the recovery, the effective priors."""
     with style():
-        figure = Figure(figsize=(13, 1.9 + 0.45 * len(names)))
+        figure = Figure(figsize=(11.5, 1.9 + 0.45 * len(names)))
         panels = figure.subplots(1, 3, sharey=True)
         _dots(
             panels[0],
-            "early positions, Gaussian prompts",
+            "early, Gaussian prompts",
             "rise of the distance to ridge",
             {
                 Look("forgetting", BLACK): [s["attribution"]["early"]["forgetting"] for s in summaries],
@@ -233,7 +239,7 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         by_strength = [s["recovery"]["by_strength"].get(f"{s['recovery']['strength']:g}") for s in summaries]
         _dots(
             panels[1],
-            "early positions, the chosen label scale",
+            "early, the chosen label scale",
             "recovered fraction",
             {
                 Look("measured", RED): [s["recovery"]["early"] for s in summaries],
@@ -244,7 +250,7 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         )
         _dots(
             panels[2],
-            "prompts of both families",
+            "both families",
             "effective prior, log odds",
             {
                 LOOKS[name]: [s["effective_prior"][name]["logit"] for s in summaries]

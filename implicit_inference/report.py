@@ -20,8 +20,8 @@ CAPTIONS = {
     "Below: the losses themselves.",
     "origin": "Where the capability went. Left: the forgetting, what an ideal learner with the effective priors would "
     "show of it (inference shift), and the rest. Middle: the weight that each predictor gives to the discrete "
-    "posterior, against exact Bayes; a shifted prior moves the curve sideways. Right: the loss under each conjugation "
-    "that theory predicts, and the measured one.",
+    "posterior, against exact Bayes; a shifted prior moves the curve sideways. Right: the conjugations, the identity "
+    "among them, ranked by the loss that this learner shows and by the measured one; 1 = the lowest loss.",
     "conjugations": "Every conjugation on the network that forgot, the one before it, and one that never knew.",
     "closeness": "Rise of the loss by how close the past of a Gaussian prompt is to the discrete set; all positions "
     "but the empty context together, so that the bins around 0 hold mostly short pasts.",

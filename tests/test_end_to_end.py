@@ -131,7 +131,7 @@ def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(pro
 
 def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
     before = {path.name: path.read_bytes() for path in probe.path("figures").glob("*.svg")}
-    assert len(before) == 5
+    assert len(before) == 6
     hidden = [(path, path.rename(path.with_suffix(".hidden"))) for path in runs.glob("*/params.safetensors")]
     try:
         paths = draw_all(probe)
@@ -144,10 +144,11 @@ def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
 
 def test_the_report_stands_alone(probe):
     page = probe.path("report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert not re.search(r'(?:src|href)="(?!data:)', page)
-    assert "discrete_prob = 0.5" in page
-    assert '"jax":' in page or "&#34;jax&#34;:" in page
+    assert "α (pretrain.discrete_prob)</td><td>0.5" in page
+    for stage in (*probe.info()["parents"], probe.id):
+        assert f"<td>{stage}</td>" in page
 
 
 def test_a_second_call_does_nothing_anew(runs, probe, capsys):
@@ -169,6 +170,8 @@ def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     assert "label_scales = [\n    -1.0,\n    2.0,\n]" in (shorter / "config.toml").read_text()
     assert main(["figures", probe.id, "--runs", str(runs)]) == 0
     assert main(["report", probe.id, "--runs", str(runs)]) == 0
+    assert main(["report", "--runs", str(runs)]) == 0
+    assert "2 runs" in (runs / "report.html").read_text()
     assert main(["show", probe.id, "--runs", str(runs)]) == 0
     shown = capsys.readouterr().out
     assert "recovery.svg" in shown
