@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from implicit_inference import posterior_predictive
+from implicit_inference import ScaleLabels, posterior_predictive, predicted_recovery
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS
+from implicit_inference.losses import Losses
 from implicit_inference.metrics import positions
 from implicit_inference.plots import draw_all
-from implicit_inference.run import held_out, log_weights, prior
+from implicit_inference.run import draw_tasks, held_out, log_weights, prior
 from implicit_inference.store import Run
 
 CONFIG = PRESETS["smoke"]
@@ -83,6 +84,40 @@ def test_fine_tuning_forgets_and_label_scaling_brings_back(summary):
         summary["effective_prior"]["finetuned"]["logit"]["mean"]
         > summary["effective_prior"]["pretrained"]["logit"]["mean"]
     )
+
+
+def test_the_recovery_follows_from_the_effective_priors_alone(probe):
+    """The table's ideal learners, by losses to the truth, against the library's formula on the same prompts."""
+    rows, scales = probe.read_table("table.parquet"), (1.5, 2.0)
+    losses, early = Losses(rows, CONFIG), positions("early", CONFIG.tasks.dim, CONFIG.prompts.length)
+    for s, seed in enumerate(CONFIG.seeds):
+        logits = tuple(
+            next(r["mean"] for r in rows if (r["quantity"], r["predictor"], r["seed"]) == ("prior_logit", name, seed))
+            for name in ("pretrained", "finetuned")
+        )
+        shown = held_out(CONFIG, seed, "probe report", "gaussian", CONFIG.probe.prompts).prompts
+        families, noise_std = draw_tasks(CONFIG, seed).values(), jnp.asarray(CONFIG.tasks.noise_std)
+        predicted = predicted_recovery(logits, [ScaleLabels(g) for g in scales], *families, shown, noise_std, early)
+
+        def loss(name, scale, s=s):
+            return losses.averaged(losses.scaled(f"bayes_effective_{name}", scale), "early")[s]
+
+        after, before = loss("finetuned", 1), loss("pretrained", 1)
+        tabulated = [(after - loss("finetuned", g)) / (after - before) for g in scales]
+        np.testing.assert_allclose(predicted, tabulated, atol=0.15)
+
+
+def test_gates_of_ideal_learners_follow_the_evidence_and_fine_tuning_opens_the_network_s(summary):
+    bins = summary["gate"]["bins"]
+    assert len(bins) >= 4
+    exact = [entry["bayes_pretraining"]["mean"] for entry in bins]
+    assert exact == sorted(exact)
+    for entry in bins:
+        assert entry["finetuned"]["mean"] > entry["pretrained"]["mean"]
+        assert entry["bayes_effective_finetuned"]["mean"] >= entry["bayes_pretraining"]["mean"]
+        assert entry["scratch"]["mean"] > 0.7
+    share = summary["attribution"]["early"]["share"]["mean"]
+    assert share is None or 0.5 < share < 1.5
 
 
 def test_the_summary_has_its_promised_shape(summary):
