@@ -18,7 +18,7 @@ from implicit_inference import runtime
 from implicit_inference.bench.timing import take_turns
 from implicit_inference.bench.training import Trainer
 from implicit_inference.config import PRESETS, Config, override
-from implicit_inference.evaluate import Row
+from implicit_inference.rows import Row
 from implicit_inference.run import Lab, chunk_length, train_stage
 
 VARIANTS = {

@@ -13,7 +13,7 @@ import pyarrow.csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_inference.plots import BLACK, BLUE, GREEN, GREY, LOOKS, ORANGE, PURPLE, RED, SKY, Look
+from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, LOOKS, ORANGE, PURPLE, RED, SKY, Look
 
 FIGURES = Path(__file__).parent
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)

@@ -26,6 +26,17 @@ _PUBLIC = {
         "ShiftLabels",
         "conjugated",
     ),
+    "regression.effective": (
+        "effective_prior",
+        "excess",
+        "forgetting_attribution",
+        "log_evidence_ratio",
+        "moved_odds",
+        "predicted_recovery",
+        "shifted_excess",
+        "shifted_prior",
+    ),
+    "metrics": ("Attribution", "Gate", "attribution", "effective_gate", "rank_correlation"),
     "regression.orbits": ("averaged", "rotations", "scales", "selected", "sign_flips"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -15,6 +15,7 @@ from implicit_inference.config import Config, ConfigError, UserError
 
 if TYPE_CHECKING:
     from implicit_inference.run import Lab
+    from implicit_inference.store import Run
 
 INTERRUPTED = 130
 
@@ -82,11 +83,14 @@ def parser() -> Parser:
     sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
     sub.add_argument("id", metavar="ID", help="a fine-tuning run")
     _add_fields(sub)
-    for name, function, about in (
-        ("figures", figures, "draw the figures of a probe from its table"),
-        ("report", report, "write the report page of a probe"),
-    ):
-        command(name, function, about).add_argument("id", metavar="ID", help="a probe")
+    command("figures", figures, "draw the figures of a probe from its table").add_argument(
+        "id", metavar="ID", help="a probe"
+    )
+    sub = command("report", report, "write one report page about one probe or many")
+    sub.add_argument("ids", metavar="ID", nargs="*", help="probes (default: all finished ones)")
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE.html", help="(default: report.html in the probe, or in --runs for many)"
+    )
     command("show", show, "print a run: its configuration, parents and numbers").add_argument("id", metavar="ID")
     command("presets", presets, "print the presets")
     sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
@@ -146,25 +150,43 @@ def figures(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    from implicit_inference import plots, store
     from implicit_inference import report as page
+    from implicit_inference import store
 
-    found = store.find(options.runs, options.id, "probe")
-    plots.draw_all(found)
-    print(page.write(found))
+    found = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
+    found = found or store.finished_runs(options.runs, "probe")
+    if not found:
+        raise store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
+    print(
+        page.write(
+            found, options.out or (found[0].path("report.html") if len(found) == 1 else options.runs / "report.html")
+        )
+    )
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
     from implicit_inference import store
     from implicit_inference.progress import console, summary_table
+    from implicit_inference.summary import summary_of
 
-    found = store.find(options.runs, options.id)
+    found = store.find(options.runs, options.id, unfinished=True)
     print(f"# {found.directory}\n# {found.info()}\n")
     print(configs.to_toml(found.config()))
-    if found.stage == "probe":
-        console.print(summary_table(found.read_json("result.json")["summary"]))
+    if not found.finished:
+        print(_how_far(found))
+    elif found.stage == "probe":
+        console.print(summary_table(summary_of(found)))
     return 0
+
+
+def _how_far(unfinished: Run) -> str:
+    """How far a stage had got when its state was last saved."""
+    resume = "the command that began it resumes it"
+    if not unfinished.path("checkpoint.safetensors").exists():
+        return f"unfinished; nothing of it is kept yet; {resume}"
+    step = max(row["step"] for row in unfinished.read_table("training.parquet"))
+    return f"unfinished; step {step} of {getattr(unfinished.config(), unfinished.stage).steps} is kept; {resume}"
 
 
 def presets(options: argparse.Namespace) -> int:
@@ -220,17 +242,16 @@ def _train(lab: Lab, *stages: str) -> None:
 
 
 def _probe_and_show(lab: Lab) -> int:
-    from implicit_inference import plots
     from implicit_inference import report as page
     from implicit_inference.probe import probe
     from implicit_inference.progress import console, counting_progress, summary_table
+    from implicit_inference.summary import summary_of
 
     with counting_progress(lab.run_of("probe")) as count:
         done = probe(lab, count)
-    pictures = plots.draw_all(done)
-    console.print(summary_table(done.read_json("result.json")["summary"]))
+    console.print(summary_table(summary_of(done)))
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
-    print(f"figures  {pictures[0].parent}\nreport   {page.write(done)}")
+    print(f"figures  {done.path('figures')}\nreport   {page.write([done], done.path('report.html'))}")
     return 0
 
 

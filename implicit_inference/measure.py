@@ -10,13 +10,13 @@ import numpy as np
 from jax import Array
 
 from implicit_inference.config import FAMILIES
-from implicit_inference.evaluate import Row
 from implicit_inference.metrics import Estimate, Values, over_seeds, positions
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.effective import effective_prior, shifted_prior
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, sample_batch
 from implicit_inference.regression.tasks import TaskDistribution
+from implicit_inference.rows import Row
 from implicit_inference.run import Lab
 from implicit_inference.world import draw_tasks, held_out
 

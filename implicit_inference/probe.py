@@ -11,8 +11,17 @@ import numpy as np
 from jax import Array
 
 from implicit_inference import keys
+from implicit_inference.beliefs import (
+    DISTANT,
+    Closeness,
+    Predicted,
+    both_families,
+    distances,
+    fit_priors,
+    gates,
+    ideal_learner,
+)
 from implicit_inference.config import FAMILIES
-from implicit_inference.evaluate import Row, binned_rows, position_rows
 from implicit_inference.metrics import CLOSENESS_EDGES, Values, shrinkage
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import (
@@ -22,12 +31,11 @@ from implicit_inference.regression.conjugate import (
     ScaleLabels,
     ShiftLabels,
 )
-from implicit_inference.regression.effective import effective_prior, shifted_prior
 from implicit_inference.regression.features import Features
-from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts
 from implicit_inference.regression.tasks import TaskDistribution
+from implicit_inference.rows import Row, binned_rows, position_rows
 from implicit_inference.run import Lab
 from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summarise
@@ -45,9 +53,11 @@ Case = tuple[str, float | None, Any]
 def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     """Measure the finished stages of a configuration; skip it if that is done.
 
-    Writes table.parquet and result.json. One row of the table: seed, quantity (squared_error, or prior_logit for
-    the effective prior), split (report; choice: the prompts on which strengths are chosen), prompts (the family),
-    predictor, conjugation, strength, position (exemplars in context) or closeness bin, n, mean, stderr (over prompts).
+    Writes table.parquet and result.json. One row of the table: seed, quantity, split (report; choice: the prompts on
+    which strengths are chosen and priors fitted), prompts (the family), predictor, conjugation, strength, position
+    (exemplars in context) or bin of closeness, n, mean, stderr (over prompts). Quantities: squared_error (noise-free);
+    ridge_distance (squared, from the exact prediction on Gaussian prompts); prior_logit and prior_residual of the
+    effective prior; gate (effective, by bin, prompts of both families); moved_odds (of Gaussian prompts, exact).
     """
     run = lab.run_of("probe")
     if run.finished:
@@ -69,23 +79,39 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     """All rows of the table."""
     seeds = lab.config.seeds
     batches = lab.over_seeds(partial(_held_out, lab))(lab.seeds)
+    truth = {key: np.asarray(batch.clean_labels, np.float64) for key, batch in batches.items()}
     predictors = _networks(lab) | _exact(lab)
     effective, rows = _effective(lab, predictors, batches)
     predictors |= effective
+    closeness = Closeness(lab)
+    close = {family: closeness(batches["report", family].prompts) for family in FAMILIES}
     scales = _label_scales(lab)
     cases = [_identity(lab), *scales, *_other_conjugations(lab)]
-    work = [("report", family, name, cases) for family in lab.config.families for name in predictors]
-    work += [("choice", "gaussian", name, [cases[0], *scales]) for name in NETWORKS]
-    for done, (split, family, name, which) in enumerate(work):
-        report(done, len(work))
-        batch = batches[split, family]
-        truth = np.asarray(batch.clean_labels, np.float64)
-        for conjugation, strength, packed in which:
-            predictions = np.asarray(lab.evaluator.predict(predictors[name], packed, batch.prompts), np.float64)
-            labels = _labels(split, family, name, conjugation, strength)
-            rows += position_rows((predictions - truth) ** 2, seeds, **labels)
-    rows += _oracle(lab, batches) + _shrink_only(lab, predictors, batches) + _closeness(lab, predictors, batches)
-    report(len(work), len(work))
+    for done, (conjugation, strength, packed) in enumerate(cases):
+        report(done, len(cases) + 1)
+        shown = {"split": "report", "conjugation": conjugation, "strength": strength}
+        predicted = {
+            (family, name): _predicted(lab, predictor, packed, batches["report", family])
+            for family in lab.config.families
+            for name, predictor in predictors.items()
+        }
+        for (family, name), predictions in predicted.items():
+            labels = _labels("report", family, name, conjugation, strength)
+            rows += position_rows((predictions - truth["report", family]) ** 2, seeds, **labels)
+        rows += gates(predicted, close, seeds, **shown)
+        moved = close["gaussian"] - closeness(lab.evaluator.moved(packed, batches["report", "gaussian"].prompts))
+        rows += position_rows(moved, seeds, **shown, quantity="moved_odds", prompts="gaussian")
+        if conjugation == "identity":
+            rows += distances(predicted, seeds, **shown)
+            rows += _by_closeness(predicted, truth["report", "gaussian"], close["gaussian"], seeds)
+    report(len(cases), len(cases) + 1)
+    for name in NETWORKS:
+        for conjugation, strength, packed in (cases[0], *scales):
+            predictions = _predicted(lab, predictors[name], packed, batches["choice", "gaussian"])
+            labels = _labels("choice", "gaussian", name, conjugation, strength)
+            rows += position_rows((predictions - truth["choice", "gaussian"]) ** 2, seeds, **labels)
+    rows += _oracle(lab, batches) + _shrink_only(lab, predictors, batches)
+    report(len(cases) + 1, len(cases) + 1)
     return [COLUMNS | row for row in rows]
 
 
@@ -134,30 +160,19 @@ def _exact(lab: Lab) -> dict[str, Predictor]:
     return {name: lab.over_seeds(partial(predictor, tasks))(lab.seeds) for name, tasks in priors.items()}
 
 
+def _predicted(lab: Lab, predictor: Predictor, conjugation: Any, batch: Batch) -> Values:
+    return np.asarray(lab.evaluator.predict(predictor, conjugation, batch.prompts), np.float64)
+
+
 def _effective(
     lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[str, str], Batch]
 ) -> tuple[dict[str, Predictor], list[Row]]:
-    """Exact mixtures with the prior odds that best imitate the networks before and after, fitted on `choice`."""
-    noise_std = jnp.asarray(lab.config.tasks.noise_std)
-    both = lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))(
-        *(batches["choice", family].prompts for family in FAMILIES)
-    )
-
-    def fit(seed: Array, prompts: Prompts, predictions: Array) -> tuple[Array, Array, Predictor]:
-        discrete, gaussian = draw_tasks(lab.config, seed).values()
-        logit, residual = effective_prior(predictions, discrete, gaussian, prompts, noise_std)
-        return logit, residual, bayes_predictor(shifted_prior(discrete, gaussian, logit), noise_std)
-
-    fit_packed, fitted, rows = lab.over_seeds(fit), {}, []
-    for name in ("pretrained", "finetuned"):
-        predictions = lab.evaluator.predict(predictors[name], _identity(lab)[2], both)
-        logits, residuals, fitted[f"bayes_effective_{name}"] = fit_packed(lab.seeds, both, predictions)
-        for quantity, values in (("prior_logit", logits), ("prior_residual", residuals)):
-            rows += [
-                {"seed": seed, "quantity": quantity, "split": "choice", "predictor": name, "mean": float(value)}
-                for seed, value in zip(lab.config.seeds, values, strict=True)
-            ]
-    return fitted, rows
+    """Ideal learners with the prior odds that best imitate the networks before and after, fitted on `choice`."""
+    both = both_families(lab, {family: batches["choice", family].prompts for family in FAMILIES})
+    names = ("pretrained", "finetuned")
+    predictions = {name: lab.evaluator.predict(predictors[name], _identity(lab)[2], both) for name in names}
+    logits, rows = fit_priors(lab, predictions, both, split="choice")
+    return {f"bayes_effective_{name}": ideal_learner(lab, logits[name]) for name in names}, rows
 
 
 def _identity(lab: Lab) -> Case:
@@ -213,8 +228,7 @@ def _shrink_only(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple
             predictions, truth = {}, {}
             for split in ("choice", "report"):
                 batch = batches[split, family]
-                predicted = lab.evaluator.predict(predictors[name], _identity(lab)[2], batch.prompts)
-                predictions[split] = np.asarray(predicted, np.float64)
+                predictions[split] = _predicted(lab, predictors[name], _identity(lab)[2], batch)
                 truth[split] = np.asarray(batch.clean_labels, np.float64)
             factor = shrinkage(predictions["choice"], truth["choice"])[:, None]
             errors = (factor * predictions["report"] - truth["report"]) ** 2
@@ -222,20 +236,11 @@ def _shrink_only(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple
     return rows
 
 
-def _closeness(lab: Lab, predictors: dict[str, Predictor], batches: dict[tuple[str, str], Batch]) -> list[Row]:
-    """Losses on Gaussian prompts by how close the past is to the discrete set: exact log odds under even priors."""
-    config, batch = lab.config, batches["report", "gaussian"]
-
-    def odds(seed: Array, prompts: Prompts) -> Array:
-        even = prior(config, seed, log_weights(0.5))
-        return log_posterior_odds(even, prompts, jnp.asarray(config.tasks.noise_std))[..., 0]
-
-    coordinate: Values = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)[..., 1:]
-    truth = np.asarray(batch.clean_labels, np.float64)
+def _by_closeness(predicted: Predicted, truth: Values, closeness: Values, seeds: tuple[int, ...]) -> list[Row]:
+    """Losses on Gaussian prompts by how close the past is to the discrete set; all positions but the empty context."""
     rows = []
-    for name in ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned"):
-        predictions = np.asarray(lab.evaluator.predict(predictors[name], _identity(lab)[2], batch.prompts))
-        errors = ((predictions - truth) ** 2)[..., 1:]
+    for name in DISTANT:
+        errors = ((predicted["gaussian", name] - truth) ** 2)[..., 1:]
         labels = _labels("report", "gaussian", name)
-        rows += binned_rows(errors, coordinate, CLOSENESS_EDGES, config.seeds, **labels)
+        rows += binned_rows(errors, closeness[..., 1:], CLOSENESS_EDGES, seeds, **labels)
     return rows

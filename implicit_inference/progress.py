@@ -1,7 +1,7 @@
 """What a person sees in the terminal while work goes on, and at its end."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from implicit_inference import notation
 from implicit_inference import run as stages
-from implicit_inference.report import estimate
 from implicit_inference.store import Run
 
 console = Console()
@@ -95,28 +95,61 @@ def _interrupts() -> Iterator[Callable[[], None]]:
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
-    """The numbers to look at first."""
+    """The numbers to look at first, in 80 columns."""
     table = Table(title="noise-free squared error, mean ± standard error over seeds", title_justify="left")
-    for column in ("prompts", "predictor", "early", "late"):
-        table.add_column(column, justify="left" if column in ("prompts", "predictor") else "right")
-    for family, predictors in summary["loss"].items():
-        for name, loss in predictors.items():
-            table.add_row(family, name, estimate(loss["early"]), estimate(loss["late"]))
+    for column in ("", "early", "late"):
+        table.add_column(column, justify="right" if column else "left")
+
+    def section(title: str, entries: Iterable[tuple[str, Any, Any]], *heads: str) -> None:
         table.add_section()
-    recovery, controls = summary["recovery"], summary["controls"]
-    for label, early, late in (
-        ("forgetting (finetuned - pretrained)", summary["forgetting"]["early"], summary["forgetting"]["late"]),
-        ("recovered fraction, best label scale", recovery["early"], recovery["late"]),
-        ("- above shrinking alone", recovery["early"]["above_shrink_only"], recovery["late"]["above_shrink_only"]),
-        ("- net of the pretrained", recovery["early"]["net_of_pretrained"], recovery["late"]["net_of_pretrained"]),
-        ("share of a pure prior shift", recovery["early"]["inference_shift"], recovery["late"]["inference_shift"]),
-        *(
-            (f"{name} under that scale", controls[name]["early"]["conjugated"], controls[name]["late"]["conjugated"])
-            for name in ("pretrained", "finetuned", "scratch")
-        ),
-    ):
-        table.add_row("gaussian", label, estimate(early), estimate(late))
-    table.caption = f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "
-    table.caption += f"label scales chosen on other prompts: early {recovery['early']['strength']:g}, "
-    table.caption += f"late {recovery['late']['strength']:g}"
+        table.add_row(f"[bold]{title}[/bold]", *heads)
+        for label, early, late in entries:
+            table.add_row(f"  {label}", notation.estimate(early), notation.estimate(late))
+
+    for family, predictors in summary["loss"].items():
+        entries = [(notation.predictor(name), loss["early"], loss["late"]) for name, loss in predictors.items()]
+        section(f"{notation.family(family)} prompts", entries)
+    recovery, controls, attribution = summary["recovery"], summary["controls"], summary["attribution"]
+    section(
+        "Gaussian prompts, labels scaled",
+        [
+            ("recovered fraction", recovery["early"], recovery["late"]),
+            *(
+                (label, recovery["early"][name], recovery["late"][name])
+                for label, name in (
+                    ("- above shrinking alone", "above_shrink_only"),
+                    ("- net of the pretrained", "net_of_pretrained"),
+                )
+            ),
+            *(
+                (
+                    f"loss, {notation.predictor(name)}",
+                    *(controls[name][where]["conjugated"] for where in ("early", "late")),
+                )
+                for name in ("pretrained", "finetuned", "scratch")
+            ),
+        ],
+        *(f"× {recovery[where]['strength']:g}" for where in ("early", "late")),
+    )
+    section(
+        "where the capability went, Gaussian prompts",
+        [
+            (label, attribution["early"][name], attribution["late"][name])
+            for label, name in (
+                ("forgetting (distance to ridge)", "forgetting"),
+                ("- inference shift", "inference_shift"),
+                ("- capability loss", "capability_loss"),
+                ("inference shift / forgetting", "share"),
+            )
+        ],
+    )
+    ranking = (summary["ranking"][where]["by_loss"]["kendall"] for where in ("early", "late"))
+    table.add_row("  theory's ranking, Kendall's τ", *(notation.estimate(value) for value in ranking))
+    before, after = (
+        notation.estimate(summary["effective_prior"][name]["logit"]) for name in ("pretrained", "finetuned")
+    )
+    table.caption = f"effective prior, log odds: {before} before, {after} after\n"
+    table.caption += f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "
+    table.caption += "label scales are chosen on other prompts"
+    table.caption_justify = "left"
     return table

@@ -17,7 +17,7 @@ from jax.stages import Wrapped
 
 from implicit_inference import keys, model, optimize, parallel, train
 from implicit_inference.config import FAMILIES, Config, TrainingConfig, UserError, run_id
-from implicit_inference.evaluate import PackedEvaluator, Row
+from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import (
@@ -30,6 +30,7 @@ from implicit_inference.regression.prompts import (
     token_shape,
 )
 from implicit_inference.regression.tasks import TaskDistribution
+from implicit_inference.rows import Row
 from implicit_inference.store import Run
 from implicit_inference.world import held_out, log_weights, stage_tasks
 

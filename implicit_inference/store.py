@@ -1,5 +1,7 @@
 """The run directory: plain files, written whole or not at all, readable without any of the training code.
 
+Importing it does not import jax; only parameters and the environment need it.
+
 runs/<stage>-<hash>/
   config.toml           every field of the experiment
   run.json              stage, parents, finished or not
@@ -19,7 +21,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -86,15 +87,7 @@ class Run:
         self.path("checkpoint.safetensors").unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole: temporary file, fsync, rename."""
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write_whole(self.path(name), content)
 
     def write_json(self, name: str, content: Any) -> None:
         self.write(name, (json.dumps(content, indent=2) + "\n").encode())
@@ -113,6 +106,8 @@ class Run:
 
     def read_tree(self, name: str, like: Any) -> Any:
         """Read a pytree of the structure, shapes and types of `like` (arrays or their abstract shapes)."""
+        import jax
+
         path = self.path(name)
         try:
             stored = load_file(path)
@@ -143,8 +138,28 @@ class Run:
             raise damaged(self.path(name), error) from error
 
 
-def find(runs: Path, prefix: str, stage: str | None = None) -> Run:
-    """The finished run whose id starts with `prefix` in the directory `runs`; of `stage`, if that is given."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole: temporary file, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def finished_runs(runs: Path, stage: str) -> list[Run]:
+    """All finished runs of a stage in the directory `runs`, by id."""
+    known = [Run(path) for path in sorted(runs.glob(f"{stage}-*")) if path.is_dir()]
+    return [run for run in known if run.finished]
+
+
+def find(runs: Path, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
+    """The finished run whose id starts with `prefix` in the directory `runs`; of `stage`, if that is given.
+
+    `unfinished`: one that has only begun will do too.
+    """
     known = sorted(path.name for path in runs.glob("*-*") if path.is_dir())
     allowed = [name for name in known if stage is None or name.startswith(f"{stage}-")]
     matches = [name for name in allowed if name.startswith(prefix)]
@@ -155,7 +170,7 @@ def find(runs: Path, prefix: str, stage: str | None = None) -> Run:
         problem = "names more than one run" if matches else f"no such {kind} in {runs}"
         raise StoreError(f"{prefix}: {problem}; allowed: {', '.join(matches or allowed) or 'none yet'}")
     found = Run(runs / matches[0])
-    if not found.finished:
+    if not found.finished and not (unfinished and found.path("run.json").exists()):
         raise StoreError(f"{found.id}: is unfinished; the command that began it resumes it")
     return found
 
@@ -168,12 +183,16 @@ def damaged(path: Path, error: Exception) -> StoreError:
 
 def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     """(path, leaf) of a pytree, in order; paths such as params/blocks/up/kernel."""
+    import jax
+
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
 
 
 def environment() -> dict[str, Any]:
     """What the numbers were made with: versions, backend, devices, git commit, flags, command."""
+    import jax
+
     packages = ("implicit-inference", "jax", "jaxlib", "flax", "optax", "numpy")
     devices = jax.devices()
     return {

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from implicit_inference import posterior_predictive
+from implicit_inference import ScaleLabels, posterior_predictive, predicted_recovery
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS
+from implicit_inference.losses import Losses
 from implicit_inference.metrics import positions
 from implicit_inference.plots import draw_all
 from implicit_inference.store import Run
-from implicit_inference.world import held_out, log_weights, prior
+from implicit_inference.world import draw_tasks, held_out, log_weights, prior
 
 CONFIG = PRESETS["smoke"]
 RANGES = ("early", "late", "all")
@@ -85,6 +86,40 @@ def test_fine_tuning_forgets_and_label_scaling_brings_back(summary):
     )
 
 
+def test_the_recovery_follows_from_the_effective_priors_alone(probe):
+    """The table's ideal learners, by losses to the truth, against the library's formula on the same prompts."""
+    rows, scales = probe.read_table("table.parquet"), (1.5, 2.0)
+    losses, early = Losses(rows, CONFIG), positions("early", CONFIG.tasks.dim, CONFIG.prompts.length)
+    for s, seed in enumerate(CONFIG.seeds):
+        logits = tuple(
+            next(r["mean"] for r in rows if (r["quantity"], r["predictor"], r["seed"]) == ("prior_logit", name, seed))
+            for name in ("pretrained", "finetuned")
+        )
+        shown = held_out(CONFIG, seed, "probe report", "gaussian", CONFIG.probe.prompts).prompts
+        families, noise_std = draw_tasks(CONFIG, seed).values(), jnp.asarray(CONFIG.tasks.noise_std)
+        predicted = predicted_recovery(logits, [ScaleLabels(g) for g in scales], *families, shown, noise_std, early)
+
+        def loss(name, scale, s=s):
+            return losses.averaged(losses.scaled(f"bayes_effective_{name}", scale), "early")[s]
+
+        after, before = loss("finetuned", 1), loss("pretrained", 1)
+        tabulated = [(after - loss("finetuned", g)) / (after - before) for g in scales]
+        np.testing.assert_allclose(predicted, tabulated, atol=0.15)
+
+
+def test_gates_of_ideal_learners_follow_the_evidence_and_fine_tuning_opens_the_network_s(summary):
+    bins = summary["gate"]["bins"]
+    assert len(bins) >= 4
+    exact = [entry["bayes_pretraining"]["mean"] for entry in bins]
+    assert exact == sorted(exact)
+    for entry in bins:
+        assert entry["finetuned"]["mean"] > entry["pretrained"]["mean"]
+        assert entry["bayes_effective_finetuned"]["mean"] >= entry["bayes_pretraining"]["mean"]
+        assert entry["scratch"]["mean"] > 0.7
+    share = summary["attribution"]["early"]["share"]["mean"]
+    assert share is None or 0.5 < share < 1.5
+
+
 def test_the_summary_has_its_promised_shape(summary):
     promised = {"pretrained", "finetuned", "scratch", "bayes_pretraining", "bayes_finetuning", "ridge", "oracle"}
     for family in ("discrete", "gaussian"):
@@ -131,7 +166,7 @@ def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(pro
 
 def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
     before = {path.name: path.read_bytes() for path in probe.path("figures").glob("*.svg")}
-    assert len(before) == 5
+    assert len(before) == 6
     hidden = [(path, path.rename(path.with_suffix(".hidden"))) for path in runs.glob("*/params.safetensors")]
     try:
         paths = draw_all(probe)
@@ -144,10 +179,11 @@ def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
 
 def test_the_report_stands_alone(probe):
     page = probe.path("report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 6
     assert not re.search(r'(?:src|href)="(?!data:)', page)
-    assert "discrete_prob = 0.5" in page
-    assert '"jax":' in page or "&#34;jax&#34;:" in page
+    assert "α (pretrain.discrete_prob)</td><td>0.5" in page
+    for stage in (*probe.info()["parents"], probe.id):
+        assert f"<td>{stage}</td>" in page
 
 
 def test_a_second_call_does_nothing_anew(runs, probe, capsys):
@@ -169,6 +205,8 @@ def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     assert "label_scales = [\n    -1.0,\n    2.0,\n]" in (shorter / "config.toml").read_text()
     assert main(["figures", probe.id, "--runs", str(runs)]) == 0
     assert main(["report", probe.id, "--runs", str(runs)]) == 0
+    assert main(["report", "--runs", str(runs)]) == 0
+    assert "2 runs" in (runs / "report.html").read_text()
     assert main(["show", probe.id, "--runs", str(runs)]) == 0
     shown = capsys.readouterr().out
     assert "recovery.svg" in shown

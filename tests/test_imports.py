@@ -8,18 +8,22 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"config", "keys", "regression.precision", "regression.filters"},
+    {"config", "keys", "notation", "regression.precision", "regression.filters"},
     {"regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
+    {"rows"},
     {"model", "regression.bayes", "regression.conjugate"},
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
     {"world"},
     {"run"},
-    {"sweep", "measure", "summary"},
-    {"probe"},
-    {"plots", "report"},
+    {"sweep", "losses", "beliefs"},
+    {"measure", "origin"},
+    {"summary"},
+    {"probe", "drawing", "compare"},
+    {"plots"},
+    {"report"},
     {"progress"},
     {"cli"},
 ]

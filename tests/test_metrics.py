@@ -3,8 +3,11 @@ import pytest
 
 from implicit_inference.metrics import (
     Estimate,
+    attribution,
+    effective_gate,
     over_seeds,
     positions,
+    rank_correlation,
     ratio,
     recovered_fraction,
     shrinkage,
@@ -64,3 +67,38 @@ def test_shrinkage_is_the_best_factor():
 
     assert np.all(loss(best) < np.minimum(loss(best + 0.01), loss(best - 0.01)))
     assert np.all(np.isfinite(shrinkage(np.zeros((1, 5, 2)), np.ones((1, 5, 2)))))
+
+
+def test_the_gate_is_least_squares_by_bin_and_thin_bins_have_none():
+    rng = np.random.default_rng(2)
+    first, second = rng.normal(size=(2, 40, 5))
+    log_odds = np.where(np.arange(5) < 3, -1.0, 1.0) + np.zeros((40, 1))
+    predictions = second + np.where(log_odds < 0, 0.25, 1.5) * (first - second)
+    log_odds[0, 0] = 9.0
+    gate = effective_gate(predictions, first, second, log_odds, (0.0, 5.0))
+    np.testing.assert_allclose(gate.coefficient, [0.25, 1.5, np.nan], atol=1e-12)
+    assert gate.n.tolist() == [119, 80, 1]
+    np.testing.assert_allclose(gate.stderr[:2], 0, atol=1e-12)
+    assert np.isnan(effective_gate(first, second, second, log_odds, ()).coefficient).all()
+    with pytest.raises(ValueError, match="one shape"):
+        effective_gate(predictions, first[:1], second, log_odds)
+
+
+def test_attribution_adds_up():
+    parts = attribution(*(np.array([x, 2 * x]) for x in (1.0, 4.0, 0.5, 2.0)))
+    np.testing.assert_array_equal(parts.forgetting, [3, 6])
+    np.testing.assert_array_equal(parts.inference_shift, [1.5, 3])
+    np.testing.assert_array_equal(parts.capability_loss, [1.5, 3])
+
+
+def test_rank_correlations_of_known_orders():
+    order = np.arange(5.0)
+    assert rank_correlation(order, 2 * order + 1) == pytest.approx((1.0, 1.0))
+    assert rank_correlation(order, -(order**3)) == pytest.approx((-1.0, -1.0))
+    # one swapped neighbour: 1 of 10 pairs discordant; rho = 1 - 6 * 2 / (5 * 24)
+    assert rank_correlation(order, np.array([1.0, 0.0, 2.0, 3.0, 4.0])) == pytest.approx((0.8, 0.9))
+    # a tie: tau-b = 2 / sqrt(3 * 2); ranks 1, 2, 3 against 1.5, 1.5, 3
+    assert rank_correlation(np.arange(3.0), np.array([0.0, 0.0, 1.0])) == pytest.approx((2 / 6**0.5, 0.75**0.5))
+    assert np.isnan(rank_correlation(order, np.zeros(5)).kendall)
+    with pytest.raises(ValueError, match="one length"):
+        rank_correlation(order, order[:3])

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from implicit_inference import Prompts, bayes_predictor, keys, train
+from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, override
 from implicit_inference.optimize import make_optimizer
 from implicit_inference.run import (
@@ -60,7 +61,7 @@ def test_packed_seeds_equal_single_seeds(tmp_path):
         np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
 
 
-def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(tmp_path):
+def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(tmp_path, capsys):
     whole = train_stage(Lab(CONFIG, tmp_path / "whole"), "pretrain", quiet)
 
     def interrupt(progress):
@@ -73,6 +74,8 @@ def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(tmp_path)
     run = lab.run_of("pretrain")
     assert not run.finished
     assert run.path("checkpoint.safetensors").exists()
+    assert main(["show", run.id, "--runs", str(lab.runs)]) == 0
+    assert "unfinished; step 10 of 40 is kept" in capsys.readouterr().out
     steps = []
     train_stage(lab, "pretrain", lambda progress: steps.append(progress.step))
     assert steps[0] == 10

@@ -4,66 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from made_up import CONFIG, PREDICTORS, table
 
-from implicit_inference.config import Config, override
-from implicit_inference.evaluate import position_rows
-from implicit_inference.probe import COLUMNS
-from implicit_inference.report import estimate, findings
-from implicit_inference.summary import Losses, summarise
-
-CONFIG = override(
-    Config(), {"seeds": [3, 5, 8], "tasks.dim": 2, "prompts.length": 6, "probe.label_scales": [0.5, 2.0, 3.0]}
-)
-PREDICTORS = [
-    "pretrained",
-    "finetuned",
-    "scratch",
-    "bayes_pretraining",
-    "bayes_finetuning",
-    "ridge",
-    "discrete_posterior",
-    "oracle",
-    "bayes_effective_pretrained",
-    "bayes_effective_finetuned",
-]
-LEVEL = {"pretrained": 1.0, "finetuned": 2.0, "scratch": 4.0}
-SCALED = {0.5: 2.5, 2.0: 1.2, 3.0: 1.6}
-ON_CHOICE = {0.5: 2.5, 2.0: 1.3, 3.0: 1.2}
-
-
-def table(forgetting=1.0):
-    """Losses that are constant over prompts and positions, and differ between seeds by an offset they all share."""
-    rows = []
-
-    def add(level, split, family, predictor, conjugation="identity", strength=None):
-        offsets = np.array([-0.1, 0.0, 0.1]).reshape(3, 1, 1)
-        errors = np.broadcast_to(level + offsets, (3, 4, 6))
-        labels = {"quantity": "squared_error", "split": split, "prompts": family, "predictor": predictor}
-        labels |= {"conjugation": conjugation, "strength": strength}
-        rows.extend(COLUMNS | row for row in position_rows(errors, CONFIG.seeds, **labels))
-
-    for family in ("gaussian", "discrete"):
-        for name in PREDICTORS:
-            level = LEVEL.get(name, 0.9)
-            if name == "finetuned":
-                level = 1.0 + forgetting if family == "gaussian" else 0.4
-            if name == "bayes_effective_finetuned":
-                level = 1.9
-            add(level, "report", family, name)
-            for scale in CONFIG.probe.label_scales:
-                moved = {"finetuned": SCALED[scale], "bayes_effective_finetuned": 1.4}.get(name, level)
-                add(moved, "report", family, name, "label_scale", scale)
-                add(ON_CHOICE[scale], "choice", family, name, "label_scale", scale)
-        for name in LEVEL:
-            add(1.75, "report", family, name, "shrink_only")
-            add(2.0, "choice", family, name)
-    rows += [
-        COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
-        for seed in CONFIG.seeds
-        for name in ("pretrained", "finetuned")
-        for quantity, value in (("prior_logit", 1.5), ("prior_residual", 0.1))
-    ]
-    return rows
+from implicit_inference.config import override
+from implicit_inference.losses import Losses
+from implicit_inference.notation import estimate
+from implicit_inference.report import findings
+from implicit_inference.summary import summarise
 
 
 def test_every_number_is_the_one_put_in():
@@ -80,7 +27,6 @@ def test_every_number_is_the_one_put_in():
     assert recovery["mean"] == pytest.approx(0.4)
     assert recovery["early"]["above_shrink_only"]["mean"] == pytest.approx(0.15)
     assert recovery["early"]["net_of_pretrained"]["mean"] == pytest.approx(1 - (1.6 - 1.0) / 1.0)
-    assert recovery["late"]["inference_shift"]["mean"] == pytest.approx(1.9 - 0.9)
     assert recovery["by_strength"]["2"]["mean"] == pytest.approx(0.8)
     assert recovery["by_strength"]["2"]["predicted"]["late"]["mean"] == pytest.approx(0.5)
     assert recovery["by_position"][4]["mean"] == pytest.approx(0.4)
@@ -94,6 +40,32 @@ def test_every_number_is_the_one_put_in():
     assert summary["excess"]["gaussian"]["pretrained"]["mean"] == pytest.approx(0.1)
     assert summary["effective_prior"]["finetuned"]["logit"] == {"mean": 1.5, "stderr": 0.0}
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_where_the_capability_went_is_what_was_put_in():
+    summary = summarise(table(), CONFIG)
+    for where in ("early", "late", "all"):
+        parts = {name: part["mean"] for name, part in summary["attribution"][where].items()}
+        assert parts == pytest.approx(
+            {"forgetting": 1.0, "inference_shift": 0.75, "capability_loss": 0.25, "share": 0.75}
+        )
+    assert summary["attribution"]["early"]["share"]["stderr"] == pytest.approx(0, abs=1e-9)
+    gate = summary["gate"]
+    assert [entry["bin"] for entry in gate["bins"]] == list(range(9)), "the last bin is there in one seed alone"
+    assert gate["strength"] == 3.0
+    found = {name: entry["mean"] for name, entry in gate["bins"][4].items() if isinstance(entry, dict)}
+    expected = {"pretrained": 0.3, "finetuned": 0.6, "moved": 0.4, "scratch": 0.9, "bayes_pretraining": 0.25}
+    assert found == pytest.approx(expected | {"bayes_effective_finetuned": 0.5})
+    assert gate["bins"][4]["n"] == 21
+
+
+def test_theory_and_measurement_are_ranked_against_each_other():
+    """Losses: measured 2, 2.5, 1.2, 1.6 as they are and at 0.5, 2, 3; predicted 1.9, then 1.4 three times."""
+    ranking = summarise(table(), CONFIG)["ranking"]["early"]
+    moved = {case["strength"]: case["moved_odds"]["mean"] for case in ranking["conjugations"]}
+    assert moved == {None: 0.0, 0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
+    assert ranking["by_odds"]["kendall"]["mean"] == pytest.approx(4 / 6), "one of six pairs is the other way round"
+    assert ranking["by_loss"]["kendall"]["mean"] == pytest.approx((2 - 1) / (6 * 3) ** 0.5), "three pairs are ties"
 
 
 def test_recovery_is_said_to_be_undefined_without_forgetting():

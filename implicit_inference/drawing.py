@@ -1,0 +1,67 @@
+"""What every figure is drawn with: curves with bands over seeds, titles that state the setting, one legend."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from implicit_inference.config import Config
+from implicit_inference.metrics import Estimate, Values, over_seeds
+from implicit_inference.notation import Look
+from implicit_inference.store import Run
+
+
+def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
+    """Mean and band over seeds [S, x]."""
+    estimates(axes, look, x, [over_seeds(column) for column in values.T])
+
+
+def estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Estimate | None]) -> None:
+    """A line with a band of one standard error; undefined estimates leave a gap."""
+    mean = np.array([np.nan if e is None else e.mean for e in estimates])
+    stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
+    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
+    axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=0.2, linewidth=0)
+
+
+def titled(figure: Figure, title: str, config: Config, spread: str = "bands") -> Figure:
+    tasks = config.tasks
+    setting = (
+        f"d={tasks.dim}, n={tasks.n_discrete}, σ={tasks.noise_std:g}, α={config.pretrain.discrete_prob:g}; "
+        f"{len(config.seeds)} seeds × {config.probe.prompts} prompts; {spread}: ± 1 standard error over seeds"
+    )
+    figure.suptitle(f"{title}\n{setting}", x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def legend_below(figure: Figure) -> None:
+    """One legend for all panels."""
+    entries = {
+        label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
+
+
+def style() -> AbstractContextManager[None]:
+    """The one style of all figures."""
+    return matplotlib.style.context(str(files("implicit_inference") / "figures.mplstyle"))
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The figure as a file of this kind, png or svg, the same bytes for the same figure."""
+    picture = BytesIO()
+    figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    return picture.getvalue()
+
+
+def save(figure: Figure, run: Run, name: str) -> list[Path]:
+    """The figure as PNG and SVG in the run's `figures` folder."""
+    for kind in ("png", "svg"):
+        run.write(f"figures/{name}.{kind}", rendered(figure, kind))
+    return [run.path(f"figures/{name}.{kind}") for kind in ("png", "svg")]

@@ -1,0 +1,103 @@
+"""A table, looked up: losses by seed and position, ranges of positions, the strength that was chosen."""
+
+from typing import Any
+
+import numpy as np
+
+from implicit_inference.config import Config
+from implicit_inference.metrics import Estimate, Values, over_seeds, positions, recovered_fraction
+from implicit_inference.rows import Row
+
+RANGES = ("all", "early", "late")
+NETWORKS = ("pretrained", "finetuned", "scratch")
+UNDEFINED = "the forgetting is not significantly positive over the seeds (two or more)"
+
+
+class Losses:
+    """One quantity of a table by position, looked up as arrays [seeds, positions] of means over prompts."""
+
+    def __init__(self, rows: list[Row], config: Config, quantity: str = "squared_error"):
+        self.dim, self.length, self.seeds = config.tasks.dim, config.prompts.length, config.seeds
+        self._cells: dict[tuple[Any, ...], Values] = {}
+        for row in rows:
+            if row["quantity"] == quantity and row["position"] is not None:
+                key = tuple(row[name] for name in ("split", "prompts", "predictor", "conjugation", "strength"))
+                shape = (len(self.seeds), self.length)
+                cell = self._cells.setdefault(key, np.full(shape, np.nan))
+                cell[self.seeds.index(row["seed"]), row["position"]] = row["mean"]
+
+    def __call__(
+        self,
+        predictor: str | None,
+        prompts: str = "gaussian",
+        conjugation: str = "identity",
+        strength: float | None = None,
+        split: str = "report",
+    ) -> Values:
+        """[seeds, positions]"""
+        return self._cells[split, prompts, predictor, conjugation, strength]
+
+    def predictors(self) -> list[str]:
+        """Those evaluated as they are, in the order of the table."""
+        return list(dict.fromkeys(key[2] for key in self._cells if key[0] == "report" and key[3] == "identity"))
+
+    def strengths(self, conjugation: str) -> list[float]:
+        """The strengths of a conjugation, ascending."""
+        return sorted({key[4] for key in self._cells if key[3] == conjugation and key[4] is not None})
+
+    def conjugations(self) -> list[tuple[str, float | None]]:
+        """(name, strength) of all that every network was evaluated under, in the order of the table."""
+        keys = [key for key in self._cells if key[:3] == ("report", "gaussian", "finetuned")]
+        return [(key[3], key[4]) for key in keys]
+
+    def averaged(self, values: Values, where: str) -> Values:
+        """[seeds]: the average over a range of positions: early, late or all."""
+        return values[:, self.range(where)].mean(axis=1)
+
+    def range(self, where: str) -> slice:
+        """The positions of early, late or all."""
+        return positions(where, self.dim, self.length)
+
+    def scaled(self, predictor: str, scale: float, split: str = "report") -> Values:
+        """[seeds, positions] on Gaussian prompts under a label scale; 1 is the identity."""
+        if scale == 1:
+            return self(predictor, split=split)
+        return self(predictor, conjugation="label_scale", strength=scale, split=split)
+
+    def chosen(self, where: str, predictor: str = "finetuned") -> float:
+        """The label scale, 1 among them, with the least loss on Gaussian prompts over the range, by `choice`."""
+
+        def loss(scale: float) -> float:
+            return float(self.averaged(self.scaled(predictor, scale, "choice"), where).mean())
+
+        return min([1.0, *self.strengths("label_scale")], key=loss)
+
+
+def recovery_of(losses: Losses, where: str, recovered: Values) -> Estimate | None:
+    """The recovered fraction over a range of positions, from losses [seeds, positions] on Gaussian prompts."""
+    parts = (losses("pretrained"), losses("finetuned"), recovered)
+    return recovered_fraction(*(losses.averaged(part, where) for part in parts))
+
+
+def predicted_recovery(losses: Losses, where: str, scale: float) -> Estimate | None:
+    """The recovered fraction of an ideal learner whose prior odds shift as the networks' effective ones do.
+
+    Its own recovery over its own forgetting, which may be smaller than the network's: see `inference_shift`.
+    """
+    before, after = losses("bayes_effective_pretrained"), losses("bayes_effective_finetuned")
+    parts = (before, after, losses.scaled("bayes_effective_finetuned", scale))
+    return recovered_fraction(*(losses.averaged(part, where) for part in parts))
+
+
+def estimated(values: Values) -> dict[str, Any]:
+    """The mean and standard error over seeds [S], as JSON has them."""
+    return as_json(over_seeds(values))
+
+
+def as_json(estimate: Estimate) -> dict[str, Any]:
+    return {"mean": estimate.mean, "stderr": estimate.stderr}
+
+
+def fraction(estimate: Estimate | None) -> dict[str, Any]:
+    """The same of a fraction of the forgetting, which may be undefined."""
+    return {"mean": None, "stderr": None, "undefined": UNDEFINED} if estimate is None else as_json(estimate)

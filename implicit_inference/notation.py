@@ -1,0 +1,107 @@
+"""How names are written: the one map from the names in tables and configurations to labels, symbols and colours."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE, GREY = (
+    "#000000",
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+    "#0072b2",
+    "#d55e00",
+    "#cc79a7",
+    "#8c8c8c",
+)
+"""The colour-blind-safe palette of Okabe and Ito (2008)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one predictor is named and drawn, everywhere."""
+
+    label: str
+    colour: str
+    line: str = "-"
+    marker: str = ""
+
+
+LOOKS = {
+    "pretrained": Look("pretrained", BLUE),
+    "finetuned": Look("fine-tuned", RED),
+    "scratch": Look("scratch (fine-tuning tasks only)", PURPLE),
+    "bayes_pretraining": Look("exact Bayes, pretraining prior", BLACK, "--"),
+    "bayes_finetuning": Look("exact Bayes, fine-tuning prior", ORANGE, "--"),
+    "ridge": Look("ridge", GREEN, ":"),
+    "discrete_posterior": Look("discrete posterior", ORANGE, ":"),
+    "bayes_effective_pretrained": Look("exact Bayes, effective prior before", BLUE, "--"),
+    "bayes_effective_finetuned": Look("exact Bayes, effective prior after", RED, "--"),
+    "oracle": Look("oracle (knows w)", GREY, ":"),
+    "shrink_only": Look("fine-tuned, shrunk only", GREY, "-."),
+    "bayes_effective": Look("exact Bayes with the effective priors", BLACK, "--"),
+    "moved": Look("fine-tuned, labels × {:g}", SKY),
+}
+
+FAMILIES = {"gaussian": "Gaussian", "discrete": "discrete", "finetuning": "fine-tuning", "both": "both"}
+
+CONJUGATIONS = {
+    "identity": "as they are",
+    "label_scale": "labels × {:g}",
+    "input_scale": "inputs ÷ {:g}",
+    "label_shift": "labels + ⟨v, x⟩, |v| = {:g}",
+    "rotation": "inputs rotated",
+    "shrink_only": "predictions shrunk only",
+}
+
+SYMBOLS = {
+    "tasks.dim": "d",
+    "tasks.n_discrete": "n",
+    "tasks.prior_std": "τ",
+    "tasks.noise_std": "σ",
+    "prompts.length": "K",
+    "pretrain.discrete_prob": "α",
+    "finetune.discrete_prob": "α (fine-tuning)",
+    "probe.label_scales": "γ",
+    "probe.input_scales": "c",
+    "probe.label_shifts": "|v|",
+}
+
+RANGES = {"all": "all positions", "early": "early positions", "late": "late positions"}
+
+
+def look(predictor: str) -> Look:
+    """The look of a predictor; one without an entry goes by its name."""
+    return LOOKS.get(predictor, Look(predictor.replace("_", " "), GREY))
+
+
+def predictor(name: str) -> str:
+    return look(name).label
+
+
+def family(name: str) -> str:
+    return FAMILIES.get(name, name)
+
+
+def conjugation(name: str, strength: float | None = None) -> str:
+    """`label_scale`, 2 -> `labels × 2`; one without an entry goes by its name."""
+    text = CONJUGATIONS.get(name, name.replace("_", " ") + ("" if strength is None else " {:g}"))
+    return text if strength is None else text.format(strength)
+
+
+def field(path: str) -> str:
+    """`tasks.dim` -> `d (tasks.dim)`; fields without a symbol go by their path."""
+    return f"{SYMBOLS[path]} ({path})" if path in SYMBOLS else path
+
+
+def bins(edges: tuple[float, ...]) -> list[str]:
+    """The names of the half-open bins between edges, open at both ends."""
+    inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"< {edges[0]:g}", *inner, f"≥ {edges[-1]:g}"]
+
+
+def estimate(value: dict[str, Any]) -> str:
+    """mean ± stderr, as text."""
+    if value["mean"] is None:
+        return "undefined"
+    return f"{value['mean']:.3f}" + ("" if value["stderr"] is None else f" ± {value['stderr']:.3f}")

@@ -1,0 +1,48 @@
+"""Numbers -> rows of one tidy table. NumPy only: what reads tables needs no accelerator stack."""
+
+from typing import Any
+
+import numpy as np
+
+from implicit_inference.metrics import Gate, Values
+
+Row = dict[str, Any]
+
+
+def position_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """One row for each seed and position from values [S, prompts, K], say errors; stderr is over prompts."""
+    n = values.shape[1]
+    means, stderrs = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(n)
+    return [
+        labels | {"seed": seed, "position": k, "n": n, "mean": float(means[s, k]), "stderr": float(stderrs[s, k])}
+        for s, seed in enumerate(seeds)
+        for k in range(values.shape[2])
+    ]
+
+
+def binned_rows(
+    errors: Values, coordinate: Values, edges: tuple[float, ...], seeds: tuple[int, ...], **labels: Any
+) -> list[Row]:
+    """One row for each seed and bin of `coordinate` [S, prompts, K]: the mean of the errors of the same shape.
+
+    Bin b is [edges[b-1], edges[b]), open at both ends; bins with fewer than two errors have no row. stderr takes
+    the positions of a prompt as independent.
+    """
+    rows = []
+    for seed, error, where in zip(seeds, errors, np.digitize(coordinate, edges), strict=True):
+        for b in range(len(edges) + 1):
+            inside = error[where == b]
+            if inside.size > 1:
+                numbers = {"mean": float(inside.mean()), "stderr": float(inside.std(ddof=1) / np.sqrt(inside.size))}
+                rows.append(labels | {"seed": seed, "bin": b, "n": inside.size} | numbers)
+    return rows
+
+
+def gate_rows(gate: Gate, seed: int, **labels: Any) -> list[Row]:
+    """One row for each bin of an effective gate that has one."""
+    numbers = zip(*(part.tolist() for part in gate), strict=True)
+    return [
+        labels | {"seed": seed, "bin": b, "n": n, "mean": coefficient, "stderr": stderr}
+        for b, (coefficient, stderr, n) in enumerate(numbers)
+        if np.isfinite(coefficient)
+    ]

@@ -1,0 +1,124 @@
+"""A probe whose numbers are made up, so that each is known: its table, and its directory with all that a page shows."""
+
+import numpy as np
+
+from implicit_inference.config import Config, override, run_id
+from implicit_inference.metrics import GATE_EDGES
+from implicit_inference.probe import COLUMNS
+from implicit_inference.rows import position_rows
+from implicit_inference.store import Run
+from implicit_inference.summary import summarise
+
+CONFIG = override(
+    Config(), {"seeds": [3, 5, 8], "tasks.dim": 2, "prompts.length": 6, "probe.label_scales": [0.5, 2.0, 3.0]}
+)
+PREDICTORS = [
+    "pretrained",
+    "finetuned",
+    "scratch",
+    "bayes_pretraining",
+    "bayes_finetuning",
+    "ridge",
+    "discrete_posterior",
+    "oracle",
+    "bayes_effective_pretrained",
+    "bayes_effective_finetuned",
+]
+LEVEL = {"pretrained": 1.0, "finetuned": 2.0, "scratch": 4.0}
+SCALED = {0.5: 2.5, 2.0: 1.2, 3.0: 1.6}
+ON_CHOICE = {0.5: 2.5, 2.0: 1.3, 3.0: 1.2}
+
+
+def table(forgetting=1.0):
+    """Losses that are constant over prompts and positions, and differ between seeds by an offset they all share."""
+    rows = []
+
+    def add(level, split, family, predictor, conjugation="identity", strength=None):
+        offsets = np.array([-0.1, 0.0, 0.1]).reshape(3, 1, 1)
+        errors = np.broadcast_to(level + offsets, (3, 4, 6))
+        labels = {"quantity": "squared_error", "split": split, "prompts": family, "predictor": predictor}
+        labels |= {"conjugation": conjugation, "strength": strength}
+        rows.extend(COLUMNS | row for row in position_rows(errors, CONFIG.seeds, **labels))
+
+    for family in ("gaussian", "discrete"):
+        for name in PREDICTORS:
+            level = LEVEL.get(name, 0.9)
+            if name == "finetuned":
+                level = 1.0 + forgetting if family == "gaussian" else 0.4
+            if name == "bayes_effective_finetuned":
+                level = 1.9
+            add(level, "report", family, name)
+            for scale in CONFIG.probe.label_scales:
+                moved = {"finetuned": SCALED[scale], "bayes_effective_finetuned": 1.4}.get(name, level)
+                add(moved, "report", family, name, "label_scale", scale)
+                add(ON_CHOICE[scale], "choice", family, name, "label_scale", scale)
+        for name in LEVEL:
+            add(1.75, "report", family, name, "shrink_only")
+            add(2.0, "choice", family, name)
+    rows += [COLUMNS | row for row in _origin_rows(forgetting)]
+    rows += [
+        COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
+        for seed in CONFIG.seeds
+        for name in ("pretrained", "finetuned")
+        for quantity, value in (("prior_logit", 1.5), ("prior_residual", 0.1))
+    ]
+    return rows
+
+
+DISTANCE = {"pretrained": 0.2, "finetuned": 1.2, "bayes_effective_pretrained": 0.1, "bayes_effective_finetuned": 0.85}
+GATE = {
+    "pretrained": 0.3,
+    "finetuned": 0.6,
+    "scratch": 0.9,
+    "bayes_pretraining": 0.25,
+    "bayes_effective_finetuned": 0.5,
+}
+MOVED = {0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
+
+
+def _origin_rows(forgetting):
+    """An inference shift of 0.75 of a forgetting of 1; gates that are the same in every bin but the last, thin one."""
+    for name, level in DISTANCE.items():
+        if name == "finetuned":
+            level = 0.2 + forgetting
+        labels = {"quantity": "ridge_distance", "split": "report", "prompts": "gaussian", "predictor": name}
+        yield from position_rows(
+            np.full((3, 4, 6), level), CONFIG.seeds, **labels, conjugation="identity", strength=None
+        )
+    cases = [("identity", None), *(("label_scale", scale) for scale in CONFIG.probe.label_scales)]
+    for conjugation, strength in cases:
+        labels = {"split": "report", "conjugation": conjugation, "strength": strength}
+        moved = np.full((3, 4, 6), MOVED.get(strength, 0.0))
+        yield from position_rows(moved, CONFIG.seeds, **labels, quantity="moved_odds", prompts="gaussian")
+        labels |= {"quantity": "gate", "prompts": "both", "stderr": 0.01, "n": 7}
+        for name, level in GATE.items():
+            for seed in CONFIG.seeds:
+                level = 0.4 if (name, strength) == ("finetuned", 3.0) else GATE[name]
+                for b in range(len(GATE_EDGES) + (seed == CONFIG.seeds[0])):
+                    yield labels | {"predictor": name, "seed": seed, "bin": b, "mean": level}
+    for name in ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned"):
+        labels = {"quantity": "squared_error", "split": "report", "prompts": "gaussian", "predictor": name}
+        labels |= {"conjugation": "identity", "n": 9, "mean": 1.0, "stderr": 0.1}
+        yield from (labels | {"seed": seed, "bin": b} for seed in CONFIG.seeds for b in (0, 3))
+
+
+def probe_run(runs, config=CONFIG):
+    """A finished probe of `config` in the directory `runs`, with the stages that it rests on."""
+    stages = [Run(runs / run_id(stage, config)) for stage in ("pretrain", "finetune", "scratch")]
+    for stage in stages:
+        stage.begin(config, [stages[0].id] if stage.stage == "finetune" else [])
+        rows = [
+            {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": 1.0 - step / 100}
+            for step in (0, 10)
+            for seed in config.seeds
+            for family in ("discrete", "gaussian")
+            for predictor in ("network", "bayes")
+        ]
+        stage.write_table("training.parquet", rows)
+        stage.finish(12.25)
+    probe = Run(runs / run_id("probe", config))
+    probe.begin(config, [stage.id for stage in stages])
+    probe.write_table("table.parquet", table())
+    probe.write_json("result.json", {"id": probe.id, "summary": summarise(table(), config)})
+    probe.finish(3.5)
+    return probe
