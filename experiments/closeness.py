@@ -23,6 +23,7 @@ from implicit_inference import keys
 from implicit_inference.measure import Bench
 from implicit_inference.metrics import Values, over_seeds
 from implicit_inference.regression.inference import log_posterior_odds
+from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.run import Lab
 from implicit_inference.world import as_tasks, log_weights, prior, weights_prior
@@ -78,22 +79,21 @@ def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
 
 
 def interpolated(bench: Bench, networks: dict) -> list[dict]:
-    """The rise of the loss on prompts of tasks between a discrete one and a fresh one."""
+    """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
     config, n = bench.config, bench.config.probe.prompts
 
-    def between(angle: float, seed: Array) -> tuple[Array, object]:
-        key = keys.stream(seed, f"probe between {angle:g}")
-        task_key, fresh_key, prompt_key = jax.random.split(key, 3)
+    def between(seed: Array, angle: Array) -> Batch:
+        task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
         gaussian = weights_prior(config)
         known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
         known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete)]
-        fresh = gaussian.sample(fresh_key, n)
-        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * fresh
-        return prompt_key, as_tasks(config, seed, DiscreteTasks(turned))
+        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
+        tasks = as_tasks(config, seed, DiscreteTasks(turned))
+        return sample_batch(prompt_key, tasks, n, config.prompts.length, bench.noise_std)
 
-    rows = []
+    rows, drawn = [], bench.lab.over_seeds(between)
     for angle in ANGLES:
-        batch = bench.batch_of(lambda seed, angle=angle: between(angle, seed))
+        batch = drawn(bench.lab.seeds, bench.lab.packed(jnp.asarray(angle)))
         loss = {name: bench.errors(f, batch).mean(axis=1) for name, f in networks.items()}
         for where in ("early", "late"):
             rise = bench.averaged(loss["after"] - loss["before"], where)
