@@ -29,6 +29,10 @@ ENTRIES = {
         "other_conjugations",
         "Other maps of a prompt, averages over a group, and choices per prompt.",
     ),
+    "origin": (
+        "origin",
+        "Forgetting in two parts; recovery as predicted from the inferred prior odds and as measured.",
+    ),
     "finetuning_sets": (
         "finetuning_sets",
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
