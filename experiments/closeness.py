@@ -114,15 +114,23 @@ def conclude(results: Results) -> list[Finding]:
                 ends = [results.values(quantity=quantity, exemplars=k, bin=b, **labels) for b in (BINS - 1, 0)]
                 return over_seeds(ends[0] - ends[1])
 
-            loss, ideal = contrast("loss_rise_network"), contrast("loss_rise_ideal")
+            def top(quantity, k=k, labels=labels):
+                """The fifth with the largest rise, 1 the farthest and 5 the closest."""
+                means = [results.estimate(quantity=quantity, exemplars=k, bin=b, **labels).mean for b in range(BINS)]
+                return 1 + int(np.argmax(means))
+
+            numbers = [
+                f"{word} {said(contrast(f'{quantity}_network'))}, most in fifth {top(f'{quantity}_network')} (an ideal "
+                f"learner whose prior shifts: {said(contrast(f'{quantity}_ideal'))}, {top(f'{quantity}_ideal')})"
+                for word, quantity in (("loss", "loss_rise"), ("gate", "gate_rise"))
+            ]
+            world_name = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
             findings.append(
                 Finding(
-                    ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
-                    + f": at {k} exemplars the closest fifth is hurt more than the farthest",
-                    positive(loss),
-                    f"loss {said(loss)} (an ideal learner whose prior shifts: {said(ideal)}), "
-                    f"gate {said(contrast('gate_rise_network'))} (ideal {said(contrast('gate_rise_ideal'))}), "
-                    f"rise off the line between the two exact predictors {said(contrast('rest_rise_network'))}",
+                    f"{world_name}: at {k} exemplars the closest fifth is hurt more than the farthest",
+                    positive(contrast("loss_rise_network")),
+                    "; ".join(numbers)
+                    + f"; rise off the line between the exact predictors {said(contrast('rest_rise_network'))}",
                 )
             )
     return findings
