@@ -21,7 +21,7 @@ def worlds(table: Table) -> list[tuple[str, Table]]:
 
 def draw(table: Table) -> Figure:
     found = worlds(table)
-    figure = Figure(figsize=(2.5 * len(found) + 1.5, 5.6))
+    figure = Figure(figsize=(2.3 * len(found) + 2.5, 5.6))
     grid = figure.subplots(2, len(found), squeeze=False)
     for column, (title, rows) in zip(grid.T, found, strict=True):
         for place, (k, colour) in enumerate(zip(rows.levels("exemplars"), COLOURS, strict=False)):
@@ -42,7 +42,7 @@ def draw(table: Table) -> Figure:
     for axes, label in zip(grid[:, 0], QUANTITIES.values(), strict=True):
         axes.set_ylabel(label)
     grid[0, 0].plot([], [], "--", color=BLACK, label="ideal learner whose prior shifts (no band)")
-    title = "Which Gaussian prompts does fine-tuning hurt? Fifths by exact log odds at that number of exemplars"
+    title = "Which Gaussian prompts does fine-tuning hurt? By exact log odds"
     return finished(figure, title, table)
 
 

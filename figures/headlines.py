@@ -1,4 +1,4 @@
-"""The same three panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
+"""The same four panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,4 +46,5 @@ def draw_headlines(table: Table, variants: Sequence[tuple[str, Table]], title: s
         if "fraction" in label:
             axes.set_ylim(-1, max(1.5, min(3.0, np.nan_to_num(axes.get_ylim()[1], nan=1.5))))
         axes.tick_params(axis="x", labelsize=8)
-    return finished(figure, title, table)
+        axes.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    return finished(figure, title, table, legend=False)
