@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 PANELS = {
     "change of the loss": {
-        ("forgetting", "early"): Look("forgetting (Gaussian prompts), early", RED),
+        ("forgetting", "early"): Look("forgetting, early", RED),
         ("forgetting", "late"): Look("forgetting, late", ORANGE),
-        ("gain", "early"): Look("gain (prompts of the fine-tuning set), early", BLUE),
+        ("gain", "early"): Look("gain on the set shown, early", BLUE),
         ("gain", "late"): Look("gain, late", SKY),
     },
     "recovered fraction, best γ": {
