@@ -5,6 +5,7 @@ import pytest
 
 from implicit_inference.config import PRESETS, ConfigError, override
 from implicit_inference.measure import reduced
+from implicit_inference.run import Progress
 from implicit_inference.store import Run
 from implicit_inference.sweep import sweep, unfinished, varied_fields
 
@@ -25,11 +26,24 @@ def name_of(lab):
     return [{"run": lab.run_of("finetune").id, "finished": lab.run_of("finetune").finished}]
 
 
+def pretend(lab, stage, report):
+    """What `train_stage` promises a sweep, without the training; test_run holds the real one to it."""
+    run = lab.run_of(stage)
+    if not run.finished:
+        run.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
+        for step in (0, 10):
+            report(Progress(stage, step, 10, {}))
+        run.finish(0.0)
+    return run
+
+
 def trained(runs, report=lambda fraction, text: None):
     return sweep(TINY, VARIANTS, STAGES, name_of, runs, report)
 
 
-def test_a_sweep_resumes_shares_parents_joins_rows_and_then_skips(tmp_path):
+def test_a_sweep_resumes_shares_parents_joins_rows_and_then_skips(tmp_path, monkeypatch):
+    monkeypatch.setattr("implicit_inference.sweep.train_stage", pretend)
+
     def interrupt(fraction, text):
         if text.startswith("finetune"):
             raise KeyboardInterrupt
