@@ -95,8 +95,9 @@ class Experiment:
         parser.add_argument("--data", type=Path, default=ROOT / "figures" / "data", help="where the table goes")
         options = parser.parse_args(arguments)
         parallel.use_cpu_cores()
-        jax.config.update("jax_compilation_cache_dir", os.path.abspath(options.runs / ".compiled"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        if jax.config.jax_compilation_cache_dir is None:  # variants and experiments compile the same programs
+            jax.config.update("jax_compilation_cache_dir", os.path.abspath(options.runs / ".compiled"))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
         try:
             with sweep_progress(self.name) as report:
                 variants = self.variants[options.scale]
