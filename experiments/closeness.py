@@ -23,6 +23,7 @@ from implicit_inference import keys
 from implicit_inference.measure import Bench
 from implicit_inference.metrics import Values, over_seeds
 from implicit_inference.regression.inference import log_posterior_odds
+from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.run import Lab
 from implicit_inference.world import as_tasks, log_weights, prior, weights_prior
@@ -78,22 +79,21 @@ def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
 
 
 def interpolated(bench: Bench, networks: dict) -> list[dict]:
-    """The rise of the loss on prompts of tasks between a discrete one and a fresh one."""
+    """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
     config, n = bench.config, bench.config.probe.prompts
 
-    def between(angle: float, seed: Array) -> tuple[Array, object]:
-        key = keys.stream(seed, f"probe between {angle:g}")
-        task_key, fresh_key, prompt_key = jax.random.split(key, 3)
+    def between(seed: Array, angle: Array) -> Batch:
+        task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
         gaussian = weights_prior(config)
         known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
         known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete)]
-        fresh = gaussian.sample(fresh_key, n)
-        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * fresh
-        return prompt_key, as_tasks(config, seed, DiscreteTasks(turned))
+        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
+        tasks = as_tasks(config, seed, DiscreteTasks(turned))
+        return sample_batch(prompt_key, tasks, n, config.prompts.length, bench.noise_std)
 
-    rows = []
+    rows, drawn = [], bench.lab.over_seeds(between)
     for angle in ANGLES:
-        batch = bench.batch_of(lambda seed, angle=angle: between(angle, seed))
+        batch = drawn(bench.lab.seeds, bench.lab.packed(jnp.asarray(angle)))
         loss = {name: bench.errors(f, batch).mean(axis=1) for name, f in networks.items()}
         for where in ("early", "late"):
             rise = bench.averaged(loss["after"] - loss["before"], where)
@@ -114,15 +114,23 @@ def conclude(results: Results) -> list[Finding]:
                 ends = [results.values(quantity=quantity, exemplars=k, bin=b, **labels) for b in (BINS - 1, 0)]
                 return over_seeds(ends[0] - ends[1])
 
-            loss, ideal = contrast("loss_rise_network"), contrast("loss_rise_ideal")
+            def top(quantity, k=k, labels=labels):
+                """The fifth with the largest rise, 1 the farthest and 5 the closest."""
+                means = [results.estimate(quantity=quantity, exemplars=k, bin=b, **labels).mean for b in range(BINS)]
+                return 1 + int(np.argmax(means))
+
+            numbers = [
+                f"{word} {said(contrast(f'{quantity}_network'))}, most in fifth {top(f'{quantity}_network')} (an ideal "
+                f"learner whose prior shifts: {said(contrast(f'{quantity}_ideal'))}, {top(f'{quantity}_ideal')})"
+                for word, quantity in (("loss", "loss_rise"), ("gate", "gate_rise"))
+            ]
+            world_name = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
             findings.append(
                 Finding(
-                    ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
-                    + f": at {k} exemplars the closest fifth is hurt more than the farthest",
-                    positive(loss),
-                    f"loss {said(loss)} (an ideal learner whose prior shifts: {said(ideal)}), "
-                    f"gate {said(contrast('gate_rise_network'))} (ideal {said(contrast('gate_rise_ideal'))}), "
-                    f"rise off the line between the two exact predictors {said(contrast('rest_rise_network'))}",
+                    f"{world_name}: at {k} exemplars the closest fifth is hurt more than the farthest",
+                    positive(contrast("loss_rise_network")),
+                    "; ".join(numbers)
+                    + f"; rise off the line between the exact predictors {said(contrast('rest_rise_network'))}",
                 )
             )
     return findings

@@ -29,11 +29,7 @@ Row = dict[str, Any]
 SCALES: dict[str, Config] = {
     "smoke": override(
         PRESETS["smoke"],
-        {
-            "pretrain": {"steps": 300, "warmup": 20},
-            "finetune": {"steps": 100, "warmup": 10, "keep_every": 5},
-            "probe": {"prompts": 256, "scratch_steps": 300},
-        },
+        {"seeds": [0, 1, 2, 3], "finetune.keep_every": 5},
     ),
     "laptop": override(PRESETS["demo"], {"seeds": [0, 1, 2, 3], "finetune.keep_every": 1}),
     "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
@@ -42,7 +38,7 @@ SCALES: dict[str, Config] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What the numbers say about one claim; `held` is None where nothing was claimed."""
+    """What the numbers say about one claim; `held` is None where nothing was claimed or the number is undefined."""
 
     claim: str
     held: bool | None
@@ -115,7 +111,7 @@ class Experiment:
         return 0
 
 
-VERDICTS = {True: "held", False: "NOT held", None: "measured"}
+VERDICTS = {True: "held", False: "NOT held", None: "open"}
 
 
 def store(folder: Path, name: str, table: Sequence[Row], findings: Sequence[Finding]) -> None:
@@ -135,6 +131,8 @@ def said(estimate: Estimate) -> str:
     return f"{estimate.mean:.3f} ± {estimate.stderr:.3f}" if np.isfinite(estimate.mean) else "undefined"
 
 
-def positive(estimate: Estimate) -> bool:
-    """More than two standard errors above zero."""
-    return bool(estimate.mean > 2 * estimate.stderr)
+def positive(*estimates: Estimate) -> bool | None:
+    """Whether all are more than two standard errors above zero; None where one is undefined."""
+    if any(np.isnan(estimate.mean) for estimate in estimates):
+        return None
+    return all(estimate.mean > 2 * estimate.stderr for estimate in estimates)

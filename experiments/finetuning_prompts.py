@@ -3,7 +3,8 @@
     python experiments/finetuning_prompts.py --scale smoke|laptop|paper
 
 Asked by the paper's reviewers. Prompts seen = steps x batch; every batch size takes the same steps at the same rates,
-so that the two can be told apart. Losses are those of the validation prompts, averaged over all positions.
+so that the two can be told apart. Losses are those of the validation prompts, averaged over all positions, as changes
+from before fine-tuning, seed by seed.
 """
 
 import sys
@@ -21,11 +22,13 @@ def batches(*sizes: int) -> list[dict]:
 
 
 def measure(lab: Lab) -> list[dict]:
+    table = [row for row in lab.run_of("finetune").read_table("training.parquet") if row["predictor"] == "network"]
+    before = {(row["seed"], row["prompts"]): row["mean"] for row in table if row["step"] == 0}
     return [
         {"step": row["step"], "shown": row["step"] * lab.config.finetune.batch, "prompts": row["prompts"]}
-        | {"seed": row["seed"], "value": row["mean"], "n": VALIDATION_PROMPTS}
-        for row in lab.run_of("finetune").read_table("training.parquet")
-        if row["predictor"] == "network" and row["prompts"] in FAMILIES
+        | {"seed": row["seed"], "value": row["mean"] - before[row["seed"], row["prompts"]], "n": VALIDATION_PROMPTS}
+        for row in table
+        if row["prompts"] in FAMILIES
     ]
 
 
@@ -35,8 +38,7 @@ def conclude(results: Results) -> list[Finding]:
     for size in results.levels("finetune.batch"):
 
         def change(family, step, size=size):
-            labels = {"finetune.batch": size, "prompts": family}
-            return results.values(step=step, **labels) - results.values(step=0, **labels)
+            return results.values(finetune__batch=size, prompts=family, step=step)
 
         parts = []
         for family, word in (("discrete", "gain"), ("gaussian", "forgetting")):

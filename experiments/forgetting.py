@@ -64,7 +64,7 @@ def conclude(results: Results) -> list[Finding]:
         findings.append(
             Finding(
                 f"fine-tuning lowers the discrete loss and raises the Gaussian loss (alpha {alpha:g})",
-                positive(gain) and all(positive(r) for r in rise.values()),
+                positive(gain, *rise.values()),
                 f"discrete loss down by {said(gain)}; Gaussian loss up by {said(rise['early'])} early and "
                 f"{said(rise['late'])} late, half of it by step {halves[0]} of {last}; inferred prior log odds from "
                 f"{said(logits[0])} to {said(logits[1])}, which alone would cost an ideal learner "

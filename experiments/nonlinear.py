@@ -23,12 +23,12 @@ def conclude(results: Results) -> list[Finding]:
     for m in results.levels("tasks.relu_features"):
         labels = {"tasks.relu_features": m}
         recovered = [results.estimate(quantity="net_of_pretrained", where=w, **labels) for w in ("early", "late")]
-        forgets = positive(over_seeds(forgetting(results, **labels)))
+        forgets = over_seeds(forgetting(results, **labels))
         findings.append(
             Finding(
                 ("linear tasks" if m == 0 else f"tasks on {m} ReLU features")
                 + " are forgotten, and scaling brings some back, net of what it does for the pretrained network",
-                forgets and positive(recovered[0]),
+                positive(forgets, recovered[0]),
                 summary(results, **labels),
             )
         )

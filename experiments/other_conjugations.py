@@ -10,6 +10,7 @@ the discrete set. So each is shown for the pretrained network and for one that n
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -60,13 +61,19 @@ def orbits(lab: Lab, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
     return found
 
 
+def in_order(bench: Bench, named: Callable[[Array], dict[str, Any]]) -> list[tuple[str, Any]]:
+    """(name, packed over seeds), in the order of the names; packing would sort them."""
+    packed = bench.per_seed(named)
+    return [(name, packed[name]) for name in named(jnp.asarray(0))]
+
+
 def measure(lab: Lab) -> list[dict]:
     bench, rows = Bench(lab), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
     networks = {name: bench.network(stage) for name, stage in networks.items()}
     discrete = bench.per_seed(lambda seed: draw_tasks(lab.config, seed)["discrete"])
     noise_std = lab.packed(bench.noise_std)
-    packed = bench.per_seed(lambda seed: (maps(lab, seed), orbits(lab, seed)))
+    singles, groups = (in_order(bench, partial(of, lab)) for of in (maps, orbits))
 
     def chosen(network: Any, orbit: Sequence[Conjugation]) -> Any:
         return selected(network, orbit, discrete, noise_std)
@@ -74,9 +81,9 @@ def measure(lab: Lab) -> list[dict]:
     ways: dict[str, Callable[[Any, Any], Any]] = {"average": averaged, "choice": chosen}
     losses = {}
     for name, network in networks.items():
-        for case, conjugation in packed[0].items():
+        for case, conjugation in singles:
             losses[name, "single", case] = bench.loss(network, "gaussian", conjugation)
-        for case, orbit in packed[1].items():
+        for case, orbit in groups:
             for way, combine in ways.items():
                 losses[name, way, case] = bench.loss(combine(network, orbit), "gaussian")
     before, after = losses["pretrained", "single", "as it is"], losses["finetuned", "single", "as it is"]

@@ -63,12 +63,12 @@ def conclude(results: Results) -> list[Finding]:
     return [
         Finding(
             f"from alpha {low:g} to {high:g} the loss rises on Gaussian prompts and falls on discrete ones",
-            positive(gaussian) and positive(discrete),
+            positive(gaussian, discrete),
             f"rise {said(gaussian)}, fall {said(discrete)}",
         ),
         Finding(
             "the network is short of exact Bayes on discrete prompts",
-            all(positive(g) for g in gaps.values()),
+            positive(*gaps.values()),
             "; ".join(f"alpha {a:g}: {said(g)}" for a, g in gaps.items()) + f" (on Gaussian prompts {others})",
         ),
         Finding(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 def draw(table: Table) -> Figure:
     figure = Figure(figsize=(9, 4.2))
     for axes, where in zip(figure.subplots(1, 2, sharey=True), ("early", "late"), strict=True):
-        for (title, rows), colour in zip(worlds(table), COLOURS, strict=True):
+        for (title, rows), colour in zip(worlds(table), COLOURS, strict=False):
             chosen = rows.where(where=where)
             band(axes, Look(title, colour, marker="o"), 90 * chosen.column("angle"), chosen)
         zero(axes)

@@ -1,8 +1,9 @@
 """Rise of the loss and of the gate in fifths of the Gaussian prompts by closeness, world by world."""
 
 import sys
+from textwrap import fill
 
-from drawing import COLOURS, GREY, SYMBOLS, Look, Table, band, finished, main, zero
+from drawing import BLACK, COLOURS, SYMBOLS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
 QUANTITIES = {"loss_rise": "rise of the loss", "gate_rise": "rise of the gate"}
@@ -20,25 +21,29 @@ def worlds(table: Table) -> list[tuple[str, Table]]:
 
 def draw(table: Table) -> Figure:
     found = worlds(table)
-    figure = Figure(figsize=(2.5 * len(found) + 1.5, 5.6))
-    grid = figure.subplots(2, len(found), squeeze=False, sharey="row")
+    figure = Figure(figsize=(2.3 * len(found) + 2.5, 5.6))
+    grid = figure.subplots(2, len(found), squeeze=False)
     for column, (title, rows) in zip(grid.T, found, strict=True):
         for place, (k, colour) in enumerate(zip(rows.levels("exemplars"), COLOURS, strict=False)):
             here = rows.where(exemplars=k)
             for axes, (quantity, _) in zip(column, QUANTITIES.items(), strict=True):
                 for kind, line in (("network", "-"), ("ideal", "--")):
                     label = f"network, {('d / 2', 'd', '2 d')[place]} exemplars"
-                    look = Look(label if kind == "network" else "ideal shift of the prior", colour, line)
+                    look = Look(label if kind == "network" else "", colour, line)
                     chosen = here.where(quantity=f"{quantity}_{kind}")
-                    band(axes, look, chosen.column("bin"), chosen)
-        column[0].set_title(title.replace(", pretr", ",\npretr"), fontsize=9)
+                    band(axes, look, chosen.column("bin"), chosen, shade=0.2 if kind == "network" else 0)
+        column[0].set_title(fill(title, 26), fontsize=9)
+        column[1].set_xlabel("fifths by log odds", fontsize=9)
         for axes in column:
             zero(axes)
             axes.set_xticks([0, 4], ["far", "close"])
+        if column[1] is not grid[1, 0]:
+            column[1].sharey(grid[1, 0])
     for axes, label in zip(grid[:, 0], QUANTITIES.values(), strict=True):
         axes.set_ylabel(label)
-    figure.supxlabel("fifths of the Gaussian prompts by exact log odds at that position", fontsize=9, color=GREY)
-    return finished(figure, "Which Gaussian prompts does fine-tuning hurt?", table)
+    grid[0, 0].plot([], [], "--", color=BLACK, label="ideal learner whose prior shifts (no band)")
+    title = "Which Gaussian prompts does fine-tuning hurt? By exact log odds"
+    return finished(figure, title, table)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 import sys
 
-from drawing import BLUE, ERROR, LOOKS, RED, SKY, Look, Table, band, finished, main, zero
+import numpy as np
+from drawing import ERROR, LOOKS, ORANGE, SKY, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
 CURVES = {
-    ("recovered", "early"): Look("recovered, early", RED, marker="o"),
-    ("net_of_pretrained", "early"): Look("net of the pretrained, early", RED, "--"),
-    ("recovered", "late"): Look("recovered, late", SKY, marker="o"),
-    ("net_of_pretrained", "late"): Look("net of the pretrained, late", BLUE, "--"),
+    ("recovered", "early"): Look("recovered, early", SKY, marker="o"),
+    ("net_of_pretrained", "early"): Look("net of the pretrained, early", SKY, "--"),
+    ("recovered", "late"): Look("recovered, late", ORANGE, marker="o"),
+    ("net_of_pretrained", "late"): Look("net of the pretrained, late", ORANGE, "--"),
 }
 
 
@@ -23,6 +24,9 @@ def draw(table: Table) -> Figure:
             rows = own.where(quantity=quantity, where=where)
             band(top, look, rows.column("gamma"), rows)
         zero(top, 0.0, 1.0)
+        recovered = np.concatenate([own.where(quantity=q, where=where).column("mean") for q, where in CURVES])
+        if not np.any(np.isfinite(recovered)):
+            top.text(0.5, 0.9, "undefined: no significant forgetting", transform=top.transAxes, ha="center", fontsize=8)
         top.set(title=f"α = {alpha:g}", ylim=(-1.0, 1.5))
         for name in ("pretrained", "finetuned", "scratch"):
             rows = own.where(quantity="loss", predictor=name, where="early")

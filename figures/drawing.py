@@ -101,14 +101,19 @@ def categories(axes: Axes, names: Sequence[str]) -> np.ndarray:
     return np.arange(len(names))
 
 
-def finished(figure: Figure, title: str, table: Table) -> Figure:
-    """The title with what n is, and one legend for all panels below."""
+def finished(figure: Figure, title: str, table: Table, legend: bool = True) -> Figure:
+    """The title with what n is, and one legend for all panels below, unless they have their own."""
     entries: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    if entries:
-        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(len(entries), 3))
+    if entries and legend:
+        figure.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside lower center",
+            ncols=min(len(entries), 4 if len(entries) % 3 == 1 else 3),
+        )
     figure.suptitle(f"{title}\n{table.sizes}", x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -1,8 +1,8 @@
-"""Losses against the number of fine-tuning prompts seen, for several batch sizes."""
+"""Changes of the losses against the number of fine-tuning prompts seen, for several batch sizes."""
 
 import sys
 
-from drawing import COLOURS, ERROR, Look, Table, band, finished, main
+from drawing import COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
 
@@ -14,8 +14,10 @@ def draw(table: Table) -> Figure:
                 chosen = rows.where(prompts=family)
                 band(axes, Look(f"batches of {labels['finetune.batch']}", colour), chosen.column(column), chosen)
             axes.set(title=f"{family.capitalize()} prompts", xlabel=f"fine-tuning {name}")
+            zero(axes)
             if column == "shown":
-                axes.set(xscale="symlog", ylabel=ERROR)
+                axes.set_ylabel("change of the loss")
+                axes.set_xscale("symlog", linthresh=100)
     return finished(figure, "How much fine-tuning does it take? All positions together", table)
 
 

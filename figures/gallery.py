@@ -29,6 +29,10 @@ ENTRIES = {
         "other_conjugations",
         "Other maps of a prompt, averages over a group, and choices per prompt.",
     ),
+    "origin": (
+        "origin",
+        "Forgetting in two parts; recovery as predicted from the inferred prior odds and as measured.",
+    ),
     "finetuning_sets": (
         "finetuning_sets",
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
@@ -41,7 +45,7 @@ ENTRIES = {
 }
 """figure -> (experiment, what it shows)"""
 
-VERDICTS = {True: "held", False: "**did not hold**", None: "measured"}
+VERDICTS = {True: "held", False: "**did not hold**", None: "open"}
 
 
 def page(scale: str, drawn: list[str], data: Path = FIGURES / "data") -> str:
@@ -50,7 +54,8 @@ def page(scale: str, drawn: list[str], data: Path = FIGURES / "data") -> str:
         "# Gallery",
         f"Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}](data/{scale}), without any "
         "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one "
-        "standard error over seeds; a claim held if it exceeds two.",
+        "standard error over seeds; a claim held if it exceeds two, and is open where a number is undefined or nothing "
+        "was claimed.",
     ]
     told = set()
     for name in drawn:

@@ -1,4 +1,4 @@
-"""The same three panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
+"""The same four panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 PANELS = {
     "change of the loss": {
-        ("forgetting", "early"): Look("forgetting (Gaussian prompts), early", RED),
+        ("forgetting", "early"): Look("forgetting, early", RED),
         ("forgetting", "late"): Look("forgetting, late", ORANGE),
-        ("gain", "early"): Look("gain (prompts of the fine-tuning set), early", BLUE),
+        ("gain", "early"): Look("gain on the set shown, early", BLUE),
         ("gain", "late"): Look("gain, late", SKY),
     },
     "recovered fraction, best γ": {
@@ -46,4 +46,5 @@ def draw_headlines(table: Table, variants: Sequence[tuple[str, Table]], title: s
         if "fraction" in label:
             axes.set_ylim(-1, max(1.5, min(3.0, np.nan_to_num(axes.get_ylim()[1], nan=1.5))))
         axes.tick_params(axis="x", labelsize=8)
-    return finished(figure, title, table)
+        axes.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    return finished(figure, title, table, legend=False)

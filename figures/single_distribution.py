@@ -12,7 +12,7 @@ def draw(table: Table) -> Figure:
         for name in ("ridge", "discrete", "network"):
             rows = Table([r for r in table.where(prompts=family, predictor=name).rows if r["position"] is not None])
             band(axes, LOOKS[name], rows.column("position"), rows)
-        title = f"trained and shown {family.capitalize()} tasks alone"
+        title = f"{family.capitalize()} tasks alone, in training and here"
         axes.set(title=title, xlabel="exemplars in context", ylabel=ERROR, ylim=(0, None))
     return finished(figure, "One task distribution alone: the network against exact Bayes", table)
 

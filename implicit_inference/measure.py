@@ -14,7 +14,7 @@ from implicit_inference.metrics import Estimate, Values, over_seeds, positions
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.effective import effective_prior, shifted_prior
-from implicit_inference.regression.prompts import Batch, Predictor, Prompts, sample_batch
+from implicit_inference.regression.prompts import Batch, Predictor, Prompts
 from implicit_inference.regression.tasks import TaskDistribution
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab
@@ -40,15 +40,6 @@ class Bench:
     def per_seed(self, function: Callable[[Array], Any]) -> Any:
         """The function of a seed for every seed, packed."""
         return self.lab.over_seeds(function)(self.lab.seeds)
-
-    def batch_of(self, draw: Callable[[Array], tuple[Array, TaskDistribution]]) -> Batch:
-        """Prompts of the tasks that `draw` makes of a seed, with its key."""
-
-        def sample(seed: Array) -> Batch:
-            key, tasks = draw(seed)
-            return sample_batch(key, tasks, self.config.probe.prompts, self.config.prompts.length, self.noise_std)
-
-        return self.per_seed(sample)
 
     def network(self, stage: str, step: int | None = None) -> Predictor:
         """The network after a stage, or in its course."""

@@ -68,6 +68,7 @@ class Lab:
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
         self._chunks: dict[Any, Wrapped] = {}
+        self._exact: dict[Any, Wrapped] = {}
 
     def run_of(self, stage: str) -> Run:
         """The directory of a stage of this configuration."""
@@ -111,13 +112,14 @@ class Lab:
 
     def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
         """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
+        kind = (training.tasks, training.n_tasks, training.narrow_std, training.replay)
 
         def losses(seed: Array, weights: Array, validation: dict[str, Batch]) -> dict[str, Array]:
             tasks = stage_tasks(self.config, training, seed, weights)
             exact = bayes_predictor(tasks, jnp.asarray(self.config.tasks.noise_std))
             return {f: jnp.mean((exact(b.prompts) - b.clean_labels) ** 2) for f, b in validation.items()}
 
-        return self.over_seeds(losses)
+        return self._exact.setdefault(kind, self.over_seeds(losses))
 
     @cached_property
     def is_finite(self) -> Callable[[Any], Array]:
