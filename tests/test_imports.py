@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"config", "keys", "regression.precision", "regression.filters"},
+    {"config", "keys", "regression.each", "regression.filters", "regression.precision"},
     {"regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
     {"model", "regression.bayes", "regression.conjugate"},
