@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from implicit_inference.regression.each import each, stacked
+from implicit_inference.regression.each import each
 
 
 def test_results_come_in_order_and_each_kind_is_traced_once():
@@ -25,9 +25,3 @@ def test_trees_without_leaves_and_functions_of_several_results():
     both = each(lambda tree: {"same": tree, "one": jnp.ones(2)}, [(), (), ()])
     assert both["same"] == ()
     np.testing.assert_array_equal(both["one"], np.ones((3, 2)))
-
-
-def test_stacked_is_leaf_by_leaf():
-    tree = stacked([{"a": 1.0, "b": jnp.zeros(2)}, {"a": 2.0, "b": jnp.ones(2)}])
-    np.testing.assert_array_equal(tree["a"], [1.0, 2.0])
-    np.testing.assert_array_equal(tree["b"], [[0.0, 0.0], [1.0, 1.0]])

@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"config", "keys", "regression.each", "regression.filters", "regression.precision"},
-    {"regression.tasks"},
+    {"config", "keys", "regression.compensated", "regression.each", "regression.precision"},
+    {"regression.filters", "regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
     {"model", "regression.bayes", "regression.conjugate"},
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},

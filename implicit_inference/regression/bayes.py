@@ -16,7 +16,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from implicit_inference.regression.each import each, stacked
+from implicit_inference.regression.each import each
 from implicit_inference.regression.filters import gaussian_filter, task_filter
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Predictor, Prompts
@@ -72,7 +72,7 @@ def _(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Predi
     ws = jnp.pad(tasks.ws, ((0, missing), (0, 0))).reshape(-1, TASKS_AT_A_TIME, tasks.dim)
     log_priors = jnp.pad(log_prior, (0, missing), constant_values=NEVER).reshape(-1, TASKS_AT_A_TIME)
     total, _ = jax.lax.scan(
-        lambda total, tasks: (joined(stacked([total, part_of(*tasks)])), None),
+        lambda total, tasks: (joined(total, part_of(*tasks)), None),
         part_of(ws[0], log_priors[0]),
         (ws[1:], log_priors[1:]),
     )
@@ -83,7 +83,9 @@ def _(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Predi
 @in_float64
 def _(tasks: Mixture, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The average of the components' predictions, weighted by the posterior over components."""
-    return joined(component_parts(tasks, prompts, noise_std)).predictive
+    parts = component_parts(tasks, prompts, noise_std)
+    first, others = jax.tree.map(lambda x: x[0], parts), jax.tree.map(lambda x: x[1:], parts)
+    return jax.lax.scan(lambda total, part: (joined(total, part), None), first, others)[0].predictive
 
 
 @register_dataclass
@@ -100,12 +102,13 @@ def part(log_mass: Array, predictive: Predictive) -> Part:
     return Part(jnp.maximum(log_mass, NEVER) + log_evidence_before(predictive.log_density), predictive)
 
 
-def joined(parts: Part) -> Part:
-    """Parts stacked along the first axis as one: a log-sum-exp and an average (associative, and safe at any scale)."""
-    log_weight = jax.nn.logsumexp(parts.log_weight, axis=0)
-    log_shares = parts.log_weight - log_weight[None]
-    mean = jnp.sum(jnp.exp(log_shares) * parts.predictive.mean, axis=0)
-    return Part(log_weight, Predictive(mean, jax.nn.logsumexp(log_shares + parts.predictive.log_density, axis=0)))
+def joined(a: Part, b: Part) -> Part:
+    """The two parts as one: a running log-sum-exp and a running average (associative, and safe at any scale)."""
+    log_weight = jnp.logaddexp(a.log_weight, b.log_weight)
+    log_a, log_b = a.log_weight - log_weight, b.log_weight - log_weight
+    mean = jnp.exp(log_a) * a.predictive.mean + jnp.exp(log_b) * b.predictive.mean
+    log_density = jnp.logaddexp(log_a + a.predictive.log_density, log_b + b.predictive.log_density)
+    return Part(log_weight, Predictive(mean, log_density))
 
 
 def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> Part:

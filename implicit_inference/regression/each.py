@@ -24,14 +24,10 @@ def each(function: Callable[[Any], R], trees: Sequence[Any]) -> R:
     def of_kind(members: list[int]) -> R:
         if len(members) == 1:
             return jax.tree.map(lambda leaf: leaf[None], function(trees[members[0]]))
-        alike = stacked([trees[i] for i in members])
+        alike = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(trees[i] for i in members))
         return jax.lax.scan(lambda _, tree: (None, function(tree)), None, alike, len(members))[1]
 
-    results = [of_kind(members) for members in kinds.values()]
-    order = np.argsort([i for members in kinds.values() for i in members])
-    return results[0] if len(kinds) == 1 else jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[order], *results)
-
-
-def stacked(trees: Sequence[R]) -> R:
-    """Trees of one structure as one, each leaf with a new first axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    results = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *map(of_kind, kinds.values()))
+    places = [i for members in kinds.values() for i in members]
+    in_order = places == sorted(places)
+    return results if in_order else jax.tree.map(lambda leaf: leaf[np.argsort(places)], results)
