@@ -6,7 +6,7 @@
 Truth is the textbook formula in extended precision (18 digits; the Gaussian part through an orthogonal factorisation,
 which does not square the condition number). Errors are relative, absolute where the value is below 1; the table
 gives the worst over noise 1e-2 ... 10, spread 1e-2 ... 100, label scale 1e-3 ... 1e3, alpha 1e-9 ... 1 - 1e-9, prompts
-of a discrete task and of a Gaussian one. Minutes: 2, with --x64 more.
+of a discrete task and of a Gaussian one. Minutes: 5, nearly all of them for the truth of the longest prompts.
 """
 
 import argparse

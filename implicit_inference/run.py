@@ -110,7 +110,7 @@ class Lab:
 
         return self.over_seeds(draw)(self.seeds)
 
-    def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
+    def bayes_losses(self, training: TrainingConfig) -> Wrapped:
         """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
         kind = (training.tasks, training.n_tasks, training.narrow_std, training.replay)
 

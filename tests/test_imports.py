@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"config", "keys", "notation", "regression.precision", "regression.filters"},
-    {"regression.tasks"},
+    {"config", "keys", "notation", "regression.compensated", "regression.each", "regression.precision"},
+    {"regression.filters", "regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
     {"rows"},
     {"model", "regression.bayes", "regression.conjugate"},

@@ -16,6 +16,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
+from implicit_inference.regression.each import each
 from implicit_inference.regression.filters import gaussian_filter, task_filter
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Predictor, Prompts
@@ -82,7 +83,9 @@ def _(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Predi
 @in_float64
 def _(tasks: Mixture, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The average of the components' predictions, weighted by the posterior over components."""
-    return functools.reduce(joined, component_parts(tasks, prompts, noise_std)).predictive
+    parts = component_parts(tasks, prompts, noise_std)
+    first, others = jax.tree.map(lambda x: x[0], parts), jax.tree.map(lambda x: x[1:], parts)
+    return jax.lax.scan(lambda total, part: (joined(total, part), None), first, others)[0].predictive
 
 
 @register_dataclass
@@ -108,13 +111,11 @@ def joined(a: Part, b: Part) -> Part:
     return Part(log_weight, Predictive(mean, log_density))
 
 
-def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> list[Part]:
-    """The components as parts of the mixture. To be called in float64."""
+def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> Part:
+    """The components as parts of the mixture, stacked along the first axis. To be called in float64."""
     log_masses = jax.nn.log_softmax(jnp.asarray(mixture.log_weights))
-    return [
-        part(log_mass, posterior_predictive(component, prompts, noise_std))
-        for log_mass, component in zip(log_masses, mixture.components, strict=True)
-    ]
+    predictives = each(lambda component: posterior_predictive(component, prompts, noise_std), mixture.components)
+    return jax.vmap(part)(log_masses, predictives)
 
 
 @in_float64
@@ -122,8 +123,7 @@ def component_posterior(
     mixture: Mixture, prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, "*batch K components"]:
     """The posterior probability of each component before y_k is seen, [..., K, C]: task inference itself."""
-    parts = component_parts(mixture, prompts, noise_std)
-    return jax.nn.softmax(jnp.stack([p.log_weight for p in parts], axis=-1), axis=-1)
+    return jax.nn.softmax(jnp.moveaxis(component_parts(mixture, prompts, noise_std).log_weight, 0, -1), axis=-1)
 
 
 def bayes_predictor(tasks: TaskDistribution, noise_std: Array | float) -> Predictor:

@@ -28,7 +28,7 @@ def log_posterior_odds(
 
     The logit of `component_posterior`, exact where that one has rounded to 0 or 1.
     """
-    log_weights = jnp.stack([p.log_weight for p in component_parts(mixture, prompts, noise_std)], axis=-1)
+    log_weights = jnp.moveaxis(component_parts(mixture, prompts, noise_std).log_weight, 0, -1)
     n = len(mixture.components)
     others = jnp.where(jnp.eye(n, dtype=bool), NEVER, jnp.expand_dims(log_weights, -2))
     return log_weights - jax.nn.logsumexp(others, axis=-1)

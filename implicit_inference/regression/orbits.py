@@ -8,6 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 from implicit_inference.regression.conjugate import Conjugation, RotateInputs, ScaleLabels, conjugated
+from implicit_inference.regression.each import each
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Predictor, Prompts
@@ -62,7 +63,7 @@ def selected(
 
 
 def _average(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Array:
-    return jnp.mean(_each(predictor, conjugations, prompts), axis=0)
+    return jnp.mean(_conjugates(predictor, conjugations, prompts), axis=0)
 
 
 def _select(
@@ -72,16 +73,13 @@ def _select(
     noise_std: Array | float,
     prompts: Prompts,
 ) -> Array:
-    shown = [sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1] for c in conjugations]
-    choice = jnp.argmin(jnp.stack(shown), axis=0)
-    return jnp.take_along_axis(_each(predictor, conjugations, prompts), choice[None], axis=0)[0]
+    shown = each(lambda c: sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1], conjugations)
+    choice = jnp.argmin(shown, axis=0)
+    return jnp.take_along_axis(_conjugates(predictor, conjugations, prompts), choice[None], axis=0)[0]
 
 
-def _each(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Float[Array, "S *batch K"]:
-    """The predictions under each conjugation, one after the other; conjugations of one kind are compiled once."""
-    leaves, structures = zip(*(jax.tree.flatten(c) for c in conjugations), strict=True)
-    shapes = {tuple(jnp.shape(leaf) for leaf in each) for each in leaves}
-    if len(set(structures)) > 1 or len(shapes) > 1:
-        return jnp.stack([conjugated(predictor, c)(prompts) for c in conjugations])
-    stacked = [jnp.stack([jnp.asarray(leaf) for leaf in same]) for same in zip(*leaves, strict=True)]
-    return jax.lax.map(lambda one: conjugated(predictor, jax.tree.unflatten(structures[0], one))(prompts), stacked)
+def _conjugates(
+    predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts
+) -> Float[Array, "S *batch K"]:
+    """The predictions under each conjugation."""
+    return each(lambda conjugation: conjugated(predictor, conjugation)(prompts), conjugations)

@@ -1,7 +1,9 @@
 """Where single precision cannot hold, a formula runs in double precision, whatever the precision of its inputs."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -10,6 +12,13 @@ from jax.custom_batching import custom_vmap
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_rounding = ContextVar("_rounding", default=False)
+
+
+def full_accuracy() -> bool:
+    """Whether the inputs were float64 already, so that the results' last digits are not going to be rounded away."""
+    return not _rounding.get()
 
 
 def in_float64(formula: Callable[P, R]) -> Callable[P, R]:
@@ -53,7 +62,7 @@ def _rounded_to(dtype: Any, formula: Flat) -> Flat:
 
     @custom_vmap
     def section(*inputs: Any) -> list[jax.Array]:
-        with jax.enable_x64(True):
+        with _section():
             results = formula(*(jnp.asarray(x, jnp.float64) for x in inputs))
             return [_clipped(x.astype(dtype)) for x in results]
 
@@ -78,6 +87,16 @@ def _rounded_to(dtype: Any, formula: Flat) -> Flat:
 
     differentiable.defvjp(forward, backward)
     return differentiable
+
+
+@contextlib.contextmanager
+def _section() -> Iterator[None]:
+    before = _rounding.set(True)
+    try:
+        with jax.enable_x64(True):
+            yield
+    finally:
+        _rounding.reset(before)
 
 
 def _clipped(x: jax.Array) -> jax.Array:
