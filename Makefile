@@ -5,7 +5,7 @@ EXPERIMENTS := single_distribution tradeoff forgetting conjugation other_conjuga
   finetuning_prompts origin closeness task_diversity model_size nonlinear
 SCALE ?= laptop
 
-.PHONY: demo test test-slow smoke experiments figures clean
+.PHONY: demo test test-slow smoke experiments figures bench clean
 
 demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about four minutes
 	$(BIN)/implicit-inference run --preset demo
@@ -19,6 +19,9 @@ experiments: .venv/installed  ## every experiment at SCALE (smoke, laptop, paper
 
 figures: .venv/installed  ## the gallery from its stored tables; trains nothing
 	$(BIN)/python figures/gallery.py
+
+bench: .venv/installed  ## how fast, side by side; about six minutes on two cores
+	$(BIN)/implicit-inference bench
 
 test: .venv/installed  ## style, types, tests
 	$(BIN)/ruff check .

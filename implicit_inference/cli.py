@@ -76,9 +76,12 @@ def parser() -> Parser:
             "--preset", choices=list(configs.PRESETS), default="demo", help="where to start (default: demo)"
         )
         sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
+        if name == "pretrain":
+            _add_hosts(sub)
         _add_fields(sub)
     sub = command("finetune", finetune, "fine-tune a pretraining run")
     sub.add_argument("--parent", required=True, metavar="ID", help="a pretraining run")
+    _add_hosts(sub)
     _add_fields(sub)
     sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
     sub.add_argument("id", metavar="ID", help="a fine-tuning run")
@@ -103,6 +106,14 @@ def _add_fields(sub: Parser) -> None:
     for path, _, field in configs.fields_of(Config):
         flag = "--" + path.replace("_", "-")
         group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
+
+
+def _add_hosts(sub: Parser) -> None:
+    sub.add_argument(
+        "--hosts",
+        metavar="ADDRESS:PORT,COUNT,INDEX",
+        help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
+    )
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
@@ -229,6 +240,10 @@ def _lab(config: Config, options: argparse.Namespace) -> Lab:
     from implicit_inference.run import Lab
 
     runtime.prepare()
+    if getattr(options, "hosts", None):
+        from implicit_inference import hosts
+
+        hosts.join(options.hosts)
     return Lab(config, options.runs)
 
 

@@ -15,7 +15,7 @@ from jax import Array
 from jax.sharding import Mesh
 from jax.stages import Wrapped
 
-from implicit_inference import keys, model, optimize, parallel, train
+from implicit_inference import hosts, keys, model, optimize, parallel, train
 from implicit_inference.config import FAMILIES, Config, TrainingConfig, UserError, run_id
 from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
@@ -159,7 +159,7 @@ class Lab:
         losses = {}
         for family, batch in ((family, self.validation[family]) for family in families):
             predictions = self.evaluator.predict(self.network(params), self.packed(Identity()), batch.prompts)
-            losses[family] = np.mean(np.square(predictions - batch.clean_labels), axis=(1, 2))
+            losses[family] = np.mean(np.square(hosts.gathered(predictions - batch.clean_labels)), axis=(1, 2))
         return losses
 
 
@@ -176,44 +176,47 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     training: TrainingConfig = getattr(lab.config, stage)
     optimizer = optimize.make_optimizer(training)
     state = _first_state(lab, stage, optimizer)
+    writer = hosts.Writer(run)
     rows: list[Row] = []
+    step = 0
     resumed = run.path("checkpoint.safetensors").exists()
     if resumed:
         state = parallel.shard_seeds(run.read_tree("checkpoint.safetensors", state), lab.mesh)
-        rows = [row for row in run.read_table("training.parquet") if row["step"] <= int(state.step[0])]
+        step = int(hosts.gathered(state.step)[0])
+        rows = [row for row in run.read_table("training.parquet") if row["step"] <= step]
     else:
-        run.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
-    saved = _Checkpoints(run)
+        writer.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
+    saved = _Checkpoints(writer)
     length = chunk_length(training.steps)
     stream = lab.over_seeds(lambda seed: keys.stream(seed, stage))(lab.seeds)
     weights = lab.packed(log_weights(training.discrete_prob))
     families = FAMILIES if stage == "pretrain" else lab.config.families
     exact = lab.bayes_losses(training)(lab.seeds, weights, {family: lab.validation[family] for family in families})
-    exact = jax.tree.map(np.asarray, exact)
-    step = int(state.step[0])
+    exact = hosts.gathered(exact)
     try:
         while True:
             if not rows or rows[-1]["step"] < step:
                 network = lab.validate(state.params, families)
                 rows += _validation_rows(lab.config.seeds, step, {"network": network, "bayes": exact})
             if training.keep_every and step % (length * training.keep_every) == 0:
-                run.write_tree(kept_params(step), state.params)
+                writer.write_tree(kept_params(step), state.params)
             report(Progress(stage, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
-            saved.offer(state, rows)
-            chunk = lab.chunk(training, min(length, training.steps - step))
-            state, losses = chunk(lab.seeds, stream, weights, state)
-            finite = np.asarray(lab.is_finite(state.params))
-            _refuse_divergence(stage, training, lab.config.seeds, step, np.asarray(losses), finite, saved.step)
-            step = int(state.step[0])
+            saved.offer(state, rows, step)
+            n_steps = min(length, training.steps - step)
+            state, losses = lab.chunk(training, n_steps)(lab.seeds, stream, weights, state)
+            losses, finite = hosts.gathered((losses, lab.is_finite(state.params)))
+            _refuse_divergence(stage, training, lab.config.seeds, step, losses, finite, saved.step)
+            step += n_steps
     except KeyboardInterrupt:
-        if not state.step.is_deleted():  # the chunk that used it up did not begin, or ended
-            saved.save(state, rows)
+        used_up = state.step.is_deleted()  # a chunk has begun, and not ended
+        if not used_up and jax.process_count() == 1:
+            saved.save(state, rows, int(state.step[0]))
         raise
-    run.write_tree("params.safetensors", state.params)
-    run.write_table("training.parquet", rows)
-    run.finish(time.monotonic() - began, resumed=resumed)
+    writer.write_tree("params.safetensors", state.params)
+    writer.write_table("training.parquet", rows)
+    writer.finish(time.monotonic() - began, resumed)
     return run
 
 
@@ -239,19 +242,19 @@ def kept_steps(run: Run) -> list[int]:
 class _Checkpoints:
     """Writes the state at first, and then so often that writing takes at most a twentieth of the time."""
 
-    def __init__(self, run: Run):
-        self.run, self.cost, self.last, self.step = run, 0.0, time.monotonic(), 0
+    def __init__(self, writer: hosts.Writer):
+        self.writer, self.cost, self.last, self.step = writer, 0.0, time.monotonic(), 0
 
-    def offer(self, state: train.TrainState, rows: list[Row]) -> None:
-        if time.monotonic() - self.last >= 20 * self.cost:
-            self.save(state, rows)
+    def offer(self, state: train.TrainState, rows: list[Row], step: int) -> None:
+        if hosts.agreed(time.monotonic() - self.last >= 20 * self.cost):
+            self.save(state, rows, step)
 
-    def save(self, state: train.TrainState, rows: list[Row]) -> None:
+    def save(self, state: train.TrainState, rows: list[Row], step: int) -> None:
         began = time.monotonic()
-        self.run.write_table("training.parquet", rows)
-        self.run.write_tree("checkpoint.safetensors", state)
+        self.writer.write_table("training.parquet", rows)
+        self.writer.write_tree("checkpoint.safetensors", state)
         self.last = time.monotonic()
-        self.cost, self.step = self.last - began, int(state.step[0])
+        self.cost, self.step = self.last - began, step
 
 
 def _first_state(lab: Lab, stage: str, optimizer: Any) -> train.TrainState:

@@ -17,7 +17,7 @@ LEVELS = [
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
-    {"world"},
+    {"hosts", "world"},
     {"run"},
     {"bench.sizes", "sweep", "losses", "beliefs"},
     {"bench.training", "measure", "origin"},

@@ -228,3 +228,15 @@ def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):
     assert last.wait(120) == 0, said_on_stderr()
     assert json.loads((only("parts") / "env.json").read_text())["resumed"]
     assert_bit_equal(load_file(only("whole") / "params.safetensors"), load_file(only("parts") / "params.safetensors"))
+
+
+def test_chunks_after_the_second_compile_nothing(tmp_path):
+    compiled, counts = [], []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
+    )
+    train_stage(Lab(CONFIG, tmp_path), "pretrain", lambda progress: counts.append(len(compiled)))
+    jax.monitoring.clear_event_listeners()
+    assert len(counts) == 21
+    assert counts[1] > counts[0]
+    assert counts[2:] == [counts[2]] * 19

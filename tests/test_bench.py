@@ -1,0 +1,75 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from implicit_inference.bench import suite
+from implicit_inference.bench.sizes import STEPS, sized, step_flops
+from implicit_inference.bench.timing import Times, take_turns
+from implicit_inference.bench.training import Trainer
+from implicit_inference.config import UserError
+from implicit_inference.regression.prompts import to_tokens
+
+
+def test_contestants_take_turns():
+    calls = []
+    contestants = {name: lambda name=name: calls.append(name) for name in "ab"}
+    times = take_turns(contestants, rounds=3, units=10)
+    assert calls == list("ab" * 4)
+    assert all(0 <= found.low <= found.median <= found.high for found in times.values())
+
+
+def test_times_are_said_in_milliseconds():
+    assert Times(0.0123, 0.012, 0.02).said() == "12.3 (12-20)"
+
+
+@pytest.mark.parametrize("size", ["S", "M"])
+def test_counted_operations_are_those_of_the_compiled_network(size):
+    trainer = Trainer(sized(size, 1), 1)
+    params, batch = jax.tree.map(lambda leaf: leaf[0], (trainer.fresh().params, trainer.batch))
+    compiled = jax.jit(lambda params, batch: trainer.lab.predict(params, batch[0])).lower(params, batch).compile()
+    counted = step_flops(trainer.config) / 3
+    assert counted < compiled.cost_analysis()["flops"] < 1.2 * counted  # norms and softmax are not counted
+
+
+def test_pytorch_computes_the_same_loss_and_learns_alike():
+    pytest.importorskip("torch")
+    from implicit_inference.bench.pytorch import Decoder, make_step
+
+    trainer = Trainer(sized("S", 1), 1)
+    params, (prompts, targets) = jax.tree.map(lambda leaf: leaf[0], (trainer.fresh().params, trainer.batch))
+    training = trainer.training
+    step = make_step(
+        Decoder(params, trainer.config.model.heads),
+        to_tokens("compact", prompts),
+        targets,
+        slice(None),
+        training.learning_rate,
+        training.clip,
+    )
+    theirs = [step() for _ in range(10)]
+    run = trainer.steps_on_given_data()
+    ours = [float(np.squeeze(run())) for _ in range(10)]
+    np.testing.assert_allclose(ours, theirs, rtol=2e-4)
+
+
+def test_parts_do_their_work():
+    trainer = Trainer(sized("S", 1), 2)
+    results = {name: part() for name, part in trainer.parts().items()}
+    assert results["data"][1].shape == (1, 2, 64, 12) or results["data"][1].shape == (1, 2, 32, 12)
+    assert np.isfinite(results["forward"]).all()
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(results["both"]))
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(UserError, match=r"sizes = XL: allowed: S, M, G"):
+        suite.run(["S", "XL"])
+    assert STEPS.keys() == {"S", "M", "G"}
+
+
+@pytest.mark.slow
+def test_the_whole_benchmark_prints_its_tables():
+    lines = []
+    suite.run(["S"], lines.append)
+    assert sum(line.startswith("| S |") for line in lines) == 3
+    assert any(line.startswith("| exact mixture") for line in lines)

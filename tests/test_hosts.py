@@ -1,0 +1,68 @@
+"""Two processes on this machine stand for two hosts."""
+
+import re
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from implicit_inference import hosts
+from implicit_inference.config import PRESETS, ConfigError, override
+from implicit_inference.store import Run, find
+
+FLAGS = [
+    "--preset=smoke",
+    "--seeds=0",
+    "--model.layers=1",
+    "--model.width=8",
+    "--model.heads=2",
+    "--pretrain.steps=10",
+    "--pretrain.warmup=2",
+    "--pretrain.optimizer=adam",
+]
+
+
+def pretrain(runs, *extra):
+    command = [sys.executable, "-m", "implicit_inference.cli", "pretrain", f"--runs={runs}", *FLAGS, *extra]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def losses(runs):
+    run = find(runs, "pretrain-")
+    return np.array([row["mean"] for row in run.read_table("training.parquet") if row["predictor"] == "network"])
+
+
+def test_two_hosts_learn_what_one_learns(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    together = [pretrain(tmp_path / "two", f"--hosts={address},2,{index}") for index in (0, 1)]
+    outputs = [process.communicate(timeout=180)[0] for process in together]
+    assert [process.returncode for process in together] == [0, 0], outputs
+    alone = pretrain(tmp_path / "one")
+    output, _ = alone.communicate(timeout=180)
+    assert alone.returncode == 0, output
+    first, second = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(first) == 22  # 11 evaluations of two families
+    np.testing.assert_allclose(second, first, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", ["here", "localhost,2,0", "localhost:1,2,2", "localhost:1,two,0"])
+def test_a_wrong_description_is_refused(wrong):
+    with pytest.raises(ConfigError, match=re.escape(f"hosts = {wrong!r}: allowed: auto, or ADDRESS:PORT")):
+        hosts.join(wrong)
+
+
+def test_one_host_gathers_and_agrees_with_itself(tmp_path):
+    assert hosts.agreed(True)
+    assert not hosts.agreed(False)
+    writer = hosts.Writer(Run(tmp_path / "pretrain-x"))
+    writer.begin(override(PRESETS["smoke"], {}), [])
+    writer.write_tree("tree.safetensors", {"a": np.arange(3.0)})
+    np.testing.assert_array_equal(writer.run.read_tree("tree.safetensors", {"a": np.zeros(3)})["a"], np.arange(3.0))
