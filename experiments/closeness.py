@@ -16,17 +16,17 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from experiment import Experiment, Finding, Results, positive, said
+from experiment import Experiment, Finding, Results, judged, said
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.measure import Bench
+from implicit_inference.beliefs import Beliefs
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import Values, over_seeds
-from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.run import Lab
-from implicit_inference.world import as_tasks, log_weights, prior, weights_prior
+from implicit_inference.world import as_tasks, weights_prior
 
 BINS = 5
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -40,17 +40,15 @@ def places(lab: Lab) -> list[int]:
 
 
 def measure(lab: Lab) -> list[dict]:
-    bench = Bench(lab)
-    batch = bench.batch("gaussian")
+    exam = Exam(lab)
+    batch = exam.batch("gaussian")
 
-    def odds(seed: Array, prompts: object) -> Array:
-        return log_posterior_odds(prior(lab.config, seed, log_weights(0.5)), prompts, bench.noise_std)[..., 0]
-
-    closeness = np.asarray(lab.over_seeds(odds)(lab.seeds, batch.prompts), np.float64)
-    networks = {"before": bench.network("pretrain"), "after": bench.network("finetune")}
-    predictors = networks | {f"ideal_{name}": bench.effective(f)[2] for name, f in networks.items()}
-    ridge, discrete = bench.predictions(bench.ridge, batch), bench.predictions(bench.discrete_posterior, batch)
-    off_ridge = {name: bench.predictions(f, batch) - ridge for name, f in predictors.items()}
+    beliefs = Beliefs(exam)
+    closeness = beliefs.closeness(batch.prompts)
+    networks = {"before": exam.network("pretrain"), "after": exam.network("finetune")}
+    predictors = networks | {f"ideal_{name}": beliefs.ideal(beliefs.prior(f).logit) for name, f in networks.items()}
+    ridge, discrete = exam.predictions(exam.ridge, batch), exam.predictions(exam.discrete_posterior, batch)
+    off_ridge = {name: exam.predictions(f, batch) - ridge for name, f in predictors.items()}
     rows = []
     for k in places(lab):
         for b, members in enumerate(fifths(closeness[:, :, k])):
@@ -66,8 +64,8 @@ def measure(lab: Lab) -> list[dict]:
                 quantities[f"gate_rise_{kind}"] = gate[f"{prefix}after"] - gate[f"{prefix}before"]
             quantities["rest_rise_network"] = rest["after"] - rest["before"]
             for quantity, values in quantities.items():
-                rows += bench.rows(values, quantity=quantity, **labels)
-    return rows + interpolated(bench, networks)
+                rows += exam.rows(values, quantity=quantity, **labels)
+    return rows + interpolated(exam, networks)
 
 
 def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
@@ -78,9 +76,9 @@ def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
     return [lambda values, part=part: np.take_along_axis(values, part, axis=1) for part in parts]
 
 
-def interpolated(bench: Bench, networks: dict) -> list[dict]:
+def interpolated(exam: Exam, networks: dict) -> list[dict]:
     """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
-    config, n = bench.config, bench.config.probe.prompts
+    config, n = exam.config, exam.config.probe.prompts
 
     def between(seed: Array, angle: Array) -> Batch:
         task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
@@ -89,22 +87,22 @@ def interpolated(bench: Bench, networks: dict) -> list[dict]:
         known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
         tasks = as_tasks(config, seed, DiscreteTasks(turned))
-        return sample_batch(prompt_key, tasks, n, config.prompts.length, bench.noise_std)
+        return sample_batch(prompt_key, tasks, n, config.prompts.length, exam.noise_std)
 
-    rows, drawn = [], bench.lab.over_seeds(between)
+    rows, drawn = [], exam.lab.over_seeds(between)
     for angle in ANGLES:
-        batch = drawn(bench.lab.seeds, bench.lab.packed(jnp.asarray(angle)))
-        loss = {name: bench.errors(f, batch).mean(axis=1) for name, f in networks.items()}
+        batch = drawn(exam.lab.seeds, exam.lab.packed(jnp.asarray(angle)))
+        loss = {name: exam.errors(f, batch).mean(axis=1) for name, f in networks.items()}
         for where in ("early", "late"):
-            rise = bench.averaged(loss["after"] - loss["before"], where)
-            rows += bench.rows(rise, quantity="loss_rise_network", angle=angle, where=where)
+            rise = exam.averaged(loss["after"] - loss["before"], where)
+            rows += exam.rows(rise, quantity="loss_rise_network", angle=angle, where=where)
     return rows
 
 
 def conclude(results: Results) -> list[Finding]:
     names = [name for name in results.rows[0] if "." in name]
     worlds = list(dict.fromkeys(tuple(row[name] for name in names) for row in results.rows))
-    findings = []
+    claims = []
     for world in worlds:
         labels = dict(zip(names, world, strict=True))
         for k in sorted({row["exemplars"] for row in results.where(**labels) if "exemplars" in row}):
@@ -125,15 +123,15 @@ def conclude(results: Results) -> list[Finding]:
                 for word, quantity in (("loss", "loss_rise"), ("gate", "gate_rise"))
             ]
             world_name = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
-            findings.append(
-                Finding(
+            claims.append(
+                (
                     f"{world_name}: at {k} exemplars the closest fifth is hurt more than the farthest",
-                    positive(contrast("loss_rise_network")),
+                    [contrast("loss_rise_network")],
                     "; ".join(numbers)
                     + f"; rise off the line between the exact predictors {said(contrast('rest_rise_network'))}",
                 )
             )
-    return findings
+    return judged(claims, results.seeds)
 
 
 EXPERIMENT = Experiment(

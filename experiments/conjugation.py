@@ -8,10 +8,10 @@ scaling of the pretrained network and of one that never had the capability (scra
 
 import sys
 
-from experiment import Experiment, Finding, Results, positive, said
+from experiment import Experiment, Finding, Results, judged, said
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.measure import Bench
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import recovered_fraction
 from implicit_inference.regression.conjugate import ScaleLabels
 from implicit_inference.run import Lab
@@ -21,33 +21,33 @@ RANGES = ("early", "late")
 
 
 def measure(lab: Lab) -> list[dict]:
-    bench, rows = Bench(lab), []
+    exam, rows = Exam(lab), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-    networks = {name: bench.network(stage) for name, stage in networks.items()}
+    networks = {name: exam.network(stage) for name, stage in networks.items()}
     scales = {1.0: None} | {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
-    loss = {(name, g): bench.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
+    loss = {(name, g): exam.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
     for (name, g), values in loss.items():
         for where in RANGES:
-            rows += bench.rows(bench.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where)
-    ridge = bench.loss(bench.ridge, "gaussian")
+            rows += exam.rows(exam.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where)
+    ridge = exam.loss(exam.ridge, "gaussian")
     for where in RANGES:
-        rows += bench.rows(bench.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where)
+        rows += exam.rows(exam.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where)
     before, after = loss["pretrained", 1.0], loss["finetuned", 1.0]
     for g in SCALES:
         moved, helped = loss["finetuned", g], before - loss["pretrained", g]
         for quantity, recovered in (("recovered", moved), ("net_of_pretrained", moved + helped)):
             parts = (before, after, recovered)
             for where in RANGES:
-                found = recovered_fraction(*(bench.averaged(part, where) for part in parts))
-                rows.append(bench.estimate(found, quantity=quantity, gamma=g, where=where))
+                found = recovered_fraction(*(exam.averaged(part, where) for part in parts))
+                rows.append(exam.estimate(found, quantity=quantity, gamma=g, where=where))
             for k in range(lab.config.prompts.length):
                 found = recovered_fraction(*(part[:, k] for part in parts))
-                rows.append(bench.estimate(found, quantity=quantity, gamma=g, exemplars=k))
+                rows.append(exam.estimate(found, quantity=quantity, gamma=g, exemplars=k))
     return rows
 
 
 def conclude(results: Results) -> list[Finding]:
-    findings = []
+    claims = []
     for alpha in ALPHAS:
         for g in (1.5, 2.0, 3.0):
 
@@ -57,14 +57,14 @@ def conclude(results: Results) -> list[Finding]:
             found = {where: part("recovered", where) for where in RANGES}
             net = {where: part("net_of_pretrained", where) for where in RANGES}
             numbers = [f"{where} {said(found[where])} (net of the pretrained {said(net[where])})" for where in RANGES]
-            findings.append(
-                Finding(
+            claims.append(
+                (
                     f"alpha {alpha:g}: labels times {g:g} recover part of the early forgetting, net as well",
-                    positive(found["early"], net["early"]),
+                    [found["early"], net["early"]],
                     ", ".join(numbers),
                 )
             )
-    return findings
+    return judged(claims, results.seeds)
 
 
 EXPERIMENT = Experiment(

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from implicit_inference import runtime
 from implicit_inference.config import PRESETS, Config, UserError, override
-from implicit_inference.measure import reduced
+from implicit_inference.losses import prior_odds
 from implicit_inference.metrics import Estimate, Values, over_seeds
+from implicit_inference.notation import estimate as as_text
 from implicit_inference.progress import sweep_progress
+from implicit_inference.rows import Row, reduced
 from implicit_inference.run import Lab
 from implicit_inference.sweep import Variant, sweep
 
 ROOT = Path(__file__).parent.parent
-Row = dict[str, Any]
 
 SCALES: dict[str, Config] = {
     "smoke": override(
@@ -43,6 +45,8 @@ class Finding:
     claim: str
     held: bool | None
     numbers: str
+    comparisons: int = 1
+    """Of the family that it was judged in, by `judged`."""
 
 
 class Results:
@@ -69,6 +73,19 @@ class Results:
         if len(rows) == 1 and "mean" in rows[0]:
             return Estimate(rows[0]["mean"], rows[0]["stderr"])
         return over_seeds(self.values(**labels))
+
+    def prior_odds(self, **labels: Any) -> str:
+        """The prior log odds inferred by a predictor, as text; said where they have no limit."""
+        parts = [
+            np.array([row["mean"] for row in self.where(**labels, quantity=f"prior_{part}")])
+            for part in ("logit", "bound")
+        ]
+        return as_text(prior_odds(*parts))
+
+    @property
+    def seeds(self) -> int:
+        """The number of seeds."""
+        return len(self.levels("seed"))
 
     def levels(self, name: str) -> list[Any]:
         """The values of a column, ascending."""
@@ -106,7 +123,8 @@ class Experiment:
         findings = self.conclude(Results(rows))
         store(options.data / options.scale, self.name, reduced(rows), findings)
         for finding in findings:
-            print(f"{VERDICTS[finding.held]}: {finding.claim}\n    {finding.numbers}")
+            among = f", one of {finding.comparisons} comparisons" if finding.comparisons > 1 else ""
+            print(f"{VERDICTS[finding.held]}{among}: {finding.claim}\n    {finding.numbers}")
         print(f"table: {options.data / options.scale / self.name}.csv")
         return 0
 
@@ -129,6 +147,32 @@ def store(folder: Path, name: str, table: Sequence[Row], findings: Sequence[Find
 def said(estimate: Estimate) -> str:
     """mean ± standard error over seeds, as text."""
     return f"{estimate.mean:.3f} ± {estimate.stderr:.3f}" if np.isfinite(estimate.mean) else "undefined"
+
+
+Claim = tuple[str, Sequence[Estimate], str]
+"""(claim, the estimates that are all positive if it holds, numbers)"""
+
+
+def judged(claims: Sequence[Claim], seeds: int) -> list[Finding]:
+    """The findings of a family of comparisons, corrected for their number (Holm 1979).
+
+    One-sided t tests over seeds; a claim about several estimates has the largest of their p-values. From the smallest
+    p on, the i-th of m holds at p <= LEVEL / (m - i + 1), up to the first that does not. Undefined ones do not count.
+    """
+    p = np.array([max((p_value(e, seeds) for e in estimates), default=np.nan) for _, estimates, _ in claims])
+    defined = np.array([all(np.isfinite(e.mean) for e in estimates) for _, estimates, _ in claims])
+    order = [i for i in np.argsort(p) if defined[i]]
+    passed = [bool(p[i] <= LEVEL / (len(order) - rank)) for rank, i in enumerate(order)]
+    held = dict(zip(order, np.logical_and.accumulate(passed).tolist(), strict=True)) if order else {}
+    return [Finding(claim, held.get(i), numbers, len(order)) for i, (claim, _, numbers) in enumerate(claims)]
+
+
+LEVEL = 0.05
+
+
+def p_value(estimate: Estimate, seeds: int) -> float:
+    """Of a mean over seeds that is not positive: Student's t, one-sided."""
+    return float(stats.t.sf(estimate.mean / estimate.stderr, seeds - 1)) if estimate.stderr > 0 else 1.0
 
 
 def positive(*estimates: Estimate) -> bool | None:

@@ -13,8 +13,9 @@ import numpy as np
 from experiment import Experiment, Finding, Results, positive, said
 from tradeoff import ALPHAS, VARIANTS
 
+from implicit_inference.beliefs import Beliefs, prior_rows
 from implicit_inference.config import FAMILIES
-from implicit_inference.measure import Bench
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds
 from implicit_inference.run import Lab, kept_steps
 
@@ -22,24 +23,24 @@ RANGES = ("early", "late")
 
 
 def measure(lab: Lab) -> list[dict]:
-    bench, rows = Bench(lab), []
+    exam, rows = Exam(lab), []
+    beliefs = Beliefs(exam)
     for step in kept_steps(lab.run_of("finetune")):
-        network = bench.network("finetune", step)
-        logit, residual, ideal = bench.effective(network)
-        rows += bench.rows(logit, step=step, quantity="prior_logit")
-        rows += bench.rows(residual, step=step, quantity="prior_residual")
-        for name, predictor in (("network", network), ("ideal", ideal)):
+        network = exam.network("finetune", step)
+        prior = beliefs.prior(network)
+        rows += prior_rows(prior, lab.config.seeds, step=step)
+        for name, predictor in (("network", network), ("ideal", beliefs.ideal(prior.logit))):
             for family in FAMILIES:
-                loss = bench.loss(predictor, family)
+                loss = exam.loss(predictor, family)
                 for where in RANGES:
                     labels = {"step": step, "quantity": "loss", "predictor": name, "prompts": family, "where": where}
-                    rows += bench.rows(bench.averaged(loss, where), **labels)
-    for name, predictor in (("ridge", bench.ridge), ("discrete_posterior", bench.discrete_posterior)):
+                    rows += exam.rows(exam.averaged(loss, where), **labels)
+    for name, predictor in (("ridge", exam.ridge), ("discrete_posterior", exam.discrete_posterior)):
         for family in FAMILIES:
-            loss = bench.loss(predictor, family)
+            loss = exam.loss(predictor, family)
             for where in RANGES:
                 labels = {"quantity": "loss", "predictor": name, "prompts": family, "where": where}
-                rows += bench.rows(bench.averaged(loss, where), **labels)
+                rows += exam.rows(exam.averaged(loss, where), **labels)
     return rows
 
 
@@ -57,9 +58,7 @@ def conclude(results: Results) -> list[Finding]:
         rise = {where: over_seeds(change(last, "gaussian", where)) for where in RANGES}
         total = sum(change(last, "gaussian", where) for where in RANGES)
         halves = [s for s in steps if np.mean(sum(change(s, "gaussian", w) for w in RANGES)) >= np.mean(total) / 2]
-        logits = [
-            results.estimate(pretrain__discrete_prob=alpha, step=s, quantity="prior_logit") for s in (first, last)
-        ]
+        odds = [results.prior_odds(pretrain__discrete_prob=alpha, step=step) for step in (first, last)]
         ideal = {where: over_seeds(change(last, "gaussian", where, "ideal")) for where in RANGES}
         findings.append(
             Finding(
@@ -67,7 +66,7 @@ def conclude(results: Results) -> list[Finding]:
                 positive(gain, *rise.values()),
                 f"discrete loss down by {said(gain)}; Gaussian loss up by {said(rise['early'])} early and "
                 f"{said(rise['late'])} late, half of it by step {halves[0]} of {last}; inferred prior log odds from "
-                f"{said(logits[0])} to {said(logits[1])}, which alone would cost an ideal learner "
+                f"{odds[0]} to {odds[1]}, which alone would cost an ideal learner "
                 f"{said(ideal['early'])} early and {said(ideal['late'])} late",
             )
         )

@@ -2,7 +2,8 @@
 
 from experiment import Results, said
 
-from implicit_inference.measure import Bench
+from implicit_inference.beliefs import Beliefs, prior_rows
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import Estimate, over_seeds, recovered_fraction
 from implicit_inference.regression.conjugate import ScaleLabels
 from implicit_inference.run import Lab
@@ -18,30 +19,31 @@ def headline(lab: Lab) -> list[dict]:
     excess_discrete of the pretrained network over exact predictors of one family; recovered, at the label scale that is
     best on other prompts, and net_of_pretrained, less what that scale does for the pretrained network.
     """
-    bench = Bench(lab)
-    before, after = bench.network("pretrain"), bench.network("finetune")
+    exam = Exam(lab)
+    beliefs = Beliefs(exam)
+    before, after = exam.network("pretrain"), exam.network("finetune")
     scales = {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
     shown = "finetuning" if "finetuning" in lab.config.families else "discrete"
-    loss = {name: bench.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}
-    gain = bench.loss(before, shown) - bench.loss(after, shown)
+    loss = {name: exam.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}
+    gain = exam.loss(before, shown) - exam.loss(after, shown)
     excess = {
-        "excess_gaussian": loss["before"] - bench.loss(bench.ridge, "gaussian"),
-        "excess_discrete": bench.loss(before, "discrete") - bench.loss(bench.discrete_posterior, "discrete"),
+        "excess_gaussian": loss["before"] - exam.loss(exam.ridge, "gaussian"),
+        "excess_discrete": exam.loss(before, "discrete") - exam.loss(exam.discrete_posterior, "discrete"),
     }
-    choice = {scale: bench.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
+    choice = {scale: exam.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
     rows = []
     for where in RANGES:
         values = {"forgetting": loss["after"] - loss["before"], "gain": gain, **excess}
         for quantity, value in values.items():
-            rows += bench.rows(bench.averaged(value, where), quantity=quantity, where=where)
-        best = min(SCALES, key=lambda scale: bench.averaged(choice[scale], where).mean())
-        moved = {name: bench.loss(network, "gaussian", scales[best]) for name, network in (("b", before), ("a", after))}
+            rows += exam.rows(exam.averaged(value, where), quantity=quantity, where=where)
+        best = min(SCALES, key=lambda scale: exam.averaged(choice[scale], where).mean())
+        moved = {name: exam.loss(network, "gaussian", scales[best]) for name, network in (("b", before), ("a", after))}
         helped = loss["before"] - moved["b"]
         for quantity, recovered in (("recovered", moved["a"]), ("net_of_pretrained", moved["a"] + helped)):
-            parts = (bench.averaged(part, where) for part in (loss["before"], loss["after"], recovered))
-            rows.append(bench.estimate(recovered_fraction(*parts), quantity=quantity, where=where, scale=best))
-    for name, network in (("before", before), ("after", after)):
-        rows += bench.rows(bench.effective(network)[0], quantity=f"prior_logit_{name}")
+            parts = (exam.averaged(part, where) for part in (loss["before"], loss["after"], recovered))
+            rows.append(exam.estimate(recovered_fraction(*parts), quantity=quantity, where=where, scale=best))
+    for name, network in (("pretrained", before), ("finetuned", after)):
+        rows += prior_rows(beliefs.prior(network), lab.config.seeds, predictor=name)
     return rows
 
 
@@ -57,7 +59,7 @@ def summary(results: Results, **labels: object) -> str:
         f"net of the pretrained {said(number('net_of_pretrained', where=where))}"
         for where in RANGES
     ]
-    logits = [said(number(f"prior_logit_{name}")) for name in ("before", "after")]
+    logits = [results.prior_odds(predictor=name, **labels) for name in ("pretrained", "finetuned")]
     return "; ".join([*parts, f"prior log odds {logits[0]} to {logits[1]}"])
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from experiment import Experiment, Finding, Results, positive, said
+from experiment import Experiment, Finding, Results, judged, said
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.measure import Bench
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds, recovered_fraction
 from implicit_inference.regression.conjugate import Conjugation, Identity, ScaleInputs, ScaleLabels, ShiftLabels
 from implicit_inference.regression.orbits import averaged, rotations, scales, selected, sign_flips
@@ -61,19 +61,19 @@ def orbits(lab: Lab, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
     return found
 
 
-def in_order(bench: Bench, named: Callable[[Array], dict[str, Any]]) -> list[tuple[str, Any]]:
+def in_order(exam: Exam, named: Callable[[Array], dict[str, Any]]) -> list[tuple[str, Any]]:
     """(name, packed over seeds), in the order of the names; packing would sort them."""
-    packed = bench.per_seed(named)
+    packed = exam.per_seed(named)
     return [(name, packed[name]) for name in named(jnp.asarray(0))]
 
 
 def measure(lab: Lab) -> list[dict]:
-    bench, rows = Bench(lab), []
+    exam, rows = Exam(lab), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-    networks = {name: bench.network(stage) for name, stage in networks.items()}
-    discrete = bench.per_seed(lambda seed: draw_tasks(lab.config, seed)["discrete"])
-    noise_std = lab.packed(bench.noise_std)
-    singles, groups = (in_order(bench, partial(of, lab)) for of in (maps, orbits))
+    networks = {name: exam.network(stage) for name, stage in networks.items()}
+    discrete = exam.per_seed(lambda seed: draw_tasks(lab.config, seed)["discrete"])
+    noise_std = lab.packed(exam.noise_std)
+    singles, groups = (in_order(exam, partial(of, lab)) for of in (maps, orbits))
 
     def chosen(network: Any, orbit: Sequence[Conjugation]) -> Any:
         return selected(network, orbit, discrete, noise_std)
@@ -82,25 +82,25 @@ def measure(lab: Lab) -> list[dict]:
     losses = {}
     for name, network in networks.items():
         for case, conjugation in singles:
-            losses[name, "single", case] = bench.loss(network, "gaussian", conjugation)
+            losses[name, "single", case] = exam.loss(network, "gaussian", conjugation)
         for case, orbit in groups:
             for way, combine in ways.items():
-                losses[name, way, case] = bench.loss(combine(network, orbit), "gaussian")
+                losses[name, way, case] = exam.loss(combine(network, orbit), "gaussian")
     before, after = losses["pretrained", "single", "as it is"], losses["finetuned", "single", "as it is"]
     for (name, way, case), loss in losses.items():
         for where in RANGES:
             labels = {"way": way, "conjugation": case, "where": where}
-            rows += bench.rows(bench.averaged(loss, where), quantity="loss", predictor=name, **labels)
+            rows += exam.rows(exam.averaged(loss, where), quantity="loss", predictor=name, **labels)
             if name == "finetuned":
                 net = loss + before - losses["pretrained", way, case]
                 for quantity, recovered in (("recovered", loss), ("net_of_pretrained", net)):
-                    parts = (bench.averaged(part, where) for part in (before, after, recovered))
-                    rows.append(bench.estimate(recovered_fraction(*parts), quantity=quantity, **labels))
+                    parts = (exam.averaged(part, where) for part in (before, after, recovered))
+                    rows.append(exam.estimate(recovered_fraction(*parts), quantity=quantity, **labels))
     return rows
 
 
 def conclude(results: Results) -> list[Finding]:
-    findings = []
+    claims = []
     for way in ("single", "average", "choice"):
         cases = dict.fromkeys(row["conjugation"] for row in results.where(way=way))
         for case in cases:
@@ -115,15 +115,15 @@ def conclude(results: Results) -> list[Finding]:
                     quantity="loss", predictor="pretrained", where="early", way="single", conjugation="as it is"
                 )
             )
-            findings.append(
-                Finding(
+            claims.append(
+                (
                     f"{way}, {case}: recovers early, net of what it does for the pretrained network",
-                    positive(net["early"]),
+                    [net["early"]],
                     f"early {said(all_of_it['early'])} (net {said(net['early'])}), late {said(all_of_it['late'])} "
                     f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
                 )
             )
-    return findings
+    return judged(claims, results.seeds)
 
 
 EXPERIMENT = Experiment(

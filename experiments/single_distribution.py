@@ -11,7 +11,7 @@ import sys
 
 from experiment import Experiment, Finding, Results, said
 
-from implicit_inference.measure import Bench
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds
 from implicit_inference.run import Lab
 
@@ -20,22 +20,29 @@ TOLERANCE = 0.05
 
 
 def measure(lab: Lab) -> list[dict]:
-    bench = Bench(lab)
+    exam = Exam(lab)
     family = "discrete" if lab.config.pretrain.discrete_prob else "gaussian"
-    predictors = {"network": bench.network("pretrain"), "ridge": bench.ridge, "discrete": bench.discrete_posterior}
+    predictors = {
+        "network": exam.network("pretrain"),
+        "ridge": exam.ridge,
+        "discrete_posterior": exam.discrete_posterior,
+    }
     rows = []
     for name, predictor in predictors.items():
-        loss = bench.loss(predictor, family)
+        loss = exam.loss(predictor, family)
         for k in range(lab.config.prompts.length):
-            rows += bench.rows(loss[:, k], prompts=family, predictor=name, position=k)
-        rows += bench.rows(bench.averaged(loss, "all"), prompts=family, predictor=name, where="all")
+            rows += exam.rows(loss[:, k], prompts=family, predictor=name, position=k)
+        rows += exam.rows(exam.averaged(loss, "all"), prompts=family, predictor=name, where="all")
     noise = lab.config.tasks.noise_std**2
     return [row | {"noise_variance": noise} for row in rows]
 
 
 def conclude(results: Results) -> list[Finding]:
     findings = []
-    for family, exact, title in (("gaussian", "ridge", "ridge"), ("discrete", "discrete", "the discrete posterior")):
+    for family, exact, title in (
+        ("gaussian", "ridge", "ridge"),
+        ("discrete", "discrete_posterior", "the discrete posterior"),
+    ):
         loss = {p: results.values(prompts=family, predictor=p, where="all") for p in ("network", exact)}
         noise = results.where(prompts=family)[0]["noise_variance"]
         excess = loss["network"] - loss[exact]

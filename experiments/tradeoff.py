@@ -14,7 +14,7 @@ import numpy as np
 from experiment import Experiment, Finding, Results, positive, said
 
 from implicit_inference.config import FAMILIES
-from implicit_inference.measure import Bench
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds
 from implicit_inference.run import VALIDATION_PROMPTS, Lab
 from implicit_inference.world import log_weights
@@ -32,12 +32,12 @@ def measure(lab: Lab) -> list[dict]:
         for row in table
         if row["predictor"] == "network"
     ]
-    bench, exact = Bench(lab), lab.bayes_losses(lab.config.pretrain)
+    exam, exact = Exam(lab), lab.bayes_losses(lab.config.pretrain)
     for prior in PRIORS:
         weights = lab.packed(log_weights(prior))
         losses = jax.tree.map(np.asarray, exact(lab.seeds, weights, {f: lab.validation[f] for f in FAMILIES}))
         for family, loss in losses.items():
-            found = bench.rows(loss, prior=prior, prompts=family, predictor="bayes")
+            found = exam.rows(loss, prior=prior, prompts=family, predictor="bayes")
             rows += [row | {"n": VALIDATION_PROMPTS} for row in found]
     return rows
 

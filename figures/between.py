@@ -3,7 +3,7 @@
 import sys
 
 from closeness import worlds
-from drawing import COLOURS, Look, Table, band, finished, main, zero
+from figure import COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
 

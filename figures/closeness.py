@@ -3,8 +3,10 @@
 import sys
 from textwrap import fill
 
-from drawing import BLACK, COLOURS, SYMBOLS, Look, Table, band, finished, main, zero
+from figure import BLACK, COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
+
+from implicit_inference.notation import SYMBOLS
 
 QUANTITIES = {"loss_rise": "rise of the loss", "gate_rise": "rise of the gate"}
 

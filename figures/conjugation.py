@@ -3,8 +3,10 @@
 import sys
 
 import numpy as np
-from drawing import ERROR, LOOKS, ORANGE, SKY, Look, Table, band, finished, main, zero
+from figure import ERROR, ORANGE, SKY, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
+
+from implicit_inference.notation import LOOKS
 
 CURVES = {
     ("recovered", "early"): Look("recovered, early", SKY, marker="o"),

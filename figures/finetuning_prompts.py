@@ -2,7 +2,7 @@
 
 import sys
 
-from drawing import COLOURS, Look, Table, band, finished, main, zero
+from figure import COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
 

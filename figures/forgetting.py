@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 
-from drawing import BLACK, COLOURS, ERROR, Look, Table, band, finished, main
+from figure import BLACK, COLOURS, ERROR, Look, Table, band, by_seed, finished, main
 from matplotlib.figure import Figure
 
 PANELS = (("gaussian", "early"), ("gaussian", "late"), ("discrete", "early"))
@@ -23,9 +23,13 @@ def draw(table: Table) -> Figure:
                 band(axes, shown, rows.column("step"), rows, shade=0.2 if name == "network" else 0)
             axes.set(title=f"{family.capitalize()} prompts, {where} positions", ylabel=ERROR)
         rows = own.where(quantity="prior_logit")
-        band(odds, look, rows.column("step"), rows)
+        by_seed(odds, look, rows.column("step"), rows)
     odds.plot([], [], "--", color=BLACK, label="ideal learner with the odds inferred then (no band)")
-    odds.set(title="inferred prior", ylabel="log odds, discrete against Gaussian", xlabel="fine-tuning step")
+    odds.set(
+        title="inferred prior: median and seeds",
+        ylabel="log odds, discrete against Gaussian",
+        xlabel="fine-tuning step",
+    )
     panels[2].set(xlabel="fine-tuning step")
     return finished(figure, "Fine-tuning on the discrete set", table)
 

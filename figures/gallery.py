@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from drawing import FIGURES, read, save
+from figure import FIGURES, read, save
 
 ENTRIES = {
     "single_distribution": (

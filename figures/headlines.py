@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from drawing import BLUE, GREEN, ORANGE, RED, SKY, Look, Table, bars, categories, finished, zero
+from figure import BLUE, GREEN, ORANGE, RED, SKY, Look, Table, bars, by_seed, categories, finished, zero
 from matplotlib.figure import Figure
 
 PANELS = {
@@ -21,8 +21,8 @@ PANELS = {
         ("net_of_pretrained", "late"): Look("net of the pretrained, late", SKY),
     },
     "prior log odds, inferred": {
-        ("prior_logit_before", None): Look("prior odds before fine-tuning", BLUE),
-        ("prior_logit_after", None): Look("prior odds after", RED),
+        ("prior_logit", "pretrained"): Look("before fine-tuning: median and seeds", BLUE),
+        ("prior_logit", "finetuned"): Look("after", RED),
     },
     "pretrained loss over exact Bayes": {
         ("excess_gaussian", "early"): Look("over ridge, early", GREEN),
@@ -36,11 +36,15 @@ def draw_headlines(table: Table, variants: Sequence[tuple[str, Table]], title: s
     figure = Figure(figsize=(11, 7.4))
     for axes, (label, curves) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
         places = categories(axes, [name for name, _ in variants])
-        for i, ((quantity, where), look) in enumerate(curves.items()):
-            wanted = {"quantity": quantity} | ({"where": where} if where else {})
-            rows = Table([row for _, rows in variants for row in rows.where(**wanted).rows])
-            offset = 0.12 * (i - (len(curves) - 1) / 2)
-            bars(axes, places + offset, rows, replace(look, marker="o"))
+        for i, ((quantity, which), look) in enumerate(curves.items()):
+            offset, shown = 0.12 * (i - (len(curves) - 1) / 2), replace(look, marker="o")
+            if quantity == "prior_logit":
+                for place, (_, rows) in zip(places, variants, strict=True):
+                    once = shown if place == 0 else replace(shown, label="")
+                    by_seed(axes, once, place + offset, rows.where(quantity=quantity, predictor=which))
+                continue
+            rows = Table([row for _, rows in variants for row in rows.where(quantity=quantity, where=which).rows])
+            bars(axes, places + offset, rows, shown)
         zero(axes, *((0.0, 1.0) if "fraction" in label else (0.0,)))
         axes.set_ylabel(label)
         if "fraction" in label:

@@ -1,45 +1,92 @@
-"""Forgetting in two parts, and the recovery by every conjugation as predicted from the prior odds and as measured."""
+"""Where the capability went: the inferred prior and both parts of forgetting as fine-tuning goes on, then recovery."""
 
 import sys
 
-from drawing import BLUE, COLOURS, GREY, RED, SKY, Look, Table, bars, categories, finished, main, zero
+import numpy as np
+from figure import BLUE, COLOURS, GREY, RED, SKY, Look, Table, band, by_seed, finished, main, zero
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 PARTS = {
-    "forgetting": Look("forgetting", RED, marker="o"),
-    "inference_shift": Look("of it: shift of the inferred prior odds", BLUE, marker="o"),
-    "capability_loss": Look("of it: lost capability", SKY, marker="o"),
+    "forgetting": Look("forgetting", RED),
+    "inference_shift": Look("of it: shift of the inferred prior odds", BLUE, "--"),
+    "capability_loss": Look("of it: lost capability", SKY, "-."),
 }
+KINDS = {"measured": ("-", "o"), "predicted": ("--", "")}
 LOWEST, HIGHEST = -1.5, 1.5
 
 
 def draw(table: Table) -> Figure:
-    figure = Figure(figsize=(10, 7.6))
-    grid = figure.subplots(2, 2)
+    """A column for each mixture; the recovered fractions early and late have a row each."""
     alphas = table.levels("pretrain.discrete_prob")
-    for (top, bottom), where in zip(grid.T, ("early", "late"), strict=True):
-        here = table.where(where=where)
-        places = categories(top, [f"α = {alpha:g}" for alpha in alphas])
-        for offset, (quantity, look) in zip((-0.15, 0.0, 0.15), PARTS.items(), strict=True):
-            bars(top, places + offset, here.where(quantity=quantity), look)
-        zero(top)
-        top.set(title=f"{where} positions", ylabel="rise of the loss on Gaussian prompts")
-        for alpha, colour in zip(alphas, COLOURS, strict=False):
-            own = here.where(pretrain__discrete_prob=alpha)
-            predicted, measured = own.where(quantity="predicted"), own.where(quantity="measured")
-            bottom.errorbar(
-                predicted.column("mean"),
-                measured.column("mean"),
-                xerr=predicted.column("stderr"),
-                yerr=measured.column("stderr"),
-                fmt="o",
-                color=colour,
-                label=f"conjugations of the network of α = {alpha:g}",
-            )
-        bottom.plot([LOWEST, HIGHEST], [LOWEST, HIGHEST], color=GREY, linewidth=0.8)
-        bottom.set(xlabel="recovered fraction, predicted from the prior odds", ylabel="recovered fraction, measured")
-        bottom.set(xlim=(LOWEST, HIGHEST), ylim=(LOWEST, HIGHEST))
+    figure = Figure(figsize=(3.6 * len(alphas) + 1, 12.5))
+    grid = figure.subplots(5, len(alphas), sharey="row", squeeze=False)
+    for column, alpha in zip(grid.T, alphas, strict=True):
+        own = table.where(pretrain__discrete_prob=alpha)
+        odds = own.where(quantity="prior_logit")
+        by_seed(
+            column[0], Look("inferred prior log odds: median and seeds", GREY, marker="o"), odds.column("step"), odds
+        )
+        column[0].set(title=f"α = {alpha:g}", xlabel="fine-tuning step")
+        parts(column[1], own.where(where="early"))
+        parts(column[2], own.where(where="late"))
+        recovery(column[3], own)
+        order(column[4], own)
+    for axes, label in zip(
+        grid[:, 0],
+        (
+            "log odds, discrete to Gaussian",
+            "rise of the loss, early",
+            "rise of the loss, late",
+            "recovered fraction",
+            "predicted rank, 1 the best",
+        ),
+        strict=True,
+    ):
+        axes.set_ylabel(label)
     return finished(figure, f"Where the capability went (recovery: {LOWEST:g} to {HIGHEST:g} shown)", table)
+
+
+def parts(axes: Axes, rows: Table) -> None:
+    """The forgetting on Gaussian prompts and what it consists of."""
+    for quantity, look in PARTS.items():
+        chosen = rows.where(quantity=quantity)
+        band(axes, look, chosen.column("step"), chosen)
+    zero(axes)
+    axes.set_xlabel("fine-tuning step")
+
+
+def recovery(axes: Axes, rows: Table) -> None:
+    """Against the label scale, as measured and as predicted from the inferred odds alone."""
+    for where, colour in zip(("early", "late"), COLOURS, strict=False):
+        for quantity, (line, marker) in KINDS.items():
+            scaled = {
+                float(name.split("×")[1]): rows.where(quantity=quantity, where=where, conjugation=name).rows[0]
+                for name in rows.levels("conjugation")
+                if name.startswith("labels ×") and "-" not in name
+            }
+            look = Look(f"recovered, {where}, {quantity}", colour, line, marker)
+            band(axes, look, list(scaled), Table(list(scaled.values())))
+    zero(axes, 0.0, 1.0)
+    axes.set(xlabel="label scale γ", ylim=(LOWEST, HIGHEST))
+
+
+def order(axes: Axes, rows: Table) -> None:
+    """Conjugations, from what brings the loss down the most to the least, early: predicted against measured."""
+    names = rows.levels("conjugation")
+    places = {}
+    for kind in KINDS:
+        returned = rows.where(quantity=f"returned_{kind}", where="early")
+        gained = [returned.where(conjugation=name).column("mean")[0] for name in names]
+        places[kind] = 1 + np.argsort(np.argsort(-np.array(gained)))
+    measured, predicted = places.values()
+    axes.plot(measured, predicted, "o", color=GREY)
+    for x, y, name in zip(measured, predicted, names, strict=True):
+        axes.annotate(name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    tau = rows.where(quantity="kendall_by_loss", where="early").rows[0]
+    axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
+    axes.set_title(f"early; Kendall's τ {tau['mean']:.2f} ± {tau['stderr']:.2f}", fontsize=9)
+    axes.set(xlabel="measured rank, 1 the best", xlim=(0.5, len(names) + 1.5))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import sys
 
 import numpy as np
-from drawing import ERROR, LOOKS, Table, finished, main
+from figure import ERROR, Table, finished, main
 from matplotlib.figure import Figure
+
+from implicit_inference.notation import LOOKS
 
 
 def draw(table: Table) -> Figure:

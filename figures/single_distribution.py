@@ -2,14 +2,16 @@
 
 import sys
 
-from drawing import ERROR, LOOKS, Table, band, finished, main
+from figure import ERROR, Table, band, finished, main
 from matplotlib.figure import Figure
+
+from implicit_inference.notation import LOOKS
 
 
 def draw(table: Table) -> Figure:
     figure = Figure(figsize=(9, 3.8))
     for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
-        for name in ("ridge", "discrete", "network"):
+        for name in ("ridge", "discrete_posterior", "network"):
             rows = Table([r for r in table.where(prompts=family, predictor=name).rows if r["position"] is not None])
             band(axes, LOOKS[name], rows.column("position"), rows)
         title = f"{family.capitalize()} tasks alone, in training and here"

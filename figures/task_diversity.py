@@ -2,7 +2,7 @@
 
 import sys
 
-from drawing import Table, main
+from figure import Table, main
 from headlines import draw_headlines
 from matplotlib.figure import Figure
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from drawing import COLOURS, ERROR, GREY, Look, Table, band, finished, main
+from figure import COLOURS, ERROR, GREY, Look, Table, band, finished, main
 from matplotlib.figure import Figure
 
 

@@ -1,6 +1,7 @@
 """What networks believe, read off their predictions: effective priors, effective gates, distances to ridge -> rows."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -9,12 +10,13 @@ import numpy as np
 from jax import Array
 
 from implicit_inference.config import FAMILIES
+from implicit_inference.exam import Exam
 from implicit_inference.metrics import Values, effective_gate
 from implicit_inference.regression.bayes import bayes_predictor
-from implicit_inference.regression.effective import effective_prior, log_evidence_ratio, shifted_prior
+from implicit_inference.regression.conjugate import Identity
+from implicit_inference.regression.effective import EffectivePrior, effective_prior, log_evidence_ratio, shifted_prior
 from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.rows import Row, gate_rows, position_rows
-from implicit_inference.run import Lab
 from implicit_inference.world import draw_tasks
 
 Predicted = Mapping[tuple[str, str], Values]
@@ -31,58 +33,54 @@ GATED = (
 DISTANT = ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned")
 
 
-def both_families(lab: Lab, prompts: Mapping[str, Prompts]) -> Prompts:
-    """The prompts [S, N, K] of both families, one after the other, [S, 2N, K]."""
-    join = lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
-    return join(*(prompts[family] for family in FAMILIES))
+class Beliefs:
+    """Reads beliefs off the predictors of an exam; each program is compiled once."""
+
+    def __init__(self, exam: Exam):
+        self._exam = exam
+        over_seeds = exam.lab.over_seeds
+        self._fit, self._mix, self._ratio = (over_seeds(f) for f in (self._fit_one, self._mix_one, self._ratio_one))
+
+    def prior(self, predictor: Predictor) -> EffectivePrior:
+        """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
+        predictions = self._exam.lab.evaluator.predict(predictor, self._exam.lab.packed(Identity()), self._both)
+        found = self._fit(self._exam.lab.seeds, self._both, predictions)
+        return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
+
+    def ideal(self, logits: Values) -> Predictor:
+        """Exact Bayes with prior log odds `logits` [S] of the discrete set, packed over seeds."""
+        return self._mix(self._exam.lab.seeds, jnp.asarray(logits, jnp.float32))
+
+    def closeness(self, prompts: Prompts) -> Values:
+        """The exact log evidence ratio of the past, discrete against Gaussian, [S, prompts, K]."""
+        return np.asarray(self._ratio(self._exam.lab.seeds, prompts), np.float64)
+
+    @cached_property
+    def _both(self) -> Prompts:
+        """[S, 2N, K]"""
+        join = self._exam.lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
+        return join(*(self._exam.batch(family, "choice").prompts for family in FAMILIES))
+
+    def _fit_one(self, seed: Array, prompts: Prompts, predictions: Array) -> EffectivePrior:
+        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
+        return effective_prior(predictions, discrete, gaussian, prompts, self._exam.noise_std)
+
+    def _mix_one(self, seed: Array, logit: Array) -> Predictor:
+        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
+        return bayes_predictor(shifted_prior(discrete, gaussian, logit), self._exam.noise_std)
+
+    def _ratio_one(self, seed: Array, prompts: Prompts) -> Array:
+        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
+        return log_evidence_ratio(discrete, gaussian, prompts, self._exam.noise_std)
 
 
-def fit_priors(
-    lab: Lab, predictions: Mapping[str, Array], prompts: Prompts, **labels: Any
-) -> tuple[dict[str, Array], list[Row]]:
-    """({name: logit [S]}, rows): the effective prior of each of the named predictions [S, 2N, K] for `prompts`.
-
-    Two rows a name and seed, with `labels`: its prior_logit and its prior_residual. Works for networks at any step of
-    fine-tuning; `prompts` should be `both_families` of a split that nothing else is reported on.
-    """
-
-    def fit(seed: Array, prompts: Prompts, predictions: Array) -> tuple[Array, Array]:
-        discrete, gaussian = draw_tasks(lab.config, seed).values()
-        return effective_prior(predictions, discrete, gaussian, prompts, jnp.asarray(lab.config.tasks.noise_std))
-
-    fit_packed, logits, rows = lab.over_seeds(fit), {}, []
-    for name, predicted in predictions.items():
-        logits[name], residuals = fit_packed(lab.seeds, prompts, predicted)
-        for quantity, values in (("prior_logit", logits[name]), ("prior_residual", residuals)):
-            rows += [
-                labels | {"seed": seed, "quantity": quantity, "predictor": name, "mean": float(value)}
-                for seed, value in zip(lab.config.seeds, values, strict=True)
-            ]
-    return logits, rows
-
-
-def ideal_learner(lab: Lab, logits: Array) -> Predictor:
-    """Exact Bayes with prior log odds `logits` [S] of the discrete set, packed over seeds."""
-
-    def ideal(seed: Array, logit: Array) -> Predictor:
-        discrete, gaussian = draw_tasks(lab.config, seed).values()
-        return bayes_predictor(shifted_prior(discrete, gaussian, logit), jnp.asarray(lab.config.tasks.noise_std))
-
-    return lab.over_seeds(ideal)(lab.seeds, logits)
-
-
-class Closeness:
-    """The exact log evidence ratio of the past, discrete against Gaussian, [S, prompts, K]: compiled once."""
-
-    def __init__(self, lab: Lab):
-        def ratio(seed: Array, prompts: Prompts) -> Array:
-            discrete, gaussian = draw_tasks(lab.config, seed).values()
-            return log_evidence_ratio(discrete, gaussian, prompts, jnp.asarray(lab.config.tasks.noise_std))
-
-        self._lab, self._ratio = lab, lab.over_seeds(ratio)
-
-    def __call__(self, prompts: Prompts) -> Values:
-        return np.asarray(self._ratio(self._lab.seeds, prompts), np.float64)
+def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """prior_logit, prior_residual and prior_bound of each seed; log odds stay by seed, they need not have a mean."""
+    return [
+        labels | {"seed": seed, "quantity": f"prior_{quantity}", "mean": float(value)}
+        for quantity, values in prior._asdict().items()
+        for seed, value in zip(seeds, values, strict=True)
+    ]
 
 
 def gates(predicted: Predicted, closeness: Mapping[str, Values], seeds: tuple[int, ...], **labels: Any) -> list[Row]:

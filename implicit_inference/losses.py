@@ -94,6 +94,13 @@ def estimated(values: Values) -> dict[str, Any]:
     return as_json(over_seeds(values))
 
 
+def prior_odds(logits: Values, bounds: Values) -> dict[str, Any]:
+    """The same of log odds [S], with their median and range, since some of them may have no limit (`bounds` not 0)."""
+    numbers = {"median": np.median(logits), "lowest": np.min(logits), "highest": np.max(logits)}
+    counts = {"unlimited": int(np.count_nonzero(bounds)), "seeds": len(logits)}
+    return estimated(logits) | {name: float(value) for name, value in numbers.items()} | counts
+
+
 def as_json(estimate: Estimate) -> dict[str, Any]:
     return {"mean": estimate.mean, "stderr": estimate.stderr}
 

@@ -41,6 +41,8 @@ LOOKS = {
     "shrink_only": Look("fine-tuned, shrunk only", GREY, "-."),
     "bayes_effective": Look("exact Bayes with the effective priors", BLACK, "--"),
     "moved": Look("fine-tuned, labels × {:g}", SKY),
+    "network": Look("network", BLUE),
+    "ideal": Look("ideal learner with the inferred prior odds", BLACK, "--"),
 }
 
 FAMILIES = {"gaussian": "Gaussian", "discrete": "discrete", "finetuning": "fine-tuning", "both": "both"}
@@ -61,7 +63,11 @@ SYMBOLS = {
     "tasks.noise_std": "σ",
     "prompts.length": "K",
     "pretrain.discrete_prob": "α",
+    "pretrain.steps": "pretraining steps",
     "finetune.discrete_prob": "α (fine-tuning)",
+    "finetune.batch": "batch",
+    "finetune.replay": "replayed fraction",
+    "tasks.relu_features": "ReLU features",
     "probe.label_scales": "γ",
     "probe.input_scales": "c",
     "probe.label_shifts": "|v|",
@@ -101,7 +107,10 @@ def bins(edges: tuple[float, ...]) -> list[str]:
 
 
 def estimate(value: dict[str, Any]) -> str:
-    """mean ± stderr, as text."""
+    """mean ± stderr, as text; of log odds, the median and the range over seeds, and how many of them have no limit."""
     if value["mean"] is None:
         return "undefined"
+    if "median" in value:
+        unlimited = f"; no limit in {value['unlimited']} of {value['seeds']} seeds" if value["unlimited"] else ""
+        return f"{value['median']:.2f} ({value['lowest']:.2f} to {value['highest']:.2f}{unlimited})"
     return f"{value['mean']:.3f}" + ("" if value["stderr"] is None else f" ± {value['stderr']:.3f}")

@@ -250,7 +250,7 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         )
         _dots(
             panels[2],
-            "both families",
+            "both families, median over seeds",
             "effective prior, log odds",
             {
                 LOOKS[name]: [s["effective_prior"][name]["logit"] for s in summaries]
@@ -267,7 +267,11 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
 def _dots(axes: Axes, title: str, xlabel: str, columns: dict[Look, list[dict[str, Any]]]) -> None:
     """A row for each run, a dot with its standard error for each column; undefined ones are left out."""
     for offset, (look, values) in zip(np.linspace(-0.15, 0.15, len(columns)), columns.items(), strict=True):
-        found = [(y, v["mean"], v["stderr"] or 0.0) for y, v in enumerate(values) if v["mean"] is not None]
+        found = [
+            (y, v.get("median", v["mean"]), 0.0 if "median" in v else v["stderr"] or 0.0)
+            for y, v in enumerate(values)
+            if v["mean"] is not None
+        ]
         if found:
             y, mean, stderr = (np.array(part) for part in zip(*found, strict=True))
             axes.errorbar(mean, y + offset, xerr=stderr, fmt="o", color=look.colour, label=look.label)

@@ -148,7 +148,7 @@ def summary_table(summary: dict[str, Any]) -> Table:
     before, after = (
         notation.estimate(summary["effective_prior"][name]["logit"]) for name in ("pretrained", "finetuned")
     )
-    table.caption = f"effective prior, log odds: {before} before, {after} after\n"
+    table.caption = f"effective prior, log odds, median (range over seeds): {before} before, {after} after\n"
     table.caption += f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "
     table.caption += "label scales are chosen on other prompts"
     table.caption_justify = "left"

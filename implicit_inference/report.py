@@ -97,9 +97,9 @@ def _origin(summary: dict[str, Any]) -> list[str]:
     ]
     ranking = summary["ranking"]["early"]["by_loss"]
     return [
-        f"Where did the capability go? The prior odds with which exact Bayes best imitates the network went from "
-        f"{odds[0]} to {odds[1]} in log odds. That shift alone would raise the distance to ridge by: "
-        f"{'; '.join(split)}. The rest is lost capability.",
+        f"Where did the capability go? The prior odds with which exact Bayes best imitates the network, median and "
+        f"range over seeds, went from {odds[0]} to {odds[1]} in log odds. That shift alone would raise the distance "
+        f"to ridge by: {'; '.join(split)}. The rest is lost capability.",
         f"Exact Bayes with the later odds ranks the conjugations as the network does with Kendall's τ = "
         f"{estimate(ranking['kendall'])} (Spearman's ρ = {estimate(ranking['spearman'])}; early positions, by loss).",
     ]

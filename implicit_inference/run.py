@@ -68,7 +68,7 @@ class Lab:
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
         self._chunks: dict[Any, Wrapped] = {}
-        self._exact: dict[Any, Wrapped] = {}
+        self._exact: dict[Any, Callable[..., Any]] = {}
 
     def run_of(self, stage: str) -> Run:
         """The directory of a stage of this configuration."""
@@ -110,7 +110,7 @@ class Lab:
 
         return self.over_seeds(draw)(self.seeds)
 
-    def bayes_losses(self, training: TrainingConfig) -> Wrapped:
+    def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
         """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
         kind = (training.tasks, training.n_tasks, training.narrow_std, training.replay)
 

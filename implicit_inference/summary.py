@@ -14,6 +14,7 @@ from implicit_inference.losses import (
     estimated,
     fraction,
     predicted_recovery,
+    prior_odds,
     recovery_of,
 )
 from implicit_inference.metrics import Values, positions, recovered_fraction
@@ -129,7 +130,10 @@ def _effective_prior(rows: list[Row]) -> dict[str, Any]:
         return np.array([row["mean"] for row in rows if (row["quantity"], row["predictor"]) == of])
 
     return {
-        name: {part: estimated(values(f"prior_{part}", name)) for part in ("logit", "residual")}
+        name: {
+            "logit": prior_odds(values("prior_logit", name), values("prior_bound", name)),
+            "residual": estimated(values("prior_residual", name)),
+        }
         for name in ("pretrained", "finetuned")
     }
 

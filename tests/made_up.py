@@ -60,7 +60,7 @@ def table(forgetting=1.0):
         COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
         for seed in CONFIG.seeds
         for name in ("pretrained", "finetuned")
-        for quantity, value in (("prior_logit", 1.5), ("prior_residual", 0.1))
+        for quantity, value in (("prior_logit", 1.5), ("prior_residual", 0.1), ("prior_bound", 0))
     ]
     return rows
 

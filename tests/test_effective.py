@@ -18,6 +18,7 @@ from implicit_inference import (
 )
 from implicit_inference.metrics import ratio
 from implicit_inference.regression.effective import (
+    LOGITS,
     effective_prior,
     excess,
     forgetting_attribution,
@@ -59,17 +60,27 @@ def noise_like(shown, std=0.5, seed=3):
 @pytest.mark.parametrize("logit", [-3.0, 0.0, 1.7, 9.0])
 def test_an_exact_mixture_has_its_own_prior_and_no_residual(logit):
     shown = prompts()
-    found, residual = effective_prior(mixture(logit, shown), *WORLD, shown, NOISE)
-    assert found == pytest.approx(logit, abs=0.01)
-    assert residual < 1e-6
+    found = effective_prior(mixture(logit, shown), *WORLD, shown, NOISE)
+    assert found.logit == pytest.approx(logit, abs=0.01)
+    assert found.residual < 1e-6
+    assert found.bound == 0
 
 
 def test_noise_on_ridge_is_residual_and_not_prior():
     shown = prompts()
     noise = noise_like(shown)
-    found, residual = effective_prior(ridge(shown) + noise, *WORLD, shown, NOISE)
-    assert found < -5
-    assert residual == pytest.approx(float(jnp.mean(noise**2)), rel=0.01)
+    found = effective_prior(ridge(shown) + noise, *WORLD, shown, NOISE)
+    assert found.logit < -5
+    assert found.bound == -1
+    assert found.residual == pytest.approx(float(jnp.mean(noise**2)), rel=0.01)
+
+
+@pytest.mark.parametrize(("family", "bound"), [(0, 1), (1, -1)])
+def test_what_answers_for_one_family_alone_has_no_limit_on_that_side(family, bound):
+    shown = prompts()
+    found = effective_prior(posterior_predictive(WORLD[family], shown, NOISE).mean, *WORLD, shown, NOISE)
+    assert LOGITS[0] <= found.logit <= LOGITS[1]
+    assert found.bound == bound
 
 
 def attributed(before, after):
@@ -77,7 +88,7 @@ def attributed(before, after):
     parts = []
     for seed in (10, 20, 30):
         both, shown = prompts(seed), gaussian_batch(seed + 5).prompts
-        logits = tuple(effective_prior(f(both), *WORLD, both, NOISE)[0] for f in (before, after))
+        logits = tuple(effective_prior(f(both), *WORLD, both, NOISE).logit for f in (before, after))
         split = forgetting_attribution(before(shown), after(shown), logits, *WORLD, shown, NOISE)
         parts.append([np.mean(np.asarray(part)[1:]) for part in split])
     return np.array(parts).T

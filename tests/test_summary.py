@@ -38,7 +38,7 @@ def test_every_number_is_the_one_put_in():
         "stderr": pytest.approx(0.1 / np.sqrt(3)),
     }
     assert summary["excess"]["gaussian"]["pretrained"]["mean"] == pytest.approx(0.1)
-    assert summary["effective_prior"]["finetuned"]["logit"] == {"mean": 1.5, "stderr": 0.0}
+    assert estimate(summary["effective_prior"]["finetuned"]["logit"]) == "1.50 (1.50 to 1.50)"
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 
 
@@ -76,6 +76,17 @@ def test_recovery_is_said_to_be_undefined_without_forgetting():
     assert estimate(recovery) == "undefined"
     assert recovery["early"]["above_shrink_only"]["mean"] is None
     assert any("undefined" in line for line in findings(summary))
+
+
+def test_prior_odds_without_a_limit_are_said_to_have_none():
+    rows = table()
+    for row in rows:
+        if (row["quantity"][:5], row["predictor"], row["seed"]) == ("prior", "finetuned", 8):
+            row["mean"] = {"prior_logit": 60.0, "prior_residual": 0.1, "prior_bound": 1}[row["quantity"]]
+    summary = summarise(rows, CONFIG)
+    assert summary["effective_prior"]["finetuned"]["logit"]["median"] == 1.5
+    said = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
+    assert any(said in line for line in findings(summary))
 
 
 def test_one_seed_has_no_standard_error_and_stays_json():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from implicit_inference.config import PRESETS, ConfigError, override
-from implicit_inference.measure import reduced
+from implicit_inference.rows import reduced
 from implicit_inference.run import Progress
 from implicit_inference.store import Run
 from implicit_inference.sweep import sweep, unfinished, varied_fields

@@ -11,6 +11,7 @@ on these prompts it is the loss of f above the least possible, whichever truth t
 """
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,33 +42,52 @@ def log_evidence_ratio(
     return log_posterior_odds(shifted_prior(first, second, 0.0), prompts, noise_std)[..., 0]
 
 
+class EffectivePrior(NamedTuple):
+    """The mixture that imitates a predictor best: its prior log odds, the mean squared residual, and a bound, if any.
+
+    bound: 1 if the prompts set the log odds no upper limit (the upper end of LOGITS imitates no worse, within two
+    standard errors over prompts), -1 if no lower one, 0 if the estimate has both. With a bound, `logit` is still the
+    best value in LOGITS, but any value from there to that end does about as well: average it with care.
+    """
+
+    logit: Any
+    residual: Any
+    bound: Any
+
+
 def effective_prior(
     predictions: Float[Array, "*batch K"],
     first: TaskDistribution,
     second: TaskDistribution,
     prompts: Prompts,
     noise_std: Array | float,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """(logit, residual): argmin and minimum over prior log odds of the mean of (predictions - mixture)^2.
+) -> EffectivePrior:
+    """argmin and minimum over prior log odds in LOGITS of the mean of (predictions - mixture)^2.
 
     `prompts` should come from both families, in equal parts. A grid over LOGITS, refined twice around its best point to
-    a resolution of 0.003; a logit at an end of LOGITS means that one family alone imitates best.
+    a resolution of 0.003.
     """
     first_mean = posterior_predictive(first, prompts, noise_std).mean
     second_mean = posterior_predictive(second, prompts, noise_std).mean
     log_ratio = log_evidence_ratio(first, second, prompts, noise_std)
 
-    def residual(logit: Array) -> Array:
+    def residuals(logit: Array) -> Array:
         mixture = second_mean + jax.nn.sigmoid(logit + log_ratio) * (first_mean - second_mean)
-        return jnp.mean((predictions - mixture) ** 2)
+        return jnp.mean((predictions - mixture) ** 2, axis=-1)
 
-    low, high = (jnp.asarray(bound) for bound in LOGITS)
+    low, high = LOGITS
+    grid = jnp.linspace(low, high, 81)
     for _ in range(3):
-        grid = jnp.linspace(low, high, 81)
-        values = jax.lax.map(residual, grid)
-        best, spacing = grid[jnp.argmin(values)], (high - low) / 80
-        low, high = best - 2 * spacing, best + 2 * spacing
-    return best, jnp.min(values)
+        best = grid[jnp.argmin(jax.lax.map(lambda logit: jnp.mean(residuals(logit)), grid))]
+        spacing = grid[1] - grid[0]
+        grid = jnp.linspace(jnp.clip(best - 2 * spacing, low, high), jnp.clip(best + 2 * spacing, low, high), 81)
+
+    def no_worse(end: float) -> Array:
+        worse = residuals(jnp.asarray(end)) - residuals(best)
+        return jnp.mean(worse) <= 2 * jnp.std(worse) / worse.size**0.5
+
+    bound = jnp.where(no_worse(high), 1, jnp.where(no_worse(low), -1, 0))
+    return EffectivePrior(best, jnp.mean(residuals(best)), bound)
 
 
 def excess(

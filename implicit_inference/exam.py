@@ -1,22 +1,19 @@
-"""What experiments measure with: a lab's predictors on shared held-out prompts, and rows of one value a seed."""
+"""An exam: a lab's predictors, each packed over seeds, answer the same held-out prompts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from implicit_inference.config import FAMILIES
-from implicit_inference.metrics import Estimate, Values, over_seeds, positions
+from implicit_inference.metrics import Estimate, Values, positions
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
-from implicit_inference.regression.effective import effective_prior, shifted_prior
-from implicit_inference.regression.prompts import Batch, Predictor, Prompts
+from implicit_inference.regression.prompts import Batch, Predictor
 from implicit_inference.regression.tasks import TaskDistribution
-from implicit_inference.rows import Row
+from implicit_inference.rows import Row, estimate_row, seed_rows
 from implicit_inference.run import Lab
 from implicit_inference.world import draw_tasks, held_out
 
@@ -24,8 +21,8 @@ TasksOf = Callable[[Array], TaskDistribution]
 """seed -> a task distribution"""
 
 
-class Bench:
-    """A lab's predictors, each packed over seeds, and its held-out prompts: the same ones for every predictor."""
+class Exam:
+    """The held-out prompts of a lab, who can answer them, and how far off the answers are."""
 
     def __init__(self, lab: Lab):
         self.lab, self.config = lab, lab.config
@@ -74,54 +71,10 @@ class Bench:
         """[S]: the mean over a range of positions (early, late or all) of values [S, K]."""
         return values[:, positions(where, self.config.tasks.dim, self.config.prompts.length)].mean(axis=1)
 
-    def effective(self, predictor: Predictor) -> tuple[Values, Values, Predictor]:
-        """(logit [S], residual [S], ideal learner): the prior odds at which exact Bayes best imitates a predictor."""
-        predicted = jnp.asarray(np.concatenate([self.predictions(predictor, b) for b in self._both], axis=1))
-        logits, residuals, ideal = self._fit(self.lab.seeds, *(b.prompts for b in self._both), predicted)
-        return np.asarray(logits, np.float64), np.asarray(residuals, np.float64), ideal
-
-    @cached_property
-    def _both(self) -> list[Batch]:
-        return [self.batch(family, "choice") for family in FAMILIES]
-
-    @cached_property
-    def _fit(self) -> Callable[..., tuple[Array, Array, Predictor]]:
-        def fit(seed: Array, first: Prompts, second: Prompts, predictions: Array) -> tuple[Array, Array, Predictor]:
-            prompts = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second)
-            discrete, gaussian = draw_tasks(self.config, seed).values()
-            logit, residual = effective_prior(predictions, discrete, gaussian, prompts, self.noise_std)
-            return logit, residual, bayes_predictor(shifted_prior(discrete, gaussian, logit), self.noise_std)
-
-        return self.lab.over_seeds(fit)
-
     def rows(self, values: Values, **labels: Any) -> list[Row]:
         """A row for each seed of values [S]."""
-        size = {"n": self.config.probe.prompts}
-        return [
-            labels | {"seed": seed, "value": float(v)} | size for seed, v in zip(self.config.seeds, values, strict=True)
-        ]
+        return seed_rows(values, self.config.seeds, **labels, n=self.config.probe.prompts)
 
     def estimate(self, estimate: Estimate | None, **labels: Any) -> Row:
         """One row for all seeds, for what is no mean over seeds, such as a ratio; empty where it is undefined."""
-        found = estimate or Estimate(float("nan"), float("nan"))
-        numbers = {"mean": found.mean, "stderr": found.stderr, "seeds": len(self.config.seeds)}
-        return labels | numbers | {"n": self.config.probe.prompts}
-
-
-NUMBERS = ("seed", "value", "mean", "stderr", "seeds")
-
-
-def reduced(rows: Iterable[Row]) -> list[Row]:
-    """Mean and standard error over seeds of rows with one value a seed, grouped by all else; other rows as they are."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        labels = tuple((name, value) for name, value in row.items() if name not in NUMBERS)
-        groups.setdefault(labels, []).append(row)
-    table = []
-    for labels, members in groups.items():
-        if "value" not in members[0]:
-            table += members
-            continue
-        found = over_seeds(np.array([row["value"] for row in members]))
-        table.append(dict(labels) | {"mean": found.mean, "stderr": found.stderr, "seeds": len(members)})
-    return table
+        return estimate_row(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)

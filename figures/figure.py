@@ -3,36 +3,20 @@
 import argparse
 import math
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 import pyarrow.csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, LOOKS, ORANGE, PURPLE, RED, SKY, Look
+from implicit_inference.drawing import legend_below, style
+from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
 
 FIGURES = Path(__file__).parent
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
-LOOKS = LOOKS | {
-    "network": Look("network", BLUE),
-    "discrete": LOOKS["discrete_posterior"],
-    "ideal": Look("ideal learner with the inferred prior odds", BLACK, "--"),
-}
 ERROR = "noise-free squared error"
-SYMBOLS = {
-    "pretrain.discrete_prob": "α",
-    "tasks.n_discrete": "n",
-    "tasks.dim": "d",
-    "pretrain.steps": "pretraining steps",
-    "finetune.batch": "batch",
-    "finetune.replay": "replayed fraction",
-    "tasks.relu_features": "ReLU features",
-}
-"""How fields of the configuration are written in figures."""
 
 Row = dict[str, Any]
 
@@ -64,8 +48,8 @@ class Table:
     @property
     def sizes(self) -> str:
         """The n of the table: seeds, and prompts for each family and seed."""
-        seeds, prompts = (sorted({row[name] for row in self.rows}) for name in ("seeds", "n"))
-        return f"{seeds[-1]} seeds × {prompts[-1]} prompts; bands and bars: ± 1 standard error over seeds"
+        seeds, prompts = (max(self.levels(name)) for name in ("seeds", "n"))
+        return f"{seeds} seeds × {prompts} prompts; bands and bars: ± 1 standard error over seeds"
 
 
 def band(axes: Axes, look: Look, x: Sequence[float] | np.ndarray, rows: Table, shade: float = 0.2) -> None:
@@ -81,6 +65,17 @@ def bars(axes: Axes, x: np.ndarray, rows: Table, look: Look) -> None:
     axes.errorbar(
         x, rows.column("mean"), yerr=rows.column("stderr"), fmt=look.marker or "o", color=look.colour, label=look.label
     )
+
+
+def by_seed(axes: Axes, look: Look, x: np.ndarray | float, rows: Table) -> None:
+    """The median over seeds against x, of each row or of all, and the seeds, thin: for what needs no mean to exist."""
+    x, mean = np.broadcast_to(x, len(rows.rows)), rows.column("mean")
+    places = np.unique(x)
+    median = [np.median(mean[x == place]) for place in places]
+    axes.plot(places, median, look.line, marker=look.marker, color=look.colour, label=look.label)
+    for seed in rows.levels("seed"):
+        own = rows.column("seed") == seed
+        axes.plot(x[own], mean[own], look.line, marker="_", color=look.colour, linewidth=0.6, alpha=0.6)
 
 
 def level(axes: Axes, look: Look, rows: Table) -> None:
@@ -103,17 +98,8 @@ def categories(axes: Axes, names: Sequence[str]) -> np.ndarray:
 
 def finished(figure: Figure, title: str, table: Table, legend: bool = True) -> Figure:
     """The title with what n is, and one legend for all panels below, unless they have their own."""
-    entries: dict[str, Any] = {}
-    for axes in figure.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    if entries and legend:
-        figure.legend(
-            list(entries.values()),
-            list(entries),
-            loc="outside lower center",
-            ncols=min(len(entries), 4 if len(entries) % 3 == 1 else 3),
-        )
+    if legend:
+        legend_below(figure)
     figure.suptitle(f"{title}\n{table.sizes}", x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -140,7 +126,7 @@ def main(table: str, draw: Callable[[Table], Figure], name: str | None = None) -
 def save(name: str, draw: Callable[[Table], Figure], table: Table, folder: Path) -> Path:
     """The figure as PNG; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    with matplotlib.style.context(str(files("implicit_inference") / "figures.mplstyle")):
+    with style():
         figure = draw(table)
         figure.savefig(folder / f"{name}.png", metadata={"Software": None})
     return folder / f"{name}.png"
