@@ -1,0 +1,51 @@
+"""How close pretraining comes to exact Bayes in equal time, for settings of the `demo` preset.
+
+Reads figures/data/time_to_result.csv, which benchmarks/time_to_result.py writes.
+"""
+
+import sys
+
+import pyarrow.csv
+from figure import COLOURS, FIGURES, Look, Table, band
+from matplotlib.figure import Figure
+
+from implicit_inference.drawing import style
+
+PANELS = {
+    "Optimisers": ("demo", "adam", "adam, rate 1e-3", "adamw"),
+    "Tokens and shapes": ("demo", "interleaved", "2 layers", "6 layers", "2 layers of 64"),
+    "Batches and schedules": ("demo", "batch 32", "batch 128", "rate 1e-2", "constant rate"),
+}
+
+
+def draw(table: Table) -> Figure:
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    for axes, (title, variants) in zip(figure.subplots(1, 3, sharey=True), PANELS.items(), strict=True):
+        for colour, variant in zip(COLOURS, variants, strict=False):
+            rows = table.where(variant=variant)
+            band(axes, Look(variant, colour), rows.column("seconds"), rows)
+        axes.set(title=title, xlabel="seconds of training, all seeds", yscale="log")
+        axes.legend()
+    figure.axes[0].set_ylabel("excess over exact Bayes")
+    seeds = max(table.levels("n"))
+    figure.suptitle(
+        f"Noise-free loss above exact Bayes, both families, in equal time\n"
+        f"{seeds} seeds × 512 prompts a family; bands: ± 1 standard error over seeds",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
+    return figure
+
+
+def main() -> int:
+    rows = pyarrow.csv.read_csv(FIGURES / "data" / "time_to_result.csv").to_pylist()
+    with style():
+        figure = draw(Table([row | {"mean": row["excess"]} for row in rows]))
+        figure.savefig(FIGURES / "time_to_result.png", metadata={"Software": None})
+    print(FIGURES / "time_to_result.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
