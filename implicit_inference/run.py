@@ -74,7 +74,7 @@ class Lab:
         """The directory of a stage of this configuration."""
         return Run(self.runs / run_id(stage, self.config))
 
-    def over_seeds(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def over_seeds(self, function: Callable[..., Any]) -> Wrapped:
         return parallel.over_seeds(function, self.mesh)
 
     def predict(self, params: model.Params, prompts: Prompts) -> Array:

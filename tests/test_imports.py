@@ -8,6 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
+    {"bench.pytorch", "bench.timing", "runtime"},
     {"config", "keys", "notation", "regression.compensated", "regression.each", "regression.precision"},
     {"regression.filters", "regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
@@ -18,13 +19,13 @@ LEVELS = [
     {"regression.effective", "regression.orbits", "store"},
     {"world"},
     {"run"},
-    {"sweep", "losses", "exam"},
-    {"beliefs", "origin"},
+    {"bench.sizes", "sweep", "losses", "exam"},
+    {"bench.training", "beliefs", "origin"},
     {"summary"},
     {"probe", "drawing", "compare"},
     {"plots"},
     {"report"},
-    {"progress"},
+    {"bench.suite", "progress"},
     {"cli"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
