@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from test_sweep import TINY
 
 from implicit_inference.config import override, run_id
+from implicit_inference.metrics import Estimate
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS, FIGURES = ROOT / "experiments", ROOT / "figures"
@@ -67,9 +69,24 @@ def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp
     assert gallery.save("closeness", figure.draw, table, tmp_path).stat().st_size > 10_000
 
 
+def test_a_family_of_comparisons_is_judged_by_holm_and_one_alone_by_its_t():
+    """p of 0.012, 0.020, 0.04 and 0.3 against 0.05 / 4, 3, 2, 1: the second fails, and so do all behind it."""
+    experiment = load(EXPERIMENTS, "experiment")
+    seeds, wanted = 5, (0.04, 0.012, 0.3, 0.02)
+    estimates = [Estimate(float(stats.t.isf(p, seeds - 1)), 1.0) for p in wanted]
+    claims = [(str(p), [e], "") for p, e in zip(wanted, estimates, strict=True)]
+    undefined = ("undefined", [estimates[1], Estimate(float("nan"), float("nan"))], "")
+    found = experiment.judged([*claims, undefined], seeds)
+    assert [f.held for f in found] == [False, True, False, False, None]
+    assert {f.comparisons for f in found} == {4}
+    assert [f.held for f in experiment.judged(claims[:1], seeds)] == [True]
+    both = ("both", [estimates[0], estimates[2]], "")
+    assert [f.held for f in experiment.judged([both], seeds)] == [False], "all of its estimates must be positive"
+
+
 def test_a_missing_table_says_which_command_writes_it(tmp_path):
     with pytest.raises(SystemExit, match=r"python experiments/replay\.py --scale laptop"):
-        load(FIGURES, "drawing").read("replay", "laptop", tmp_path)
+        load(FIGURES, "figure").read("replay", "laptop", tmp_path)
 
 
 def test_make_runs_every_experiment_and_the_gallery_shows_each():
@@ -83,7 +100,7 @@ def test_a_figure_draws_from_its_stored_table_with_labelled_axes_and_n(figure, s
     table = Path(scale, f"{SHOWN[figure]}.csv")
     if table in STORED:
         script = load(FIGURES, figure)
-        drawn = script.draw(sys.modules["drawing"].read(SHOWN[figure], scale))
+        drawn = script.draw(sys.modules["figure"].read(SHOWN[figure], scale))
         assert re.search(r"\d+ seeds × \d+ prompts", drawn.get_suptitle())
         assert all(axes.lines or axes.containers for axes in drawn.axes)
         assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in drawn.axes)
