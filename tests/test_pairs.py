@@ -41,7 +41,7 @@ def test_a_sum_of_products_that_cancel(n):
     with jax.enable_x64(True):
         a, b = rng.normal(size=(3, n)), 1e9 * rng.normal(size=(3, n))
         a, b = np.concatenate([a, a], axis=1), np.concatenate([b, -b * (1 + 1e-12)], axis=1)
-        actual = exact(jax.jit(lambda a, b: (Pair.of(a) * Pair.of(b)).sum(1))(a, b))
+        actual = exact(jax.jit(lambda a, b: Pair.of(a).dot(Pair.of(b)))(a.T, b.T))
         for row in range(3):
             expected = sum(Fraction(x) * Fraction(y) for x, y in zip(a[row], b[row], strict=True))
             assert abs(actual[row] - expected) < 1e-15 * abs(expected)

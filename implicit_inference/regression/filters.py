@@ -76,28 +76,28 @@ def _fast_gaussian_filter(
 def _precise_gaussian_filter(
     mean: Array, root: Array, xs: Array, ys: Array, noise_std: Array
 ) -> tuple[Means, LogDensities]:
+    """The same with prompts along the last axis, [d, d, b], whose sums are over one row of A after the other."""
     noise_var, dim = Pair.of(noise_std) * Pair.of(noise_std), xs.shape[-1]
 
     def step(state: tuple[Pair, Pair], pair: tuple[Array, Array]) -> tuple[tuple[Pair, Pair], tuple[Array, ...]]:
         root, mean = state
         x, y = (Pair.of(number) for number in pair)
-        projected = (root * x[:, :, None]).sum(1)
-        prediction = (mean * x).sum(1)
-        variance = (projected * projected).sum(1) + noise_var
-        covariance = (root * projected[:, None]).sum(2)
-        shrunk = projected / (variance + (noise_var * variance).sqrt())[:, None]
+        projected, prediction = root.dot(x[:, None]), mean.dot(x)
+        variance = projected.dot(projected) + noise_var
+        covariance = jax.tree.map(lambda part: part.swapaxes(0, 1), root).dot(projected[:, None])
+        shrunk = projected / (variance + (noise_var * variance).sqrt())[None]
         innovation = y - prediction
-        mean = mean + covariance * (innovation / variance)[:, None]
-        root = root - covariance[:, :, None] * shrunk[:, None]
+        mean = mean + covariance * (innovation / variance)[None]
+        root = root - covariance[:, None] * shrunk[None]
         return (root, mean), (prediction.high, innovation.high, variance.high)
 
     def block(xs: Array, ys: Array) -> tuple[Array, Array]:
-        zeros = 0 * (xs[0] + ys[0, :, None] + noise_std)
-        prior = Pair.of(root[None] + zeros[:, :, None]), Pair.of(mean[None] + zeros)
-        _, (predictions, innovations, variances) = jax.lax.scan(step, prior, (xs, ys))
+        zeros = 0 * (xs[0].T + ys[0] + noise_std)
+        prior = Pair.of(root[:, :, None] + zeros[:, None]), Pair.of(mean[:, None] + zeros)
+        _, (predictions, innovations, variances) = jax.lax.scan(step, prior, (xs.mT, ys))
         return predictions, _log_normal(innovations, variances)
 
-    return _in_blocks(block, xs, ys, 2 * dim * (dim + 1))
+    return _in_blocks(block, xs, ys, 2 * dim)
 
 
 @_precise_gaussian_filter.defjvp

@@ -55,10 +55,14 @@ class Pair:
         guess = Pair.of(jnp.sqrt(self.high))
         return guess + Pair.of((self - guess * guess).high / (2 * guess.high))
 
-    def sum(self, axis: int) -> Pair:
-        """The sum over an axis, term by term."""
-        terms = jax.tree.map(lambda x: jnp.moveaxis(x, axis, 0), self)
-        return jax.lax.scan(lambda total, term: (total + term, None), terms[0], terms[1:])[0]
+    def dot(self, other: Pair) -> Pair:
+        """The sum of the products over the first axis, term by term."""
+
+        def add(total: Pair, factors: tuple[Pair, Pair]) -> tuple[Pair, None]:
+            return total + factors[0] * factors[1], None
+
+        zeros = jax.tree.map(lambda a, b: 0 * (a[0] + b[0]), self, other)
+        return jax.lax.scan(add, zeros, (self, other))[0]
 
 
 def _sum(a: Array, b: Array) -> tuple[Array, Array]:
