@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,17 +19,8 @@ from implicit_inference import (
     rank_correlation,
 )
 from implicit_inference.metrics import ratio
-from implicit_inference.regression.effective import (
-    LOGITS,
-    effective_prior,
-    excess,
-    forgetting_attribution,
-    log_evidence_ratio,
-    moved_odds,
-    predicted_recovery,
-    shifted_excess,
-    shifted_prior,
-)
+from implicit_inference.regression import effective
+from implicit_inference.regression.effective import LOGITS, predicted_recovery, shifted_prior
 from implicit_inference.regression.prompts import sample_batch
 
 GAUSSIAN = GaussianTasks(jnp.zeros(3), jnp.array(1.0))
@@ -35,20 +28,33 @@ DISCRETE = DiscreteTasks(jax.random.normal(jax.random.key(0), (4, 3)))
 NOISE = jnp.array(0.8)
 WORLD = (DISCRETE, GAUSSIAN)
 
+effective_prior, excess = jax.jit(effective.effective_prior), jax.jit(effective.excess)
+forgetting_attribution = jax.jit(effective.forgetting_attribution)
+log_evidence_ratio, moved_odds = jax.jit(effective.log_evidence_ratio), jax.jit(effective.moved_odds)
+shifted_excess = jax.jit(effective.shifted_excess)
+conjugate = jax.jit(lambda predictor, conjugation, shown: conjugated(predictor, conjugation)(shown))
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def sample(key, tasks, n):
+    return sample_batch(key, tasks, n, 8, NOISE)
+
 
 def gaussian_batch(seed=1, n=300):
-    return sample_batch(jax.random.key(seed), GAUSSIAN, n, 8, NOISE)
+    return sample(jax.random.key(seed), GAUSSIAN, n)
 
 
 def prompts(seed=1, n=300):
-    halves = [gaussian_batch(seed, n).prompts, sample_batch(jax.random.key(seed + 1), DISCRETE, n, 8, NOISE).prompts]
+    halves = [sample(jax.random.key(seed + i), tasks, n).prompts for i, tasks in enumerate((GAUSSIAN, DISCRETE))]
     return Prompts(*(jnp.concatenate([getattr(half, name) for half in halves]) for name in ("xs", "ys")))
 
 
+@jax.jit
 def mixture(logit, shown):
     return posterior_predictive(shifted_prior(*WORLD, logit), shown, NOISE).mean
 
 
+@jax.jit
 def ridge(shown):
     return posterior_predictive(GAUSSIAN, shown, NOISE).mean
 
@@ -132,7 +138,7 @@ def test_the_predicted_recovery_is_that_of_the_mixture_itself():
     rho = predicted_recovery(logits, [Identity(), *scales], *WORLD, batch.prompts, NOISE, slice(1, 4))
 
     def loss(logit, conjugation):
-        moved = conjugated(bayes_predictor(shifted_prior(*WORLD, logit), NOISE), conjugation)(batch.prompts)
+        moved = conjugate(bayes_predictor(shifted_prior(*WORLD, logit), NOISE), conjugation, batch.prompts)
         return float(jnp.mean((moved - batch.clean_labels)[:, 1:4] ** 2))
 
     before, after = (loss(logit, Identity()) for logit in logits)
@@ -172,7 +178,7 @@ def test_theory_ranks_label_scales_as_the_mixture_does():
     """Larger scales move the log odds further away from the discrete set; a rotation moves them nowhere on average."""
     shown = gaussian_batch(n=4000).prompts
     turn = RotateInputs(jnp.eye(3)[jnp.array([1, 2, 0])])
-    cases = [ScaleLabels(0.5), Identity(), ScaleLabels(1.5), ScaleLabels(2.0), ScaleLabels(3.0)]
+    cases = [ScaleLabels(g) for g in (0.5, 1.0, 1.5, 2.0, 3.0)]
     moved = np.array([float(jnp.mean(moved_odds(s, *WORLD, shown, NOISE)[:, 1:])) for s in cases])
     loss = np.array([float(jnp.mean(shifted_excess(3.0, *WORLD, shown, NOISE, s)[1:])) for s in cases])
     assert moved[1] == 0

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
     {"bench.pytorch", "bench.timing", "runtime"},
-    {"config", "keys", "notation", "regression.compensated", "regression.each", "regression.precision"},
+    {"config", "keys", "notation", "regression.pairs", "regression.each", "regression.precision"},
     {"regression.filters", "regression.tasks"},
     {"regression.prompts", "metrics", "optimize", "parallel"},
     {"rows"},

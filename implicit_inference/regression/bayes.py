@@ -91,15 +91,22 @@ def _(tasks: Mixture, prompts: Prompts, noise_std: Array | float) -> Predictive:
 @register_dataclass
 @dataclass(frozen=True)
 class Part:
-    """A part of a prior: `log_weight` [..., K], log of its mass times its density of the labels before k."""
+    """A part of a prior: `log_weight` [..., K], log of its mass times its density of the labels before k.
+
+    Parts to be joined may have a term of their log weights in common.
+    """
 
     log_weight: Float[Array, "*batch K"]
     predictive: Predictive
 
 
-def part(log_mass: Array, predictive: Predictive) -> Part:
-    """The part of a prior that holds exp(`log_mass`) of it and predicts `predictive`."""
-    return Part(jnp.maximum(log_mass, NEVER) + log_evidence_before(predictive.log_density), predictive)
+def part(log_mass: Array, predictive: Predictive, common: Array | float = 0.0) -> Part:
+    """The part of a prior that holds exp(`log_mass`) of it and predicts `predictive`.
+
+    Sums of log densities keep their digits when they leave out what all parts have in `common` [..., K].
+    """
+    log_evidence = log_evidence_before(predictive.log_density - common)
+    return Part(jnp.maximum(log_mass, NEVER) + log_evidence, predictive)
 
 
 def joined(a: Part, b: Part) -> Part:
@@ -115,7 +122,8 @@ def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float
     """The components as parts of the mixture, stacked along the first axis. To be called in float64."""
     log_masses = jax.nn.log_softmax(jnp.asarray(mixture.log_weights))
     predictives = each(lambda component: posterior_predictive(component, prompts, noise_std), mixture.components)
-    return jax.vmap(part)(log_masses, predictives)
+    common = jnp.max(jax.lax.stop_gradient(predictives.log_density), axis=0)
+    return jax.vmap(part, (0, 0, None))(log_masses, predictives, common)
 
 
 @in_float64
