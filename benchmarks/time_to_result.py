@@ -5,7 +5,7 @@ Command: python benchmarks/time_to_result.py   (about 15 minutes on 2 cores; wri
 
 Each variant first takes turns with the others to have its step timed; then it is trained for as many steps as fit into
 the same seconds of stepping, on seeds that the preset does not report on. What is compared is the excess over exact
-Bayes on held-out prompts, averaged over the two families. Finished runs are not trained again.
+Bayes on held-out prompts, averaged over the two families. Compiling and evaluating are not counted.
 """
 
 import argparse

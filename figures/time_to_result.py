@@ -23,8 +23,8 @@ def draw(table: Table) -> Figure:
     for axes, (title, variants) in zip(figure.subplots(1, 3, sharey=True), PANELS.items(), strict=True):
         for colour, variant in zip(COLOURS, variants, strict=False):
             rows = table.where(variant=variant)
-            band(axes, Look(variant, colour), rows.column("seconds"), rows)
-        axes.set(title=title, xlabel="seconds of training, all seeds", yscale="log")
+            band(axes, Look("demo (muon)" if variant == "demo" else variant, colour), rows.column("seconds"), rows)
+        axes.set(title=title, xlabel="seconds of stepping, all seeds", yscale="log")
         axes.legend()
     figure.axes[0].set_ylabel("excess over exact Bayes")
     seeds = max(table.levels("n"))

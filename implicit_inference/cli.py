@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from implicit_inference.store import Run
 
 INTERRUPTED = 130
+SIZES = ("S", "M", "G")
 
 
 class Parser(argparse.ArgumentParser):
@@ -97,7 +98,7 @@ def parser() -> Parser:
     command("show", show, "print a run: its configuration, parents and numbers").add_argument("id", metavar="ID")
     command("presets", presets, "print the presets")
     sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
-    sub.add_argument("--sizes", default="S,M,G", help="of S, M and G, the sizes to measure (default: all)")
+    sub.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="the sizes to measure (default: all)")
     return top
 
 
@@ -111,9 +112,19 @@ def _add_fields(sub: Parser) -> None:
 def _add_hosts(sub: Parser) -> None:
     sub.add_argument(
         "--hosts",
+        type=_hosts,
         metavar="ADDRESS:PORT,COUNT,INDEX",
+        default=argparse.SUPPRESS,
         help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
     )
+
+
+def _hosts(text: str) -> tuple[str, int, int] | None:
+    """(address, number of hosts, which of them this is), or None for `auto`."""
+    found = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", text)
+    if text != "auto" and (not found or int(found[3]) >= int(found[2])):
+        raise ConfigError(f"hosts = {text!r}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with INDEX < COUNT")
+    return (found[1], int(found[2]), int(found[3])) if found else None
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
@@ -211,7 +222,7 @@ def bench(options: argparse.Namespace) -> int:
     from implicit_inference.bench import suite
 
     runtime.prepare()
-    suite.run(options.sizes.split(","))
+    suite.run(options.sizes)
     return 0
 
 
@@ -240,7 +251,7 @@ def _lab(config: Config, options: argparse.Namespace) -> Lab:
     from implicit_inference.run import Lab
 
     runtime.prepare()
-    if getattr(options, "hosts", None):
+    if "hosts" in options:
         from implicit_inference import hosts
 
         hosts.join(options.hosts)

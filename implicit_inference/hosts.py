@@ -7,28 +7,21 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from implicit_inference.config import Config, ConfigError
+from implicit_inference.config import Config, ConfigError, UserError
 from implicit_inference.rows import Row
 from implicit_inference.store import Run
 
 
-def join(hosts: str) -> None:
-    """Make the devices of all hosts one set: `ADDRESS:PORT,COUNT,INDEX`, or `auto` where a cluster tells by itself.
+def join(where: tuple[str, int, int] | None) -> None:
+    """Make the devices of all hosts one set; all call this before they compute anything.
 
-    ADDRESS:PORT is on the first host, whose INDEX is 0; all call this before they compute anything. Raises ConfigError.
+    `where`: the address and port on the first host, how many hosts there are, and which of them, from 0, this is;
+    None where a cluster tells by itself. Raises UserError.
     """
-    if hosts == "auto":
-        jax.distributed.initialize()
-        return
     try:
-        address, count, index = hosts.split(",")
-        numbers = int(count), int(index)
-        if ":" not in address or not 0 <= numbers[1] < numbers[0]:
-            raise ValueError
-    except ValueError as error:
-        allowed = "auto, or ADDRESS:PORT,COUNT,INDEX with INDEX < COUNT"
-        raise ConfigError(f"hosts = {hosts!r}: allowed: {allowed}") from error
-    jax.distributed.initialize(address, *numbers)
+        jax.distributed.initialize(*(where or ()))
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"the hosts did not find each other: {str(error).splitlines()[0]}") from error
 
 
 def gathered(tree: Any) -> Any:
@@ -41,6 +34,16 @@ def gathered(tree: Any) -> Any:
 def agreed(flag: bool) -> bool:
     """The first host's opinion, on every host."""
     return flag if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(np.array(flag)))
+
+
+def same_everywhere(what: str, value: Any) -> None:
+    """Raises ConfigError unless all hosts have this value: they would wait for each other for ever."""
+    if jax.process_count() > 1:
+        values = multihost_utils.process_allgather(np.array(value))
+        if np.any(values != values[0]):
+            raise ConfigError(
+                f"hosts differ in {what} ({', '.join(map(str, values))}): all must see one --runs directory"
+            )
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,11 @@ class Lab:
         self.config, self.runs = config, runs
         batch = math.gcd(config.pretrain.batch, config.finetune.batch)
         self.mesh = mesh or parallel.make_mesh(len(config.seeds), batch)
+        if (own := {device.process_index for device in self.mesh.devices.flat}) != set(range(jax.process_count())):
+            raise UserError(
+                f"{len(config.seeds)} seeds and batches of {batch} reach {len(own)} of {jax.process_count()} hosts; "
+                "choose numbers that the devices divide"
+            )
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
         self._chunks: dict[Any, Wrapped] = {}
@@ -170,6 +175,7 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     checkpoint before it stays. On KeyboardInterrupt what was reached is kept.
     """
     run = lab.run_of(stage)
+    hosts.same_everywhere("what is finished", run.finished)
     if run.finished:
         return run
     began = time.monotonic()
@@ -178,8 +184,9 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     state = _first_state(lab, stage, optimizer)
     writer = hosts.Writer(run)
     rows: list[Row] = []
-    step = 0
+    step, checked = 0, True
     resumed = run.path("checkpoint.safetensors").exists()
+    hosts.same_everywhere("what was begun", resumed)
     if resumed:
         state = parallel.shard_seeds(run.read_tree("checkpoint.safetensors", state), lab.mesh)
         step = int(hosts.gathered(state.step)[0])
@@ -204,15 +211,15 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
             if step == training.steps:
                 break
             saved.offer(state, rows, step)
+            checked = False
             n_steps = min(length, training.steps - step)
             state, losses = lab.chunk(training, n_steps)(lab.seeds, stream, weights, state)
             losses, finite = hosts.gathered((losses, lab.is_finite(state.params)))
             _refuse_divergence(stage, training, lab.config.seeds, step, losses, finite, saved.step)
-            step += n_steps
+            step, checked = step + n_steps, True
     except KeyboardInterrupt:
-        used_up = state.step.is_deleted()  # a chunk has begun, and not ended
-        if not used_up and jax.process_count() == 1:
-            saved.save(state, rows, int(state.step[0]))
+        if checked and jax.process_count() == 1:
+            saved.save(state, rows, step)
         raise
     writer.write_tree("params.safetensors", state.params)
     writer.write_table("training.parquet", rows)

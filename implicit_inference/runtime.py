@@ -14,7 +14,8 @@ def prepare() -> None:
     """Make a device of each core of the CPU, and keep compiled programs in the user's cache directory.
 
     Too late for the devices after the first computation. JAX's own environment variables are heard:
-    JAX_COMPILATION_CACHE_DIR keeps the programs elsewhere, JAX_ENABLE_COMPILATION_CACHE=false does without.
+    JAX_NUM_CPU_DEVICES says how many devices, JAX_COMPILATION_CACHE_DIR keeps the programs elsewhere, and
+    JAX_ENABLE_COMPILATION_CACHE=false does without.
     """
     use_cpu_cores()
     if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
@@ -28,6 +29,8 @@ def use_cpu_cores() -> None:
     Small matrix products gain little from a second core; a second seed on it gains almost everything, and half a
     batch on it most.
     """
+    if "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # the devices are there already
         jax.config.update("jax_num_cpu_devices", cores)

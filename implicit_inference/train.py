@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,6 +33,20 @@ def start(params: Params, optimizer: optax.GradientTransformation) -> TrainState
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
+def mean_over_slices(function: Callable[..., Any], batch: tuple[Any, Array], slices: int) -> Any:
+    """The mean of function(*slice) over equal slices of a batch, one after the other."""
+    if slices == 1:
+        return function(*batch)
+    parts = jax.tree.map(lambda leaf: leaf.reshape(slices, -1, *leaf.shape[1:]), batch)
+    shapes = jax.eval_shape(function, *jax.tree.map(lambda leaf: leaf[0], parts))
+    total, _ = jax.lax.scan(
+        lambda total, part: (jax.tree.map(jnp.add, total, function(*part)), None),
+        jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes),
+        parts,
+    )
+    return jax.tree.map(lambda leaf: leaf / slices, total)
+
+
 def train_chunk(
     state: TrainState,
     key: Array,
@@ -54,20 +69,9 @@ def train_chunk(
     def loss(params: Params, prompts: Any, targets: Array) -> Array:
         return jnp.mean(optax.squared_error(predict(params, prompts), targets))
 
-    def gradient(params: Params, batch: tuple[Any, Array]) -> tuple[Array, Params]:
-        if slices == 1:
-            return jax.value_and_grad(loss)(params, *batch)
-        parts = jax.tree.map(lambda leaf: leaf.reshape(slices, -1, *leaf.shape[1:]), batch)
-        total = jnp.zeros(()), jax.tree.map(jnp.zeros_like, params)
-        total, _ = jax.lax.scan(
-            lambda total, part: (jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(params, *part)), None),
-            total,
-            parts,
-        )
-        return jax.tree.map(lambda leaf: leaf / slices, total)
-
     def step(state: TrainState, batch: tuple[Any, Array]) -> tuple[TrainState, Array]:
-        value, gradients = mean(gradient(state.params, batch))
+        both = partial(jax.value_and_grad(loss), state.params)
+        value, gradients = mean(mean_over_slices(both, batch, slices))
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1), value
 

@@ -1,13 +1,12 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from implicit_inference.bench import suite
-from implicit_inference.bench.sizes import STEPS, sized, step_flops
+from implicit_inference.bench.sizes import STEPS, WORLDS, sized, step_flops
 from implicit_inference.bench.timing import Times, take_turns
-from implicit_inference.bench.training import Trainer
-from implicit_inference.config import UserError
+from implicit_inference.bench.training import Trainer, compile_seconds
+from implicit_inference.cli import SIZES, main
 from implicit_inference.regression.prompts import to_tokens
 
 
@@ -16,11 +15,19 @@ def test_contestants_take_turns():
     contestants = {name: lambda name=name: calls.append(name) for name in "ab"}
     times = take_turns(contestants, rounds=3, units=10)
     assert calls == list("ab" * 4)
-    assert all(0 <= found.low <= found.median <= found.high for found in times.values())
+    assert all(found.rounds.shape == (3,) and np.all(found.rounds >= 0) for found in times.values())
 
 
-def test_times_are_said_in_milliseconds():
-    assert Times(0.0123, 0.012, 0.02).said() == "12.3 (12-20)"
+def test_times_are_said_in_milliseconds_and_compared_round_by_round():
+    slow, fast = Times(np.array([0.02, 0.04, 0.03])), Times(np.array([0.01, 0.01, 0.01]))
+    assert slow.said() == "30 (25-35)"
+    assert slow.over(fast) == "3 (2.5-3.5)"
+
+
+def test_an_empty_cache_is_empty_and_then_full(tmp_path):
+    seconds = compile_seconds(sized("S", 1), 1, tmp_path)
+    assert any(tmp_path.iterdir())
+    assert seconds["full cache"] < seconds["empty cache"]
 
 
 @pytest.mark.parametrize("size", ["S", "M"])
@@ -56,15 +63,19 @@ def test_pytorch_computes_the_same_loss_and_learns_alike():
 def test_parts_do_their_work():
     trainer = Trainer(sized("S", 1), 2)
     results = {name: part() for name, part in trainer.parts().items()}
-    assert results["data"][1].shape == (1, 2, 64, 12) or results["data"][1].shape == (1, 2, 32, 12)
+    prompts_each = 64 // trainer.lab.mesh.shape["batch"]
+    assert results["data"][1].shape == (1, 2, prompts_each, 12)
     assert np.isfinite(results["forward"]).all()
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(results["both"]))
+    first = trainer.fresh().params
+    for found, expected in ((results["both"], first), (results["optimiser"][0], first)):
+        same = [np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)]
+        assert all(same) if found is results["both"] else not all(same)
 
 
-def test_an_unknown_size_is_refused():
-    with pytest.raises(UserError, match=r"sizes = XL: allowed: S, M, G"):
-        suite.run(["S", "XL"])
-    assert STEPS.keys() == {"S", "M", "G"}
+def test_an_unknown_size_is_refused(capsys):
+    assert main(["bench", "--sizes", "S", "XL"]) == 2
+    assert "XL" in capsys.readouterr().err
+    assert SIZES == tuple(STEPS) == tuple(WORLDS)
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from implicit_inference import parallel
 
 
 @pytest.mark.parametrize(
-    ("seeds", "batch", "shape"), [(1, 1, (1, 1)), (2, 8, (2, 1)), (3, 8, (1, 2)), (4, 8, (2, 1)), (1, 7, (1, 1))]
+    ("seeds", "batch", "shape"),
+    [(1, 1, (1, 1)), (2, 8, (2, 1)), (3, 16, (1, 2)), (3, 8, (1, 1)), (4, 8, (2, 1)), (1, 7, (1, 1))],
 )
 def test_devices_go_to_seeds_and_then_to_the_batch(seeds, batch, shape):
     mesh = parallel.make_mesh(seeds, batch)
@@ -32,12 +33,11 @@ def test_packed_equals_one_at_a_time():
 
 
 def test_devices_of_the_batch_axis_share_the_batch():
-    mesh = parallel.make_mesh(1, 8)
-    seen = parallel.over_seeds(lambda x: parallel.own_part(x).sum(), mesh)(jnp.arange(8.0)[None])
-    parts = sorted(float(shard.data[0]) for shard in seen.addressable_shards)
-    assert parts == [0 + 1 + 2 + 3, 4 + 5 + 6 + 7]
-    mean = parallel.over_seeds(lambda x: parallel.batch_mean(parallel.own_part(x).mean()), mesh)(jnp.arange(8.0)[None])
-    np.testing.assert_allclose(mean, [3.5])
+    mesh, numbers = parallel.make_mesh(1, 16), jnp.arange(16.0)[None]
+    seen = parallel.over_seeds(lambda x: parallel.own_part(x).sum(), mesh)(numbers)
+    assert sorted(float(shard.data[0]) for shard in seen.addressable_shards) == [sum(range(8)), sum(range(8, 16))]
+    mean = parallel.over_seeds(lambda x: parallel.batch_mean(parallel.own_part(x).mean()), mesh)(numbers)
+    np.testing.assert_allclose(mean, [7.5])
 
 
 def test_slices_keep_a_part_of_the_batch_in_the_cache():
@@ -45,4 +45,5 @@ def test_slices_keep_a_part_of_the_batch_in_the_cache():
     assert parallel.slices(mesh, 64, 1) == 1
     assert parallel.slices(mesh, 64, parallel.CACHED // 8) == 4  # 32 a device, 8 at a time
     assert parallel.slices(mesh, 64, 10 * parallel.CACHED) == 32
+    assert parallel.slices(mesh, 62, parallel.CACHED // 8) == 1  # 31 has no divisor near 8
     assert parallel.slices(mesh, 6, parallel.CACHED // 2) == 3  # 3 a device; 1 at a time, since 2 does not divide 3

@@ -14,15 +14,22 @@ Contestant = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one piece of work: median and quartiles over the rounds."""
+    """One piece of work in every round, in seconds; or the ratios of two such, round by round."""
 
-    median: float
-    low: float
-    high: float
+    rounds: np.ndarray
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.rounds))
 
     def said(self, scale: float = 1e3) -> str:
-        """`median (low-high)`, in milliseconds unless told."""
-        return f"{self.median * scale:.3g} ({self.low * scale:.3g}-{self.high * scale:.3g})"
+        """`median (lower quartile-upper quartile)`, in milliseconds unless told."""
+        low, middle, high = np.quantile(self.rounds, (0.25, 0.5, 0.75)) * scale
+        return f"{middle:.3g} ({low:.3g}-{high:.3g})"
+
+    def over(self, other: "Times") -> str:
+        """How many times as long as `other`, with its quartiles."""
+        return Times(self.rounds / other.rounds).said(1.0)
 
 
 def take_turns(contestants: Mapping[str, Contestant], rounds: int, units: int = 1) -> dict[str, Times]:
@@ -35,5 +42,4 @@ def take_turns(contestants: Mapping[str, Contestant], rounds: int, units: int = 
             began = time.perf_counter()
             jax.block_until_ready(contestant())
             seconds[name].append((time.perf_counter() - began) / units)
-    quartiles = {name: np.quantile(found, (0.5, 0.25, 0.75)) for name, found in seconds.items()}
-    return {name: Times(*(float(q) for q in found)) for name, found in quartiles.items()}
+    return {name: Times(np.array(found)) for name, found in seconds.items()}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.experimental.compilation_cache import compilation_cache
 
 from implicit_inference import keys, optimize, parallel, train
 from implicit_inference.bench.timing import Contestant
@@ -78,16 +79,28 @@ class Trainer:
             steps = jax.vmap(lambda t: jax.random.fold_in(key, t))(jnp.arange(self.steps))
             return jax.vmap(partial(self.draw, seed, weights))(steps)
 
+        slices = self.lab.slices(self.training)
+
         def repeated(once: Callable[[Any], Any], first: Any) -> Any:
             return jax.lax.fori_loop(0, self.steps, lambda _, value: once(value), first)
 
         def forward(state: train.TrainState, batch: Any) -> Array:
             own = parallel.own_part(batch)
-            return repeated(lambda total: total + self.loss(_after(state.params, total), *own), jnp.zeros(()))
+
+            def once(total: Array) -> Array:
+                loss = partial(self.loss, _after(state.params, total))
+                return total + parallel.batch_mean(train.mean_over_slices(loss, own, slices))
+
+            return repeated(once, jnp.zeros(()))
 
         def both_ways(state: train.TrainState, batch: Any) -> Any:
             own = parallel.own_part(batch)
-            return repeated(lambda params: jax.grad(self.loss)(params, *own), state.params)
+
+            def once(params: Any) -> Any:
+                gradient = train.mean_over_slices(partial(jax.grad(self.loss), params), own, slices)
+                return jax.tree.map(lambda leaf, change: leaf + 0 * change, params, parallel.batch_mean(gradient))
+
+            return repeated(once, state.params)
 
         def update(state: train.TrainState) -> Any:
             def once(carry: Any) -> Any:
@@ -128,6 +141,7 @@ def compile_seconds(config: Config, steps: int, cached: Path) -> dict[str, float
     found = {}
     before = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     jax.config.update("jax_compilation_cache_dir", str(cached))
+    compilation_cache.reset_cache()
     try:
         for name in ("empty cache", "full cache"):
             jax.clear_caches()
@@ -139,4 +153,5 @@ def compile_seconds(config: Config, steps: int, cached: Path) -> dict[str, float
             found[name] = time.perf_counter() - began
     finally:
         jax.config.update("jax_compilation_cache_dir", before)
+        compilation_cache.reset_cache()
     return found
