@@ -92,7 +92,7 @@ def _precise_gaussian_filter(
         return (root, mean), (prediction.high, innovation.high, variance.high)
 
     def block(xs: Array, ys: Array) -> tuple[Array, Array]:
-        zeros = 0 * (xs[0].T + ys[0] + noise_std)
+        zeros = 0 * (xs[0].T + ys[0][None] + noise_std)
         prior = Pair.of(root[:, :, None] + zeros[:, None]), Pair.of(mean[:, None] + zeros)
         _, (predictions, innovations, variances) = jax.lax.scan(step, prior, (xs.mT, ys))
         return predictions, _log_normal(innovations, variances)
