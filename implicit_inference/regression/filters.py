@@ -41,7 +41,7 @@ def gaussian_filter(
     grows with prior std / noise std, where formulas with the covariance or the Gram matrix pay for its square.
 
     At full accuracy every number is a pair of float64: large labels with a narrow noise cancel in y - <x, w>, and
-    leave 20 digits of the 30. That takes 50 times as long. Derivatives are those of the fast filter.
+    leave 20 digits of the 30. That takes 25 to 80 times as long. Derivatives are those of the fast filter.
     """
     inputs = (jnp.asarray(x, jnp.float64) for x in (mean, root, xs, ys, noise_std))
     return (_precise_gaussian_filter if full_accuracy() else _fast_gaussian_filter)(*inputs)
@@ -92,7 +92,7 @@ def _precise_gaussian_filter(
         return (root, mean), (prediction.high, innovation.high, variance.high)
 
     def block(xs: Array, ys: Array) -> tuple[Array, Array]:
-        zeros = 0 * (xs[0].T + ys[0] + noise_std)
+        zeros = 0 * (xs[0].T + ys[0][None] + noise_std)
         prior = Pair.of(root[:, :, None] + zeros[:, None]), Pair.of(mean[:, None] + zeros)
         _, (predictions, innovations, variances) = jax.lax.scan(step, prior, (xs.mT, ys))
         return predictions, _log_normal(innovations, variances)
