@@ -73,7 +73,7 @@ class Decoder(nn.Module):
 def make_step(
     decoder: Decoder, tokens: Any, targets: Any, read: slice, rate: float, clip: float
 ) -> Callable[[], float]:
-    """One step of Adam on a batch, on the CPU: the function returns the loss before it. `read`: the tokens that are read at."""
+    """One step of Adam on a batch: the function returns the loss before it. `read`: the tokens that are read at."""
     optimizer = torch.optim.Adam(decoder.parameters(), lr=rate, fused=True)
     shown, wanted = (torch.tensor(np.array(array)) for array in (tokens, targets))
 
