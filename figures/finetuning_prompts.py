@@ -18,6 +18,7 @@ def draw(table: Table) -> Figure:
             if column == "shown":
                 axes.set_ylabel("change of the loss")
                 axes.set_xscale("symlog", linthresh=100)
+                axes.set_xlim(left=0)
     return finished(figure, "How much fine-tuning does it take? All positions together", table)
 
 
