@@ -22,7 +22,7 @@ from implicit_inference.rows import Row
 from implicit_inference.run import Lab, chunk_length, train_stage
 
 VARIANTS = {
-    "demo": {},
+    "muon": {},
     "adam": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 3e-3},
     "adam, rate 1e-3": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 1e-3},
     "adamw": {"pretrain.optimizer": "adamw", "pretrain.learning_rate": 3e-3, "pretrain.weight_decay": 0.1},
@@ -31,7 +31,7 @@ VARIANTS = {
     "6 layers": {"model.layers": 6},
     "2 layers of 64": {"model.layers": 2, "model.width": 64},
     "batch 32": {"pretrain.batch": 32},
-    "batch 128": {"pretrain.batch": 128},
+    "batch 128 (demo)": {"pretrain.batch": 128},
     "rate 1e-2": {"pretrain.learning_rate": 1e-2},
     "constant rate": {"pretrain.final_fraction": 1.0},
 }
@@ -46,7 +46,10 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     options = parser.parse_args()
     runtime.prepare()
-    configs = {name: override(PRESETS["demo"], {"seeds": SEEDS} | changes) for name, changes in VARIANTS.items()}
+    configs = {
+        name: override(PRESETS["demo"], {"seeds": SEEDS, "pretrain.batch": 64} | changes)
+        for name, changes in VARIANTS.items()
+    }
     step_seconds = timed_steps(configs)
     rows = []
     for name, config in configs.items():

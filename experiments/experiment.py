@@ -33,7 +33,15 @@ SCALES: dict[str, Config] = {
         PRESETS["smoke"],
         {"seeds": [0, 1, 2, 3], "finetune.keep_every": 5},
     ),
-    "laptop": override(PRESETS["demo"], {"seeds": [0, 1, 2, 3], "finetune.keep_every": 1}),
+    "laptop": override(
+        PRESETS["demo"],
+        {
+            "seeds": [0, 1, 2, 3],
+            "pretrain": {"steps": 3000, "batch": 64},
+            "finetune.keep_every": 1,
+            "probe.scratch_steps": 1000,
+        },
+    ),
     "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
 }
 

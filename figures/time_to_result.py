@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from implicit_inference.drawing import style
 
 PANELS = {
-    "Optimisers": ("demo", "adam", "adam, rate 1e-3", "adamw"),
-    "Tokens and shapes": ("demo", "interleaved", "2 layers", "6 layers", "2 layers of 64"),
-    "Batches and schedules": ("demo", "batch 32", "batch 128", "rate 1e-2", "constant rate"),
+    "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),
+    "Tokens and shapes": ("muon", "interleaved", "2 layers", "6 layers", "2 layers of 64"),
+    "Batches and schedules": ("muon", "batch 32", "batch 128 (demo)", "rate 1e-2", "constant rate"),
 }
 
 
@@ -23,7 +23,7 @@ def draw(table: Table) -> Figure:
     for axes, (title, variants) in zip(figure.subplots(1, 3, sharey=True), PANELS.items(), strict=True):
         for colour, variant in zip(COLOURS, variants, strict=False):
             rows = table.where(variant=variant)
-            band(axes, Look("demo (muon)" if variant == "demo" else variant, colour), rows.column("seconds"), rows)
+            band(axes, Look(variant, colour), rows.column("seconds"), rows)
         axes.set(title=title, xlabel="seconds of stepping, all seeds", yscale="log")
         axes.legend()
     figure.axes[0].set_ylabel("excess over exact Bayes")
