@@ -31,8 +31,8 @@ VARIANTS = {
     "6 layers": {"model.layers": 6},
     "2 layers of 64": {"model.layers": 2, "model.width": 64},
     "batch 32": {"pretrain.batch": 32},
-    "batch 128 (demo)": {"pretrain.batch": 128},
-    "rate 1e-2": {"pretrain.learning_rate": 1e-2},
+    "batch 128": {"pretrain.batch": 128},
+    "rate 1e-2 (demo)": {"pretrain.learning_rate": 1e-2},
     "constant rate": {"pretrain.final_fraction": 1.0},
 }
 SEEDS = [100, 101, 102, 103]
@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     runtime.prepare()
     configs = {
-        name: override(PRESETS["demo"], {"seeds": SEEDS, "pretrain.batch": 64} | changes)
+        name: override(PRESETS["demo"], {"seeds": SEEDS, "pretrain.learning_rate": 2e-2} | changes)
         for name, changes in VARIANTS.items()
     }
     step_seconds = timed_steps(configs)

@@ -34,13 +34,7 @@ SCALES: dict[str, Config] = {
         {"seeds": [0, 1, 2, 3], "finetune.keep_every": 5},
     ),
     "laptop": override(
-        PRESETS["demo"],
-        {
-            "seeds": [0, 1, 2, 3],
-            "pretrain": {"steps": 3000, "batch": 64},
-            "finetune.keep_every": 1,
-            "probe.scratch_steps": 1000,
-        },
+        PRESETS["demo"], {"seeds": [0, 1, 2, 3], "pretrain.learning_rate": 2e-2, "finetune.keep_every": 1}
     ),
     "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
 }

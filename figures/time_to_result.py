@@ -14,7 +14,7 @@ from implicit_inference.drawing import style
 PANELS = {
     "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),
     "Tokens and shapes": ("muon", "interleaved", "2 layers", "6 layers", "2 layers of 64"),
-    "Batches and schedules": ("muon", "batch 32", "batch 128 (demo)", "rate 1e-2", "constant rate"),
+    "Batches and schedules": ("muon", "batch 32", "batch 128", "rate 1e-2 (demo)", "constant rate"),
 }
 
 

@@ -152,7 +152,7 @@ PRESETS = {
         finetune=replace(FINETUNE, steps=200, learning_rate=3e-4),
         probe=ProbeConfig(prompts=512, scratch_steps=600),
     ),
-    "demo": Config(pretrain=TrainingConfig(steps=1600, batch=128), probe=ProbeConfig(scratch_steps=600)),
+    "demo": Config(pretrain=TrainingConfig(learning_rate=1e-2)),
     "paper": Config(
         seeds=(0, 1, 2, 3),
         tasks=TasksConfig(dim=20, n_discrete=64),

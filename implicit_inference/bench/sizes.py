@@ -28,7 +28,6 @@ def sized(name: str, n_seeds: int) -> Config:
     """Batches of 64 prompts, Adam on labels; activations in bfloat16 on accelerators."""
     dtype = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     training: dict[str, Any] = {
-        "batch": 64,
         "target": "label",
         "optimizer": "adam",
         "learning_rate": 1e-4,
