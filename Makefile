@@ -7,7 +7,7 @@ SCALE ?= laptop
 
 .PHONY: demo test test-slow smoke experiments figures bench clean
 
-demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about four minutes
+demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about five minutes
 	$(BIN)/implicit-inference run --preset demo
 
 smoke: .venv/installed  ## the same in miniature, under a minute
