@@ -172,7 +172,8 @@ def train_stage(lab: Lab, stage: str, report: Report) -> Run:
     """Bring `pretrain`, `scratch` or `finetune` to its end: skip it if finished, resume it if begun.
 
     The parent of `finetune` must be finished. Raises TrainingDivergedError when a loss is not finite: the last
-    checkpoint before it stays. On KeyboardInterrupt the state between two chunks is kept; within one, the last checkpoint.
+    checkpoint before it stays. On KeyboardInterrupt between two chunks the state is kept; within one, the last
+    checkpoint.
     """
     run = lab.run_of(stage)
     hosts.same_everywhere("what is finished", run.finished)
