@@ -1,4 +1,4 @@
-"""Every knob of a run with its default and allowed range; presets; TOML in and out; run ids.
+"""A whole experiment as one value: presets; checks; TOML in and out; run ids.
 
 No jax here: a wrong value is refused before anything slow is imported.
 """
@@ -8,13 +8,25 @@ import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import Field, asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
 
 import cattrs
 import tomli_w
+
+from implicit_inference.sections import (
+    AdaptConfig,
+    ControlConfig,
+    LessonConfig,
+    ModelConfig,
+    ProbeConfig,
+    PromptsConfig,
+    TasksConfig,
+    TrainingConfig,
+    knob,
+)
 
 
 class UserError(Exception):
@@ -27,89 +39,9 @@ class ConfigError(UserError):
     """A wrong configuration: the field, the value and what is allowed."""
 
 
-def knob(default: Any, about: str, **allowed: float) -> Any:
-    """A field with its documentation and the range of its values: `least` <=, `above` <, `most` >=."""
-    return field(default=default, metadata={"about": about, **allowed})
-
-
-@dataclass(frozen=True)
-class TasksConfig:
-    """The world: y = <w, x> + noise, w from a discrete set or from a Gaussian."""
-
-    dim: int = knob(4, "d, the length of a task and of an input", least=1)
-    n_discrete: int = knob(4, "n, tasks in the discrete set", least=1)
-    prior_std: float = knob(1.0, "tau, standard deviation of every weight", above=0)
-    noise_std: float = knob(1.0, "sigma, standard deviation of the label noise", above=0)
-    relu_features: int = knob(
-        0,
-        "m, tasks answer <w, relu(V x)> with V [m, d] drawn once a seed, label variance as before; 0 = linear",
-        least=0,
-    )
-
-
-@dataclass(frozen=True)
-class PromptsConfig:
-    """How tasks are shown."""
-
-    length: int = knob(12, "K, pairs in a prompt: K-1 exemplars and a query", least=2)
-    tokens: Literal["compact", "interleaved"] = knob(
-        "compact", "one token (x_k, x_{k-1}, y_{k-1}) a pair, or the paper's two, x_k and y_k"
-    )
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The decoder transformer."""
-
-    width: int = knob(32, "width of the residual stream", least=1)
-    layers: int = knob(4, "number of blocks", least=1)
-    heads: int = knob(4, "attention heads; divides the width", least=1)
-    compute_dtype: Literal["float32", "bfloat16"] = knob("float32", "type of activations; parameters stay float32")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One stage of training: what is drawn, what is learned from it, how."""
-
-    steps: int = knob(3000, "optimiser steps", least=1)
-    batch: int = knob(64, "prompts in a step", least=1)
-    discrete_prob: float = knob(0.5, "alpha, probability that a task is from the discrete set", least=0, most=1)
-    tasks: Literal["discrete", "other", "narrow"] = knob(
-        "discrete", "in fine-tuning, what stands for the discrete set: itself, another one of its size, N(0, s^2 I)"
-    )
-    n_tasks: int = knob(0, "in fine-tuning, only the first so many tasks of the set; 0 = all", least=0)
-    narrow_std: float = knob(0.5, "s, standard deviation of every weight of the narrow Gaussian", above=0)
-    replay: float = knob(
-        0.0, "in fine-tuning, the fraction of prompts drawn from the pretraining distribution", least=0, most=1
-    )
-    keep_every: int = knob(0, "keep the parameters at every so-manieth evaluation too; 0 = only the last", least=0)
-    target: Literal["label", "noise_free", "posterior_mean"] = knob(
-        "posterior_mean", "learn y_k, <w, x_k> or the exact E[y_k | past, x_k]: one minimiser, falling variance"
-    )
-    optimizer: Literal["adam", "adamw", "muon"] = knob(
-        "muon", "update rule (muon: block matrices; the rest adam at a tenth of the rate)"
-    )
-    learning_rate: float = knob(2e-2, "peak learning rate", above=0)
-    warmup: int = knob(100, "steps of linear warm-up; fewer than steps", least=0)
-    final_fraction: float = knob(0.02, "the cosine ends at this fraction of the peak; 1 = constant", least=0, most=1)
-    weight_decay: float = knob(0.0, "decoupled weight decay (adamw, muon)", least=0)
-    clip: float = knob(1.0, "largest global norm of a gradient", above=0)
-
-
-@dataclass(frozen=True)
-class ProbeConfig:
-    """What is measured; every predictor sees the same held-out prompts."""
-
-    prompts: int = knob(1024, "held-out prompts of each family and seed, in each of the two splits", least=2)
-    label_scales: tuple[float, ...] = knob((-1.0, 0.5, 1.25, 1.5, 2.0, 3.0, 4.0), "gammas of y -> gamma y; not 0")
-    input_scales: tuple[float, ...] = knob((0.5, 2.0), "c of x -> x / c; not 0")
-    label_shifts: tuple[float, ...] = knob((2.0,), "lengths of v in y -> y + <v, x>; its direction is random")
-    scratch_steps: int = knob(
-        1000, "steps of the scratch control: pretraining's recipe on the fine-tuning tasks alone", least=1
-    )
-
-
 FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
+STEER = replace(FINETUNE, target="posterior_mean")
+TUNE = replace(STEER, learning_rate=1e-2)
 
 
 @dataclass(frozen=True)
@@ -124,6 +56,12 @@ class Config:
     model: ModelConfig = ModelConfig()
     pretrain: TrainingConfig = TrainingConfig()
     finetune: TrainingConfig = FINETUNE
+    adapt: AdaptConfig = AdaptConfig()
+    lesson: LessonConfig = LessonConfig()
+    student: TrainingConfig = FINETUNE
+    control: ControlConfig = ControlConfig()
+    tune: TrainingConfig = TUNE
+    steer: TrainingConfig = STEER
     probe: ProbeConfig = ProbeConfig()
 
     @property
@@ -131,6 +69,11 @@ class Config:
         """The scratch control: as pretraining, on the fine-tuning distribution alone."""
         shown = {name: getattr(self.finetune, name) for name in ("discrete_prob", "tasks", "n_tasks", "narrow_std")}
         return replace(self.pretrain, steps=self.probe.scratch_steps, keep_every=0, **shown)
+
+    @property
+    def lesson_start(self) -> int:
+        """The first position, from 0, that a teacher answers."""
+        return round(self.lesson.as_drawn * self.prompts.length)
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -169,8 +112,11 @@ PRESETS = {
 STAGES = {
     "pretrain": ("seeds", "tasks", "prompts", "model", "pretrain"),
     "scratch": ("seeds", "tasks", "prompts", "model", "scratch"),
-    "finetune": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune"),
-    "probe": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "probe"),
+    "finetune": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
+    "student": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
+    "tune": ("seeds", "tasks", "prompts", "model", "pretrain", "adapt", "control", "tune"),
+    "steer": ("seeds", "tasks", "prompts", "model", "pretrain", "adapt", "control", "tune", "steer"),
+    "probe": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
 }
 """The parts of the configuration that each stage's result depends on."""
 
@@ -292,17 +238,34 @@ def _check_together(config: Config) -> None:
             f"probe.scratch_steps = {config.probe.scratch_steps}: allowed: more than pretrain.warmup "
             f"({config.pretrain.warmup})"
         )
-    for name in ("tasks", "n_tasks", "narrow_std", "replay"):
-        value, default = getattr(config.pretrain, name), getattr(TrainingConfig, name)
-        if value != default:
-            raise ConfigError(f"pretrain.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another set")
+    for stage in ("pretrain", "student", "tune", "steer"):
+        for name in ("tasks", "n_tasks", "narrow_std", "replay"):
+            value, default = getattr(getattr(config, stage), name), getattr(TrainingConfig, name)
+            if value != default:
+                raise ConfigError(f"{stage}.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another set")
+    if config.student.target != "label":
+        raise ConfigError(f"student.target = {config.student.target!r}: allowed: 'label', what the teacher answered")
+    if config.lesson_start == config.prompts.length:
+        raise ConfigError(
+            f"lesson.as_drawn = {config.lesson.as_drawn:g}: allowed: less, so that the teacher answers at least one of "
+            f"{config.prompts.length} labels"
+        )
+    if len(set(config.control.grades)) < max(2, len(config.control.grades)):
+        raise ConfigError(f"control.grades = {list(config.control.grades)}: allowed: at least two, each once")
+    if not config.adapt.layers or max(config.adapt.layers) >= config.model.layers:
+        raise ConfigError(
+            f"adapt.layers = {list(config.adapt.layers)}: allowed: at least one, below model.layers "
+            f"({config.model.layers})"
+        )
+    if len(set(config.adapt.layers)) < len(config.adapt.layers):
+        raise ConfigError(f"adapt.layers = {list(config.adapt.layers)}: allowed: each once")
     most = 0 if config.finetune.tasks == "narrow" else config.tasks.n_discrete
     if config.finetune.n_tasks > most:
         raise ConfigError(
             f"finetune.n_tasks = {config.finetune.n_tasks}: allowed: at most {most}, the tasks of "
             f"finetune.tasks = {config.finetune.tasks!r}; 0 = all"
         )
-    for stage in ("pretrain", "finetune"):
+    for stage in ("pretrain", "finetune", "student", "tune", "steer"):
         training: TrainingConfig = getattr(config, stage)
         if training.warmup >= training.steps:
             raise ConfigError(

@@ -38,9 +38,9 @@ class Exam:
         """The function of a seed for every seed, packed."""
         return self.lab.over_seeds(function)(self.lab.seeds)
 
-    def network(self, stage: str, step: int | None = None) -> Predictor:
-        """The network after a stage, or in its course."""
-        return self.lab.network(self.lab.params_of(stage, step))
+    def network(self, stage: str, step: int | None = None, control: int | None = None) -> Predictor:
+        """The network after a stage, or in its course; under a control, if it has any."""
+        return self.lab.network(self.lab.params_of(stage, step), control)
 
     def exact(self, tasks: TasksOf) -> Predictor:
         """Exact Bayes under a prior."""

@@ -12,7 +12,7 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float
 
-from implicit_inference.config import ModelConfig
+from implicit_inference.sections import ModelConfig
 
 Params = dict[str, Any]
 
@@ -65,17 +65,20 @@ class Decoder(nnx.Module):
         self.norm = nnx.LayerNorm(config.width, rngs=rngs)
         self.readout = nnx.Linear(config.width, 1, rngs=rngs)
 
-    def __call__(self, tokens: Array) -> Array:
+    def __call__(self, tokens: Array, prompt: Array) -> Array:
         batch, length, width = tokens.shape
         embedded = self.embed(tokens.reshape(batch * length, width)).reshape(batch, length, -1)
-        stream = (embedded + self.positions[None, :length]).reshape(batch * length, -1)
+        placed = embedded + self.positions[None, :length]
+        before = jnp.broadcast_to(prompt, (batch, *prompt.shape)).astype(placed.dtype)
+        length += len(prompt)
+        stream = jnp.concatenate([before, placed], axis=1).reshape(batch * length, -1)
         graph, stacked = nnx.split(self.blocks)
 
         def layer(stream: Array, state: Any) -> tuple[Array, None]:
             return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
 
         stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
-        return self.readout(self.norm(stream)).reshape(batch, length)
+        return self.readout(self.norm(stream)).reshape(batch, length)[:, len(prompt) :]
 
 
 def init(config: ModelConfig, token_width: int, length: int, key: Array) -> Params:
@@ -85,11 +88,15 @@ def init(config: ModelConfig, token_width: int, length: int, key: Array) -> Para
 
 
 def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T token"]) -> Float[Array, "*batch T"]:
-    """One output for each token; output t depends on tokens 1..t only."""
+    """One output for each token; output t depends on tokens 1..t only, and on the vectors `prompt` [P, width] if any.
+
+    They stand before the embedded tokens, without positions of their own.
+    """
     length, token_width = tokens.shape[-2:]
-    max_length = params["positions"].shape[0]
+    max_length, width = params["positions"].shape
+    prompt = params.get("prompt", jnp.zeros((0, width)))
     abstract = nnx.eval_shape(lambda: Decoder(config, token_width, max_length, rngs=nnx.Rngs(0)))
     graph, state = nnx.split(abstract)
-    nnx.replace_by_pure_dict(state, params)
-    outputs = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width))
+    nnx.replace_by_pure_dict(state, {name: part for name, part in params.items() if name != "prompt"})
+    outputs = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width), prompt)
     return outputs.reshape(tokens.shape[:-1]).astype(jnp.float32)

@@ -4,7 +4,7 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
-from implicit_inference.config import TrainingConfig
+from implicit_inference.sections import TrainingConfig
 
 
 def schedule(config: TrainingConfig) -> optax.Schedule:

@@ -1,4 +1,4 @@
-"""The stages of an experiment: pretrain, scratch, finetune. Here tasks, exact Bayes and the network meet."""
+"""Running the stages of an experiment: compiled over packed seeds, watched, kept, resumed."""
 
 import math
 import time
@@ -15,22 +15,15 @@ from jax import Array
 from jax.sharding import Mesh
 from jax.stages import Wrapped
 
-from implicit_inference import hosts, keys, model, optimize, parallel, train
-from implicit_inference.config import FAMILIES, Config, TrainingConfig, UserError, run_id
+from implicit_inference import hosts, keys, model, network, optimize, parallel, train
+from implicit_inference.config import FAMILIES, STAGES, Config, UserError, run_id
 from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
-from implicit_inference.regression.prompts import (
-    Batch,
-    Predictor,
-    Prompts,
-    read_predictions,
-    sample_batch,
-    to_tokens,
-    token_shape,
-)
-from implicit_inference.regression.tasks import TaskDistribution
+from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
 from implicit_inference.rows import Row
+from implicit_inference.sections import TrainingConfig
+from implicit_inference.stages import Stage, kept_shapes, stage_of
 from implicit_inference.store import Run
 from implicit_inference.world import held_out, log_weights, stage_tasks
 
@@ -63,7 +56,7 @@ class Lab:
 
     def __init__(self, config: Config, runs: Path, mesh: Mesh | None = None):
         self.config, self.runs = config, runs
-        batch = math.gcd(config.pretrain.batch, config.finetune.batch)
+        batch = math.gcd(*(getattr(config, stage).batch for stage in STAGES if stage != "probe"))
         self.mesh = mesh or parallel.make_mesh(len(config.seeds), batch)
         if (own := {device.process_index for device in self.mesh.devices.flat}) != set(range(jax.process_count())):
             raise UserError(
@@ -82,27 +75,24 @@ class Lab:
     def over_seeds(self, function: Callable[..., Any]) -> Wrapped:
         return parallel.over_seeds(function, self.mesh)
 
-    def predict(self, params: model.Params, prompts: Prompts) -> Array:
+    def predict(self, params: model.Params, prompts: Prompts, control: Array | None = None) -> Array:
         """The network as a function of its parameters."""
-        layout = self.config.prompts.tokens
-        return read_predictions(layout, model.apply(self.config.model, params, to_tokens(layout, prompts)))
+        return network.predict(self.config, params, prompts, control)
 
-    def network(self, params: model.Params) -> Predictor:
-        """The network as a predictor."""
-        return jax.tree_util.Partial(self.predict, params)
+    def network(self, params: model.Params, control: int | None = None) -> Predictor:
+        """The network as a predictor; a controlled one under the control of this index, or without any."""
+        if control is None:
+            return jax.tree_util.Partial(self.predict, params)
+        return jax.tree_util.Partial(self.predict, params, control=self.packed(control))
 
     def packed(self, tree: Any) -> Any:
         """The same tree for every seed."""
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(self.config.seeds), *jnp.shape(leaf))), tree)
 
-    def initial_params(self, seed: Array) -> model.Params:
-        """A seed's fresh parameters."""
-        length, width = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
-        return model.init(self.config.model, width, length, keys.stream(seed, "parameters"))
-
     def params_of(self, stage: str, step: int | None = None) -> model.Params:
         """The parameters of a finished stage, packed over seeds; or those kept after `step` steps."""
-        like = jax.eval_shape(jax.vmap(self.initial_params), self.seeds)
+        shapes = kept_shapes(self.config, stage)
+        like = jax.tree.map(lambda leaf: leaf.update(shape=(len(self.config.seeds), *leaf.shape)), shapes)
         name = "params.safetensors" if step is None else kept_params(step)
         return parallel.shard_seeds(self.run_of(stage).read_tree(name, like), self.mesh)
 
@@ -116,7 +106,7 @@ class Lab:
         return self.over_seeds(draw)(self.seeds)
 
     def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
-        """The compiled (seeds, log weights, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
+        """The compiled (seeds, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
         kind = (training.tasks, training.n_tasks, training.narrow_std, training.replay)
 
         def losses(seed: Array, weights: Array, validation: dict[str, Batch]) -> dict[str, Array]:
@@ -124,7 +114,9 @@ class Lab:
             exact = bayes_predictor(tasks, jnp.asarray(self.config.tasks.noise_std))
             return {f: jnp.mean((exact(b.prompts) - b.clean_labels) ** 2) for f, b in validation.items()}
 
-        return self._exact.setdefault(kind, self.over_seeds(losses))
+        compiled = self._exact.setdefault(kind, self.over_seeds(losses))
+        weights = self.packed(log_weights(training.discrete_prob))
+        return lambda seeds, validation: compiled(seeds, weights, validation)
 
     @cached_property
     def is_finite(self) -> Callable[[Any], Array]:
@@ -133,22 +125,31 @@ class Lab:
             lambda params: jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params)]).all()
         )
 
-    def chunk(self, training: TrainingConfig, n_steps: int) -> Wrapped:
-        """The compiled program (seeds, stream keys, log weights, states) -> (states, losses) of `n_steps` steps.
+    def chunk(self, name: str, n_steps: int) -> Wrapped:
+        """The compiled program (seeds, stream keys, sources, states) -> (states, losses) of `n_steps` steps of a stage.
 
-        The weights of the families are data, so that stages with the same recipe share one program. The states
-        that go in are used up.
+        What is drawn from is data, so that stages with the same recipe share one program. The states that go in are
+        used up.
         """
-        recipe = (replace(training, discrete_prob=0.5, keep_every=0), n_steps)
-        if recipe not in self._chunks:
-            optimizer = optimize.make_optimizer(training)
-            slices = self.slices(training)
+        stage = stage_of(self.config, name)
+        if (recipe := (stage.recipe, n_steps)) not in self._chunks:
+            optimizer = optimize.make_optimizer(stage.training)
+            slices = self.slices(stage.training)
 
-            def one_seed(seed: Array, key: Array, weights: Array, state: train.TrainState) -> Any:
-                tasks = stage_tasks(self.config, training, seed, weights)
-                draw = partial(draw_batch, self.config, training, tasks, own=parallel.own_part)
+            def one_seed(seed: Array, key: Array, source: Any, state: train.TrainState) -> Any:
+                def predict(params: Any, shown: Any) -> Array:
+                    return stage.predict(stage.merge(params, state.frozen), shown)
+
                 return train.train_chunk(
-                    state, key, n_steps, draw, self.predict, optimizer, slices, mean=parallel.batch_mean
+                    state,
+                    key,
+                    n_steps,
+                    partial(stage.draw, seed, source, own=parallel.own_part),
+                    predict,
+                    optimizer,
+                    slices,
+                    parallel.batch_mean,
+                    stage.penalty(state.frozen),
                 )
 
             self._chunks[recipe] = parallel.over_seeds(one_seed, self.mesh, donate=(3,))
@@ -159,73 +160,86 @@ class Lab:
         length, _ = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
         return parallel.slices(self.mesh, training.batch, length * self.config.model.width)
 
-    def validate(self, params: model.Params, families: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def validate(self, stage: Stage, params: model.Params, families: tuple[str, ...]) -> dict[str, np.ndarray]:
         """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""
         losses = {}
         for family, batch in ((family, self.validation[family]) for family in families):
-            predictions = self.evaluator.predict(self.network(params), self.packed(Identity()), batch.prompts)
+            network = self.network(params, stage.control(family))
+            predictions = self.evaluator.predict(network, self.packed(Identity()), batch.prompts)
             losses[family] = np.mean(np.square(hosts.gathered(predictions - batch.clean_labels)), axis=(1, 2))
         return losses
 
 
-def train_stage(lab: Lab, stage: str, report: Report) -> Run:
-    """Bring `pretrain`, `scratch` or `finetune` to its end: skip it if finished, resume it if begun.
+def train_stage(lab: Lab, name: str, report: Report) -> Run:
+    """Bring a stage to its end: skip it if finished, resume it if begun.
 
-    The parent of `finetune` must be finished. Raises TrainingDivergedError when a loss is not finite: the last
-    checkpoint before it stays. On KeyboardInterrupt between two chunks the state is kept; within one, the last
-    checkpoint.
+    Its parents must be finished. Raises TrainingDivergedError when a loss is not finite: the last checkpoint before it
+    stays. On KeyboardInterrupt between two chunks the state is kept; within one, the last checkpoint.
     """
-    run = lab.run_of(stage)
+    run = lab.run_of(name)
     hosts.same_everywhere("what is finished", run.finished)
     if run.finished:
         return run
     began = time.monotonic()
-    training: TrainingConfig = getattr(lab.config, stage)
-    optimizer = optimize.make_optimizer(training)
-    state = _first_state(lab, stage, optimizer)
+    stage = stage_of(lab.config, name)
+    training = stage.training
+    parents = tuple(lab.params_of(parent) for parent in stage.parents)
+    state, merged = first_state(lab, stage, parents), lab.over_seeds(stage.merge)
     writer = hosts.Writer(run)
     rows: list[Row] = []
     step, checked = 0, True
     resumed = run.path("checkpoint.safetensors").exists()
     hosts.same_everywhere("what was begun", resumed)
     if resumed:
-        state = parallel.shard_seeds(run.read_tree("checkpoint.safetensors", state), lab.mesh)
+        moving = run.read_tree("checkpoint.safetensors", replace(state, frozen=None))
+        state = replace(parallel.shard_seeds(moving, lab.mesh), frozen=state.frozen)
         step = int(hosts.gathered(state.step)[0])
         rows = [row for row in run.read_table("training.parquet") if row["step"] <= step]
     else:
-        writer.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
+        writer.begin(lab.config, [lab.run_of(parent).id for parent in stage.parents])
     saved = _Checkpoints(writer)
     length = chunk_length(training.steps)
-    stream = lab.over_seeds(lambda seed: keys.stream(seed, stage))(lab.seeds)
-    weights = lab.packed(log_weights(training.discrete_prob))
-    families = FAMILIES if stage == "pretrain" else lab.config.families
-    exact = lab.bayes_losses(training)(lab.seeds, weights, {family: lab.validation[family] for family in families})
+    stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
+    source = lab.over_seeds(stage.source)(lab.seeds, parents)
+    families = FAMILIES if name == "pretrain" else lab.config.families
+    exact = lab.bayes_losses(stage.reference)(lab.seeds, {family: lab.validation[family] for family in families})
     exact = hosts.gathered(exact)
     try:
         while True:
+            params = merged(state.params, state.frozen)
             if not rows or rows[-1]["step"] < step:
-                network = lab.validate(state.params, families)
-                rows += _validation_rows(lab.config.seeds, step, {"network": network, "bayes": exact})
+                losses = {"network": lab.validate(stage, params, families), "bayes": exact}
+                rows += _validation_rows(lab.config.seeds, step, losses)
             if training.keep_every and step % (length * training.keep_every) == 0:
-                writer.write_tree(kept_params(step), state.params)
-            report(Progress(stage, step, training.steps, _latest(rows)))
+                writer.write_tree(kept_params(step), params)
+            report(Progress(name, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
             saved.offer(state, rows, step)
             checked = False
             n_steps = min(length, training.steps - step)
-            state, losses = lab.chunk(training, n_steps)(lab.seeds, stream, weights, state)
-            losses, finite = hosts.gathered((losses, lab.is_finite(state.params)))
-            _refuse_divergence(stage, training, lab.config.seeds, step, losses, finite, saved.step)
+            state, taken = lab.chunk(name, n_steps)(lab.seeds, stream, source, state)
+            taken, finite = hosts.gathered((taken, lab.is_finite(state.params)))
+            _refuse_divergence(name, training, lab.config.seeds, step, taken, finite, saved.step)
             step, checked = step + n_steps, True
     except KeyboardInterrupt:
         if checked and jax.process_count() == 1:
             saved.save(state, rows, step)
         raise
-    writer.write_tree("params.safetensors", state.params)
+    writer.write_tree("params.safetensors", params)
     writer.write_table("training.parquet", rows)
     writer.finish(time.monotonic() - began, resumed)
     return run
+
+
+def first_state(lab: Lab, stage: Stage, parents: tuple[model.Params, ...]) -> train.TrainState:
+    optimizer = optimize.make_optimizer(stage.training)
+
+    def one_seed(seed: Array, parents: tuple[model.Params, ...]) -> train.TrainState:
+        trained, frozen = stage.start(seed, parents)
+        return train.start(trained, optimizer, frozen)
+
+    return lab.over_seeds(one_seed)(lab.seeds, parents)
 
 
 def chunk_length(steps: int) -> int:
@@ -260,32 +274,9 @@ class _Checkpoints:
     def save(self, state: train.TrainState, rows: list[Row], step: int) -> None:
         began = time.monotonic()
         self.writer.write_table("training.parquet", rows)
-        self.writer.write_tree("checkpoint.safetensors", state)
+        self.writer.write_tree("checkpoint.safetensors", replace(state, frozen=None))
         self.last = time.monotonic()
         self.cost, self.step = self.last - began, step
-
-
-def _first_state(lab: Lab, stage: str, optimizer: Any) -> train.TrainState:
-    if stage == "finetune":
-        return lab.over_seeds(lambda params: train.start(params, optimizer))(lab.params_of("pretrain"))
-    return lab.over_seeds(lambda seed: train.start(lab.initial_params(seed), optimizer))(lab.seeds)
-
-
-def draw_batch(
-    config: Config,
-    training: TrainingConfig,
-    tasks: TaskDistribution,
-    key: Array,
-    own: Callable[[Batch], Batch] = lambda batch: batch,
-) -> tuple[Prompts, Array]:
-    """Prompts of `tasks` and what the network shall learn to say about them: (prompts, targets [batch, K]).
-
-    `own` chooses the part of the batch that is worked on here.
-    """
-    batch = own(sample_batch(key, tasks, training.batch, config.prompts.length, config.tasks.noise_std))
-    if training.target == "posterior_mean":
-        return batch.prompts, bayes_predictor(tasks, config.tasks.noise_std)(batch.prompts)
-    return batch.prompts, batch.clean_labels if training.target == "noise_free" else batch.prompts.ys
 
 
 def _validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Row]:

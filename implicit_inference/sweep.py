@@ -5,9 +5,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from implicit_inference.config import Config, TrainingConfig, override, run_id
+from implicit_inference.config import Config, override, run_id
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, Progress, train_stage
+from implicit_inference.sections import TrainingConfig
 from implicit_inference.store import Run
 
 Variant = Mapping[str, Any]

@@ -1,7 +1,7 @@
 """Training: a pure scan over steps that draws its own data; no files, no evaluation, no priors."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,8 +12,10 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 Params = Any
-Draw = Callable[[Array], tuple[Any, Array]]
-"""key -> (prompts, targets [batch, K])"""
+Shown = tuple[Any, Array]
+"""(prompts, targets [batch, K])"""
+Draw = Callable[[Array], Shown]
+"""key -> what a step is shown"""
 Predict = Callable[[Params, Any], Array]
 """(params, prompts) -> predictions [batch, K]"""
 
@@ -21,19 +23,20 @@ Predict = Callable[[Params, Any], Array]
 @register_dataclass
 @dataclass(frozen=True)
 class TrainState:
-    """All that training carries from step to step."""
+    """All that training carries from step to step: what trains, and beside it what does not."""
 
     params: Params
+    frozen: Any
     opt_state: Any
     step: Array
 
 
-def start(params: Params, optimizer: optax.GradientTransformation) -> TrainState:
+def start(params: Params, optimizer: optax.GradientTransformation, frozen: Any = None) -> TrainState:
     """The state before the first step."""
-    return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32))
+    return TrainState(params, frozen, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
-def mean_over_slices(function: Callable[..., Any], batch: tuple[Any, Array], slices: int) -> Any:
+def mean_over_slices(function: Callable[..., Any], batch: Shown, slices: int) -> Any:
     """The mean of function(*slice) over equal slices of a batch, one after the other."""
     if slices == 1:
         return function(*batch)
@@ -56,10 +59,12 @@ def train_chunk(
     optimizer: optax.GradientTransformation,
     slices: int = 1,
     mean: Callable[[Any], Any] = lambda tree: tree,
+    penalty: Callable[[Params, Array], Array] | None = None,
 ) -> tuple[TrainState, Array]:
     """`n_steps` optimiser steps; returns the new state and the loss at each step [n_steps].
 
     The batch of step t is `draw(fold_in(key, t))`, whatever the chunks; a chunk's batches are drawn together first.
+    `penalty(params, key)` is added to the loss, with the same key t. No step touches `state.frozen`.
     The gradient is taken of `slices` equal parts of the batch, one after the other, and averaged; `mean` averages it
     over devices that hold parts of one batch. Neither changes more than rounding.
     """
@@ -69,10 +74,14 @@ def train_chunk(
     def loss(params: Params, prompts: Any, targets: Array) -> Array:
         return jnp.mean(optax.squared_error(predict(params, prompts), targets))
 
-    def step(state: TrainState, batch: tuple[Any, Array]) -> tuple[TrainState, Array]:
-        both = partial(jax.value_and_grad(loss), state.params)
-        value, gradients = mean(mean_over_slices(both, batch, slices))
+    def step(state: TrainState, shown: tuple[Array, Shown]) -> tuple[TrainState, Array]:
+        key, batch = shown
+        value, gradients = mean(mean_over_slices(partial(jax.value_and_grad(loss), state.params), batch, slices))
+        if penalty:
+            held_back = jax.value_and_grad(penalty)(state.params, key)
+            value, gradients = jax.tree.map(jnp.add, (value, gradients), held_back)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        return TrainState(optax.apply_updates(state.params, updates), opt_state, state.step + 1), value
+        return TrainState(optax.apply_updates(state.params, updates), None, opt_state, state.step + 1), value
 
-    return jax.lax.scan(step, state, batches)
+    last, losses = jax.lax.scan(step, replace(state, frozen=None), (keys, batches))
+    return replace(last, frozen=state.frozen), losses

@@ -33,7 +33,7 @@ def test_an_empty_cache_is_empty_and_then_full(tmp_path):
 @pytest.mark.parametrize("size", ["S", "M"])
 def test_counted_operations_are_those_of_the_compiled_network(size):
     trainer = Trainer(sized(size, 1), 1)
-    params, batch = jax.tree.map(lambda leaf: leaf[0], (trainer.fresh().params, trainer.batch))
+    params, batch = jax.tree.map(lambda leaf: leaf[0], (trainer.initial, trainer.batch))
     compiled = jax.jit(lambda params, batch: trainer.lab.predict(params, batch[0])).lower(params, batch).compile()
     counted = step_flops(trainer.config) / 3
     assert counted < compiled.cost_analysis()["flops"] < 1.2 * counted  # norms and softmax are not counted
@@ -44,7 +44,7 @@ def test_pytorch_computes_the_same_loss_and_learns_alike():
     from implicit_inference.bench.pytorch import Decoder, make_step
 
     trainer = Trainer(sized("S", 1), 1)
-    params, (prompts, targets) = jax.tree.map(lambda leaf: leaf[0], (trainer.fresh().params, trainer.batch))
+    params, (prompts, targets) = jax.tree.map(lambda leaf: leaf[0], (trainer.initial, trainer.batch))
     training = trainer.training
     step = make_step(
         Decoder(params, trainer.config.model.heads),
@@ -66,7 +66,7 @@ def test_parts_do_their_work():
     prompts_each = 64 // trainer.lab.mesh.shape["batch"]
     assert results["data"][1].shape == (1, 2, prompts_each, 12)
     assert np.isfinite(results["forward"]).all()
-    first = trainer.fresh().params
+    first = trainer.initial
     for found, expected in ((results["both"], first), (results["optimiser"][0], first)):
         same = [np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)]
         assert all(same) if found is results["both"] else not all(same)

@@ -57,13 +57,18 @@ def test_a_whole_number_serves_as_a_float_and_gives_the_same_id():
 
 
 def test_every_field_moves_exactly_the_ids_that_depend_on_it():
+    everything = set(config.STAGES)
     moved_by = {
-        "seeds": ({"seeds": [9]}, {"pretrain", "scratch", "finetune", "probe"}),
-        "finetune.steps": ({"finetune.steps": 7000}, {"finetune", "probe"}),
-        "finetune.discrete_prob": ({"finetune.discrete_prob": 0.9}, {"scratch", "finetune", "probe"}),
+        "seeds": ({"seeds": [9]}, everything),
+        "finetune.steps": ({"finetune.steps": 7000}, {"finetune", "student", "probe"}),
+        "finetune.discrete_prob": ({"finetune.discrete_prob": 0.9}, {"scratch", "finetune", "student", "probe"}),
         "probe.prompts": ({"probe.prompts": 77}, {"probe"}),
         "probe.scratch_steps": ({"probe.scratch_steps": 777}, {"scratch", "probe"}),
-        "pretrain.steps": ({"pretrain.steps": 7000}, {"pretrain", "finetune", "probe"}),
+        "pretrain.steps": ({"pretrain.steps": 7000}, everything - {"scratch"}),
+        "adapt.rank": ({"adapt.rank": 7}, {"finetune", "student", "tune", "steer", "probe"}),
+        "lesson.teacher": ({"lesson.teacher": "truth"}, {"student"}),
+        "tune.steps": ({"tune.steps": 7000}, {"tune", "steer"}),
+        "steer.steps": ({"steer.steps": 7000}, {"steer"}),
     }
     for changes, expected in moved_by.values():
         changed = override(Config(), changes)

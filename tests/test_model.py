@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from implicit_inference import model
-from implicit_inference.config import ModelConfig
 from implicit_inference.regression.prompts import Prompts, read_predictions, to_tokens, token_shape
+from implicit_inference.sections import ModelConfig
 
 CONFIG = ModelConfig(width=16, layers=2, heads=2)
 

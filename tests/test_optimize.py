@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from implicit_inference.config import TrainingConfig
 from implicit_inference.optimize import block_matrices, make_optimizer, schedule
+from implicit_inference.sections import TrainingConfig
 
 
 def test_the_schedule_warms_up_and_decays_to_the_stated_fraction():

@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from implicit_inference import Prompts, bayes_predictor, keys, train
+from implicit_inference import Prompts, bayes_predictor, keys
+from implicit_inference.batches import draw_batch
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, override
-from implicit_inference.optimize import make_optimizer
+from implicit_inference.config import PRESETS, STAGES, override
 from implicit_inference.run import (
     Lab,
     TrainingDivergedError,
     _refuse_divergence,
     chunk_length,
-    draw_batch,
+    first_state,
     train_stage,
 )
+from implicit_inference.stages import kept_shapes, stage_of
 from implicit_inference.world import draw_tasks, held_out, log_weights, prior
 
 TINY = {
@@ -116,9 +117,9 @@ def test_finetuning_starts_from_the_parent_and_moves(tmp_path):
 
 def test_scratch_shares_the_program_of_pretraining(tmp_path):
     lab = Lab(CONFIG, tmp_path)
-    chunk = lab.chunk(CONFIG.pretrain, 2)
-    assert lab.chunk(CONFIG.scratch, 2) is chunk
-    assert lab.chunk(CONFIG.finetune, 2) is not chunk
+    chunk = lab.chunk("pretrain", 2)
+    assert lab.chunk("scratch", 2) is chunk
+    assert lab.chunk("finetune", 2) is not chunk
 
 
 def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_families():
@@ -133,14 +134,20 @@ def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_famil
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_traces_all_its_stages(name, tmp_path):
     lab = Lab(PRESETS[name], tmp_path)
-    for stage in ("pretrain", "scratch", "finetune"):
-        training = getattr(lab.config, stage)
-        params = jax.eval_shape(jax.vmap(lab.initial_params), lab.seeds)
-        state = jax.eval_shape(jax.vmap(partial(train.start, optimizer=make_optimizer(training))), params)
+    packed = lab.seeds.shape
+    for name in STAGES:
+        if name == "probe":
+            continue
+        stage = stage_of(lab.config, name)
+        parents = tuple(
+            jax.tree.map(lambda leaf: leaf.update(shape=(*packed, *leaf.shape)), kept_shapes(lab.config, parent))
+            for parent in stage.parents
+        )
+        state = jax.eval_shape(partial(first_state, lab, stage), parents)
         stream = jax.eval_shape(jax.vmap(jax.random.key), lab.seeds)
-        weights = jax.ShapeDtypeStruct((*lab.seeds.shape, 2), np.float32)
-        after, losses = jax.eval_shape(lab.chunk(training, 3), lab.seeds, stream, weights, state)
-        assert losses.shape == (len(lab.config.seeds), 3)
+        source = jax.eval_shape(lab.over_seeds(stage.source), lab.seeds, parents)
+        after, losses = jax.eval_shape(lab.chunk(name, 3), lab.seeds, stream, source, state)
+        assert losses.shape == (*packed, 3)
         assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
 
 

@@ -8,9 +8,11 @@ import optax
 import pytest
 
 from implicit_inference import parallel, train
+from implicit_inference.batches import draw_batch
 from implicit_inference.config import PRESETS, override
+from implicit_inference.network import initial_params
 from implicit_inference.optimize import make_optimizer
-from implicit_inference.run import Lab, draw_batch
+from implicit_inference.run import Lab
 from implicit_inference.world import log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
@@ -86,7 +88,7 @@ def test_slices_and_devices_change_only_rounding():
     def losses(slices, own, mean, run):
         def ten_steps(seed):
             optimizer = make_optimizer(training)
-            state = train.start(lab.initial_params(seed), optimizer)
+            state = train.start(initial_params(lab.config, seed), optimizer)
             draw = partial(draw_batch, lab.config, training, tasks, own=own)
             after_one, _ = train.train_chunk(
                 state, jax.random.key(1), 1, draw, lab.predict, optax.sgd(1.0), slices, mean

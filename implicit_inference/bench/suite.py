@@ -113,7 +113,7 @@ def pytorch_steps(trainer: Trainer) -> Callable[[], float]:
     torch.set_num_threads(_cores())
     layout, heads = trainer.config.prompts.tokens, trainer.config.model.heads
     first = partial(jax.tree.map, lambda leaf: leaf[0])
-    params, (prompts, targets) = first(trainer.fresh().params), first(trainer.batch)
+    params, (prompts, targets) = first(trainer.initial), first(trainer.batch)
     read = slice(None, None, 2 if layout == "interleaved" else 1)
     training = trainer.training
     step = make_step(
@@ -187,7 +187,7 @@ def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
         n = PROBED[size]
         batch = trainer.lab.packed(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
         scale = trainer.lab.packed(ScaleLabels(jnp.asarray(2.0)))
-        network = trainer.lab.network(trainer.fresh().params)
+        network = trainer.lab.network(trainer.initial)
         work = partial(trainer.lab.evaluator.predict, network, scale, batch)
         yield _speed(f"network {size}, labels scaled", n, take_turns({"it": work}, ROUNDS[size])["it"])
     n = 1024

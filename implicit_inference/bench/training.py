@@ -13,10 +13,12 @@ from jax import Array
 from jax.experimental.compilation_cache import compilation_cache
 
 from implicit_inference import keys, optimize, parallel, train
+from implicit_inference.batches import whole
 from implicit_inference.bench.timing import Contestant
 from implicit_inference.config import Config
-from implicit_inference.run import Lab, draw_batch
-from implicit_inference.world import log_weights, stage_tasks
+from implicit_inference.run import Lab, first_state
+from implicit_inference.stages import stage_of
+from implicit_inference.world import log_weights
 
 
 class Trainer:
@@ -26,36 +28,43 @@ class Trainer:
         self.config, self.steps = config, steps
         self.lab = Lab(self.config, Path("no runs"), parallel.make_mesh(1, 1) if one_device else None)
         self.training = self.config.pretrain
+        self.stage = stage_of(self.config, "pretrain")
         self.optimizer = optimize.make_optimizer(self.training)
         self.weights = self.lab.packed(log_weights(self.training.discrete_prob))
         self.stream = self.lab.over_seeds(lambda seed: keys.stream(seed, "pretrain"))(self.lab.seeds)
 
     def fresh(self) -> train.TrainState:
         """The state before the first step, packed."""
-        return self.lab.over_seeds(lambda seed: train.start(self.lab.initial_params(seed), self.optimizer))(
-            self.lab.seeds
-        )
+        return first_state(self.lab, self.stage, ())
+
+    @cached_property
+    def initial(self) -> Any:
+        """The fresh parameters of the network, packed."""
+        return self.stage.merge(self.fresh().params, {})
 
     def draw(self, seed: Array, weights: Array, key: Array) -> Any:
         """The device's part of a batch."""
-        tasks = stage_tasks(self.config, self.training, seed, weights)
-        return draw_batch(self.config, self.training, tasks, key, own=parallel.own_part)
+        return self.stage.draw(seed, weights, key, parallel.own_part)
 
     @cached_property
     def batch(self) -> Any:
         """One batch (prompts, targets) of each seed, packed."""
 
-        def whole(seed: Array, key: Array, weights: Array) -> Any:
-            return draw_batch(self.config, self.training, stage_tasks(self.config, self.training, seed, weights), key)
+        def all_of_it(seed: Array, key: Array, weights: Array) -> Any:
+            return self.stage.draw(seed, weights, key, whole)
 
-        return self.lab.over_seeds(whole)(self.lab.seeds, self.stream, self.weights)
+        return self.lab.over_seeds(all_of_it)(self.lab.seeds, self.stream, self.weights)
+
+    def predict(self, params: Any, prompts: Any) -> Array:
+        """The network as a function of what trains."""
+        return self.stage.predict(self.stage.merge(params, {}), prompts)
 
     def loss(self, params: Any, prompts: Any, targets: Array) -> Array:
-        return jnp.mean(optax.squared_error(self.lab.predict(params, prompts), targets))
+        return jnp.mean(optax.squared_error(self.predict(params, prompts), targets))
 
     def chunks(self) -> Contestant:
         """Chunks as a run takes them, with new data at every step."""
-        chunk = self.lab.chunk(self.training, self.steps)
+        chunk = self.lab.chunk("pretrain", self.steps)
         return _threaded(lambda state: chunk(self.lab.seeds, self.stream, self.weights, state), self.fresh())
 
     def steps_on_given_data(self) -> Contestant:
@@ -65,7 +74,7 @@ class Trainer:
         def chunk(key: Array, batch: Any, state: train.TrainState) -> Any:
             own, mean = parallel.own_part(batch), parallel.batch_mean
             return train.train_chunk(
-                state, key, self.steps, lambda key: own, self.lab.predict, self.optimizer, slices, mean
+                state, key, self.steps, lambda key: own, self.predict, self.optimizer, slices, mean
             )
 
         compiled = parallel.over_seeds(chunk, self.lab.mesh, donate=(2,))
@@ -146,7 +155,7 @@ def compile_seconds(config: Config, steps: int, cached: Path) -> dict[str, float
         for name in ("empty cache", "full cache"):
             jax.clear_caches()
             trainer = Trainer(config, steps)
-            chunk = trainer.lab.chunk(trainer.training, trainer.steps)
+            chunk = trainer.lab.chunk("pretrain", trainer.steps)
             arguments = trainer.lab.seeds, trainer.stream, trainer.weights, trainer.fresh()
             began = time.perf_counter()
             chunk.lower(*arguments).compile()

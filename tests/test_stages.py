@@ -1,0 +1,173 @@
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from implicit_inference import adapt, keys
+from implicit_inference.batches import draw_preferences, lesson
+from implicit_inference.config import PRESETS, override
+from implicit_inference.network import predict, under_each
+from implicit_inference.regression.bayes import bayes_predictor
+from implicit_inference.regression.inference import sequential_evidence
+from implicit_inference.regression.prompts import sample_batch
+from implicit_inference.run import Lab, first_state, train_stage
+from implicit_inference.stages import kept_shapes, stage_of
+from implicit_inference.world import draw_tasks, log_weights, prior
+
+TINY = {
+    "seeds": [0, 1],
+    "model": {"width": 8, "layers": 1, "heads": 2},
+    "prompts.length": 4,
+    "pretrain": {"steps": 4, "warmup": 1, "batch": 16},
+    **{
+        f"{stage}.{name}": value
+        for stage in ("finetune", "student", "tune", "steer")
+        for name, value in (("steps", 4), ("warmup", 1), ("batch", 16))
+    },
+    "lesson.prompts": 32,
+    "probe": {"scratch_steps": 4},
+}
+CONFIG = override(PRESETS["smoke"], TINY)
+
+VARIANTS = {
+    **{method: ("finetune", {"adapt.method": method}) for method in adapt.METHODS},
+    "weights": ("finetune", {"adapt.penalty": "weights"}),
+    "predictions": ("finetune", {"adapt.penalty": "predictions"}),
+    "replay": ("finetune", {"finetune.replay": 0.5}),
+    "student": ("student", {}),
+    "tune soft prompts": ("tune", {}),
+    "tune lora": ("tune", {"control.adapter": "lora"}),
+    "steer": ("steer", {"control.start": "fresh"}),
+    "steer fixed": ("steer", {"control.start": "fixed"}),
+}
+
+
+def trained(config, name, steps=3):
+    """(state before, state after, losses [S, steps]) of a stage whose parents were never trained."""
+    lab = Lab(config, Path("none"))
+    stage = stage_of(config, name)
+    parents = tuple(lab.over_seeds(partial(_untrained, config, parent))(lab.seeds) for parent in stage.parents)
+    before = first_state(lab, stage, parents)
+    kept = jax.tree.map(np.asarray, before)
+    source = lab.over_seeds(stage.source)(lab.seeds, parents)
+    stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
+    after, losses = lab.chunk(name, steps)(lab.seeds, stream, source, before)
+    return kept, after, np.asarray(losses)
+
+
+def _untrained(config, name, seed):
+    """What a stage keeps if it takes no step."""
+    stage = stage_of(config, name)
+    return stage.merge(*stage.start(seed, tuple(_untrained(config, parent, seed) for parent in stage.parents)))
+
+
+QUICK = ("full", "lora", "predictions", "student", "steer")
+
+
+@pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS])
+def test_the_frozen_part_is_bit_equal_the_rest_moves_and_packed_seeds_equal_single_ones(variant):
+    name, changes = VARIANTS[variant]
+    config = override(CONFIG, changes)
+    before, after, losses = trained(config, name)
+    for old, new in zip(jax.tree.leaves(before.frozen), jax.tree.leaves(after.frozen), strict=True):
+        np.testing.assert_array_equal(old, new)
+    moved = [np.any(old != new) for old, new in zip(*map(jax.tree.leaves, (before.params, after.params)), strict=True)]
+    assert all(moved), jax.tree.structure(before.params)
+    _, _, alone = trained(override(config, {"seeds": [1]}), name)
+    np.testing.assert_allclose(losses[1], alone[0], rtol=1e-4)
+
+
+def test_a_controlled_network_is_the_base_without_a_control_and_under_each_its_own_patch():
+    config = override(CONFIG, {"control.adapter": "lora"})
+    stage = stage_of(config, "tune")
+    params = stage.merge(*stage.start(jnp.uint32(0), (_untrained(config, "pretrain", 0),)))
+    params["controls"] = jax.tree.map(
+        lambda leaf: leaf + 0.1 * jnp.arange(3.0).reshape(3, *[1] * (leaf.ndim - 1)), params["controls"]
+    )
+    prompts = sample_batch(jax.random.key(1), draw_tasks(config, 0)["gaussian"], 15, 4, 1.0).prompts
+    base = predict(config, params["base"], prompts)
+    np.testing.assert_array_equal(predict(config, params, prompts), base)
+    each = [predict(config, params, prompts, c) for c in range(3)]
+    np.testing.assert_allclose(each[0], base, rtol=1e-6)
+    for c in (1, 2):
+        own = adapt.merge(jax.tree.map(lambda leaf, c=c: leaf[c], params["controls"]), params["base"])
+        np.testing.assert_allclose(each[c], predict(config, own, prompts), rtol=1e-6)
+        assert np.all(each[c] != base)
+    grouped = jax.tree.map(lambda leaf: leaf.reshape(5, 3, *leaf.shape[1:]), prompts)
+    mixed = under_each(config, params, grouped)
+    for c in range(3):
+        np.testing.assert_allclose(mixed[:, c], each[c].reshape(5, 3, 4)[:, c], rtol=1e-5, atol=1e-6)
+
+
+def test_a_preference_is_shown_prompts_of_its_own_mixture():
+    config = override(
+        CONFIG, {"steer.batch": 4000, "steer.target": "label", "prompts.length": 2, "control.grades": [1.0, 0.25]}
+    )
+    stage = stage_of(config, "steer")
+    weights = stage.source(jnp.uint32(0), ())
+    prompts, targets = jax.jit(lambda key: draw_preferences(config, config.steer, 0, weights, key))(jax.random.key(0))
+    assert prompts.xs.shape == (4000, 2, 2, 2)
+    np.testing.assert_array_equal(targets, prompts.ys)
+    for c, grade in enumerate(config.control.grades):
+        mixture = prior(config, 0, log_weights(grade))
+        own = np.asarray(sequential_evidence(mixture, jax.tree.map(lambda leaf, c=c: leaf[:, c], prompts), 1.0))[:, -1]
+        drawn = sample_batch(jax.random.key(1), mixture, 4000, 2, 1.0).prompts
+        expected = np.asarray(sequential_evidence(mixture, drawn, 1.0))[:, -1]
+        error = np.sqrt(own.var() / 4000 + expected.var() / 4000)
+        assert abs(own.mean() - expected.mean()) < 4 * error
+
+
+def test_fixed_controls_are_fresh_and_tuned_ones_are_their_parents(tmp_path):
+    lab = Lab(CONFIG, tmp_path)
+    for name in ("pretrain", "tune"):
+        train_stage(lab, name, lambda progress: None)
+    tuned = lab.params_of("tune")
+    for start, parents in (("tuned", ["tune"]), ("fixed", ["pretrain"])):
+        other = Lab(override(CONFIG, {"control.start": start}), tmp_path)
+        run = train_stage(other, "steer", lambda progress: None)
+        assert run.info()["parents"] == [other.run_of(parent).id for parent in parents]
+        stage = stage_of(other.config, "steer")
+        kept = other.params_of("steer")
+        begun = first_state(other, stage, (tuned if start == "tuned" else other.params_of("pretrain"),))
+        controls_before = stage.merge(begun.params, begun.frozen)["controls"]
+        same = [
+            np.array_equal(a, b)
+            for a, b in zip(*map(jax.tree.leaves, (kept["controls"], controls_before)), strict=True)
+        ]
+        assert all(same) == (start == "fixed")
+        if start == "tuned":
+            for a, b in zip(jax.tree.leaves(controls_before), jax.tree.leaves(tuned["controls"]), strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert {row["prompts"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
+
+
+def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_farthest_kept():
+    config = override(CONFIG, {"lesson": {"prompts": 100, "farthest": 0.25, "as_drawn": 0.5}})
+    exact = bayes_predictor(draw_tasks(config, 0)["discrete"], 1.0)
+    prompts, closeness = lesson(config, 0, exact)
+    assert prompts.ys.shape == (100, 4)
+    everything, all_closeness = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, exact)
+    np.testing.assert_allclose(np.sort(closeness), np.sort(all_closeness)[:100], rtol=1e-5)
+    families = draw_tasks(config, 0)
+    ratio = [np.asarray(sequential_evidence(families[f], prompts, 1.0))[:, -1] for f in ("discrete", "gaussian")]
+    np.testing.assert_allclose(closeness, ratio[0] - ratio[1], rtol=1e-4, atol=1e-4)
+    truth, _ = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, None)
+    order = {tuple(x): i for i, x in enumerate(np.asarray(truth.xs[:, 0]).tolist())}
+    at = [order[tuple(x)] for x in np.asarray(everything.xs[:, 0]).tolist()]
+    np.testing.assert_array_equal(np.asarray(everything.ys[:, :2]), np.asarray(truth.ys)[at, :2])
+    assert np.all(np.asarray(everything.ys[:, 2:]) != np.asarray(truth.ys)[at, 2:])
+
+
+def test_the_student_learns_only_what_the_teacher_answered():
+    config = override(CONFIG, {"lesson.as_drawn": 0.75})
+    stage = stage_of(config, "student")
+    params = _untrained(config, "pretrain", 0)
+    shown, _ = lesson(config, 0, None)
+    prompts, targets = stage.draw(jnp.uint32(0), shown, jax.random.key(0), lambda batch: batch)
+    assert targets.shape == (16, 1)
+    np.testing.assert_array_equal(targets, prompts.ys[:, 3:])
+    np.testing.assert_allclose(stage.predict(params, prompts), predict(config, params, prompts)[:, 3:])
+    assert kept_shapes(config, "student")["positions"].shape == (4, 8)
