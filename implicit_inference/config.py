@@ -93,6 +93,10 @@ PRESETS = {
         model=ModelConfig(layers=2),
         pretrain=TrainingConfig(steps=600, warmup=50),
         finetune=replace(FINETUNE, steps=200, learning_rate=3e-4),
+        lesson=LessonConfig(prompts=1024),
+        student=replace(FINETUNE, steps=200, learning_rate=3e-4),
+        tune=replace(TUNE, steps=200),
+        steer=replace(STEER, steps=200, learning_rate=3e-4),
         probe=ProbeConfig(prompts=512, scratch_steps=600),
     ),
     "demo": Config(pretrain=TrainingConfig(learning_rate=1e-2)),
@@ -105,6 +109,10 @@ PRESETS = {
             steps=5000, target="label", optimizer="adam", learning_rate=1e-4, warmup=0, final_fraction=1.0
         ),
         finetune=replace(FINETUNE, learning_rate=1e-4, warmup=0, final_fraction=1.0),
+        lesson=LessonConfig(prompts=25_600),
+        student=replace(FINETUNE, learning_rate=1e-4, warmup=0, final_fraction=1.0),
+        tune=replace(TUNE, learning_rate=1e-3, warmup=0, final_fraction=1.0),
+        steer=replace(STEER, learning_rate=1e-4, warmup=0, final_fraction=1.0),
         probe=ProbeConfig(scratch_steps=5000),
     ),
 }
