@@ -122,8 +122,8 @@ STAGES = {
     "scratch": ("seeds", "tasks", "prompts", "model", "scratch"),
     "finetune": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
     "student": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
-    "tune": ("seeds", "tasks", "prompts", "model", "pretrain", "adapt", "control", "tune"),
-    "steer": ("seeds", "tasks", "prompts", "model", "pretrain", "adapt", "control", "tune", "steer"),
+    "tune": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune"),
+    "steer": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune", "steer"),
     "probe": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
 }
 """The parts of the configuration that each stage's result depends on."""
@@ -247,10 +247,10 @@ def _check_together(config: Config) -> None:
             f"({config.pretrain.warmup})"
         )
     for stage in ("pretrain", "student", "tune", "steer"):
-        for name in ("tasks", "n_tasks", "narrow_std", "replay"):
+        for name in ("tasks", "n_tasks", "narrow_std", "replay", "penalty", "strength"):
             value, default = getattr(getattr(config, stage), name), getattr(TrainingConfig, name)
             if value != default:
-                raise ConfigError(f"{stage}.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another set")
+                raise ConfigError(f"{stage}.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another")
     if config.student.target != "label":
         raise ConfigError(f"student.target = {config.student.target!r}: allowed: 'label', what the teacher answered")
     if config.lesson_start == config.prompts.length:
@@ -260,13 +260,13 @@ def _check_together(config: Config) -> None:
         )
     if len(set(config.control.grades)) < max(2, len(config.control.grades)):
         raise ConfigError(f"control.grades = {list(config.control.grades)}: allowed: at least two, each once")
-    if not config.adapt.layers or max(config.adapt.layers) >= config.model.layers:
-        raise ConfigError(
-            f"adapt.layers = {list(config.adapt.layers)}: allowed: at least one, below model.layers "
-            f"({config.model.layers})"
-        )
-    if len(set(config.adapt.layers)) < len(config.adapt.layers):
-        raise ConfigError(f"adapt.layers = {list(config.adapt.layers)}: allowed: each once")
+    for section, adapt in (("adapt", config.adapt), ("control.adapt", config.control.adapt)):
+        layers = adapt.layers
+        if not layers or max(layers) >= config.model.layers or len(set(layers)) < len(layers):
+            raise ConfigError(
+                f"{section}.layers = {list(layers)}: allowed: at least one, each once, below model.layers "
+                f"({config.model.layers})"
+            )
     most = 0 if config.finetune.tasks == "narrow" else config.tasks.n_discrete
     if config.finetune.n_tasks > most:
         raise ConfigError(
@@ -275,7 +275,9 @@ def _check_together(config: Config) -> None:
         )
     for stage in ("pretrain", "finetune", "student", "tune", "steer"):
         training: TrainingConfig = getattr(config, stage)
-        if training.warmup >= training.steps:
+        if not training.steps and stage not in ("tune", "steer"):
+            raise ConfigError(f"{stage}.steps = 0: allowed: a whole number >= 1")
+        if training.warmup >= training.steps > 0:
             raise ConfigError(
                 f"{stage}.warmup = {training.warmup}: allowed: less than {stage}.steps ({training.steps})"
             )

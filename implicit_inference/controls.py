@@ -14,10 +14,10 @@ from implicit_inference.config import Config
 
 
 def fresh(config: Config, params: Params, key: Array) -> Any:
-    """Controls that were not trained yet, drawn one by one: `control.adapter` with the settings of `adapt`."""
-    method = METHODS[config.control.adapter]
+    """Controls that were not trained yet: patches by `control.adapt`, each drawn on its own."""
+    method = METHODS[config.control.adapt.method]
     keys = jax.random.split(key, len(config.control.grades))
-    return jax.vmap(lambda own: method(config.adapt, params, own))(keys)
+    return jax.vmap(lambda own: method(config.control.adapt, params, own))(keys)
 
 
 def choose(params: Params, control: Array | int) -> Params:

@@ -1,26 +1,41 @@
 """Optimisers and the learning-rate schedule, as optax transformations."""
 
+from typing import Any, NamedTuple
+
 import jax
+import jax.numpy as jnp
 import optax
+from jax import Array
 from optax.contrib import MuonDimensionNumbers, muon
 
 from implicit_inference.sections import TrainingConfig
 
 
-def schedule(config: TrainingConfig) -> optax.Schedule:
-    """Linear warm-up over `warmup` steps, then a cosine down to `final_fraction` of the learning rate."""
-    return optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
-        peak_value=config.learning_rate,
-        warmup_steps=config.warmup,
-        decay_steps=config.steps,
-        end_value=config.final_fraction * config.learning_rate,
-    )
+class Schedule(NamedTuple):
+    """The learning rate of a step: up to `peak` over `warmup` steps, then a cosine down to `final_fraction` of it.
+
+    Its fields may be arrays, so that one compiled program serves every schedule.
+    """
+
+    peak: Any
+    warmup: Any
+    steps: Any
+    final_fraction: Any
+
+    def __call__(self, step: Any) -> Array:
+        done = jnp.clip((step - self.warmup) / jnp.maximum(self.steps - self.warmup, 1), 0.0, 1.0)
+        decayed = self.final_fraction + (1 - self.final_fraction) * 0.5 * (1 + jnp.cos(jnp.pi * done))
+        return self.peak * jnp.where(step < self.warmup, step / jnp.maximum(self.warmup, 1), decayed)
 
 
-def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
-    """Gradient clipping by global norm, then the configured optimiser on the schedule."""
-    rate = schedule(config)
+def schedule(config: TrainingConfig) -> Schedule:
+    """The schedule of a stage."""
+    return Schedule(config.learning_rate, config.warmup, config.steps, config.final_fraction)
+
+
+def make_optimizer(config: TrainingConfig, rate: Schedule | None = None) -> optax.GradientTransformation:
+    """Gradient clipping by global norm, then the configured optimiser on a schedule, its own unless told."""
+    rate = rate or schedule(config)
     rules = {
         "adam": lambda: optax.adam(rate),
         "adamw": lambda: optax.adamw(rate, weight_decay=config.weight_decay),

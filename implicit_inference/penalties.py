@@ -1,6 +1,6 @@
 """What holds fine-tuning back: a term added to the loss, from the network and from what it was before.
 
-A penalty of one's own is a function in the manner of those below, in PENALTIES and in the choices of `adapt.penalty`.
+A penalty of one's own is a function like those below, in PENALTIES and in the choices of `finetune.penalty`.
 """
 
 from collections.abc import Callable

@@ -126,17 +126,16 @@ class Lab:
         )
 
     def chunk(self, name: str, n_steps: int) -> Wrapped:
-        """The compiled program (seeds, stream keys, sources, states) -> (states, losses) of `n_steps` steps of a stage.
+        """The compiled program of `n_steps` steps of a stage.
 
-        What is drawn from is data, so that stages with the same recipe share one program. The states that go in are
-        used up.
+        (seeds, stream keys, sources, schedules, states) -> (states, losses). What is drawn from and the learning rates
+        are data, so that stages with the same recipe share one program. The states that go in are used up.
         """
         stage = stage_of(self.config, name)
         if (recipe := (stage.recipe, n_steps)) not in self._chunks:
-            optimizer = optimize.make_optimizer(stage.training)
             slices = self.slices(stage.training)
 
-            def one_seed(seed: Array, key: Array, source: Any, state: train.TrainState) -> Any:
+            def one_seed(seed: Array, key: Array, source: Any, rate: optimize.Schedule, state: train.TrainState) -> Any:
                 def predict(params: Any, shown: Any) -> Array:
                     return stage.predict(stage.merge(params, state.frozen), shown)
 
@@ -146,13 +145,13 @@ class Lab:
                     n_steps,
                     partial(stage.draw, seed, source, own=parallel.own_part),
                     predict,
-                    optimizer,
+                    optimize.make_optimizer(stage.training, rate),
                     slices,
                     parallel.batch_mean,
                     stage.penalty(state.frozen),
                 )
 
-            self._chunks[recipe] = parallel.over_seeds(one_seed, self.mesh, donate=(3,))
+            self._chunks[recipe] = parallel.over_seeds(one_seed, self.mesh, donate=(4,))
         return self._chunks[recipe]
 
     def slices(self, training: TrainingConfig) -> int:
@@ -201,6 +200,7 @@ def train_stage(lab: Lab, name: str, report: Report) -> Run:
     length = chunk_length(training.steps)
     stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
     source = lab.over_seeds(stage.source)(lab.seeds, parents)
+    rate = lab.packed(optimize.schedule(training))
     families = FAMILIES if name == "pretrain" else lab.config.families
     exact = lab.bayes_losses(stage.reference)(lab.seeds, {family: lab.validation[family] for family in families})
     exact = hosts.gathered(exact)
@@ -218,7 +218,7 @@ def train_stage(lab: Lab, name: str, report: Report) -> Run:
             saved.offer(state, rows, step)
             checked = False
             n_steps = min(length, training.steps - step)
-            state, taken = lab.chunk(name, n_steps)(lab.seeds, stream, source, state)
+            state, taken = lab.chunk(name, n_steps)(lab.seeds, stream, source, rate, state)
             taken, finite = hosts.gathered((taken, lab.is_finite(state.params)))
             _refuse_divergence(name, training, lab.config.seeds, step, taken, finite, saved.step)
             step, checked = step + n_steps, True
@@ -247,7 +247,7 @@ def chunk_length(steps: int) -> int:
 
     At most LONGEST_CHUNK, since a chunk holds the data of all its steps.
     """
-    longest = min(-(-steps // EVALUATIONS), LONGEST_CHUNK)
+    longest = min(max(1, -(-steps // EVALUATIONS)), LONGEST_CHUNK)
     return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
 
 

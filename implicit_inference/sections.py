@@ -48,7 +48,7 @@ class ModelConfig:
 class TrainingConfig:
     """One stage of training: what is drawn, what is learned from it, how."""
 
-    steps: int = knob(3000, "optimiser steps", least=1)
+    steps: int = knob(3000, "optimiser steps; 0 only where controls train", least=0)
     batch: int = knob(64, "prompts in a step, of each control where there are any", least=1)
     discrete_prob: float = knob(0.5, "alpha, probability that a task is from the discrete set", least=0, most=1)
     tasks: Literal["discrete", "other", "narrow"] = knob(
@@ -59,6 +59,10 @@ class TrainingConfig:
     replay: float = knob(
         0.0, "in fine-tuning, the fraction of prompts drawn from the pretraining distribution", least=0, most=1
     )
+    penalty: Literal["none", "weights", "predictions"] = knob(
+        "none", "in fine-tuning, what is added to the loss: the squared distance of the weights, or of the predictions"
+    )
+    strength: float = knob(1.0, "lambda, the factor of the penalty", least=0)
     keep_every: int = knob(0, "keep the parameters at every so-manieth evaluation too; 0 = only the last", least=0)
     target: Literal["label", "noise_free", "posterior_mean"] = knob(
         "posterior_mean", "learn y_k, <w, x_k> or the exact E[y_k | past, x_k]: one minimiser, falling variance"
@@ -75,7 +79,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class AdaptConfig:
-    """How fine-tuning changes the network: which part of it trains, and what holds it back."""
+    """Which part of a network trains."""
 
     method: Literal["full", "head", "layers", "values", "lora", "soft_prompt"] = knob(
         "full", "what trains: all, the read-out, some blocks, attention's values, low-rank additions, a soft prompt"
@@ -84,10 +88,6 @@ class AdaptConfig:
     rank: int = knob(2, "r of the low-rank additions (lora)", least=1)
     targets: Literal["attention", "mlp", "all"] = knob("all", "matrices with low-rank additions (lora)")
     prompt_length: int = knob(4, "vectors of the soft prompt (soft_prompt)", least=0)
-    penalty: Literal["none", "weights", "predictions"] = knob(
-        "none", "added to the loss: squared distance of the weights, or of predictions on prompts the network made up"
-    )
-    strength: float = knob(1.0, "lambda, the factor of the penalty", least=0)
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,8 @@ class ControlConfig:
     grades: tuple[float, ...] = knob(
         (0.0, 0.5, 1.0), "alpha of the mixture that each control stands for", least=0, most=1
     )
-    adapter: Literal["soft_prompt", "lora"] = knob("soft_prompt", "what a control is, with the settings of adapt")
-    start: Literal["tuned", "fresh", "fixed"] = knob(
-        "tuned",
-        "controls before they train with the network: tuned on the frozen one, fresh, or fresh and never trained",
-    )
+    adapt: AdaptConfig = AdaptConfig(method="soft_prompt")
+    train: Literal["both", "network"] = knob("both", "what steering trains: controls and network, or the network alone")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ Split = tuple[Any, Any]
 """(what trains, what stays frozen)"""
 
 
+DATA = ("steps", "discrete_prob", "keep_every", "learning_rate", "warmup", "final_fraction")
+"""The fields of a training that its compiled program takes as data, or does not need."""
+
+
 @dataclass(frozen=True)
 class Stage(ABC):
     """One stage; every function is of one seed. `parents` are the stages it needs; it starts from the first one."""
@@ -73,8 +77,9 @@ class Stage(ABC):
 
     @property
     def recipe(self) -> Hashable:
-        """Stages of one recipe share their compiled programs: all but what is data to them."""
-        return replace(self, training=replace(self.training, discrete_prob=0.5, keep_every=0), parents=())
+        """Stages of one recipe share their compiled programs."""
+        usual = {name: getattr(TrainingConfig, name) for name in DATA}
+        return replace(self, training=replace(self.training, **usual), parents=())
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class OnTasks(Stage):
         return self.training
 
     def penalty(self, frozen: Any) -> Callable[[Any, Array], Array] | None:
-        chosen, strength = PENALTIES.get(self.adapt.penalty), self.adapt.strength
+        chosen, strength = PENALTIES.get(self.training.penalty), self.training.strength
         if not chosen:
             return None
         return lambda trained, key: strength * chosen(self.config, self.merge(trained, frozen), frozen, key)
@@ -142,7 +147,7 @@ class OnPreferences(Stage):
     def start(self, seed: Array, parents: tuple[Params, ...]) -> Split:
         params = parents[0]
         if "controls" not in params:
-            params = {"base": params, "controls": controls.fresh(self.config, params, keys.stream(seed, "patch"))}
+            params = {"base": params, "controls": controls.fresh(self.config, params, keys.stream(seed, "controls"))}
         return ({name: params[name] for name in self.trains}, {n: p for n, p in params.items() if n not in self.trains})
 
     def source(self, seed: Array, parents: tuple[Params, ...]) -> Array:
@@ -162,6 +167,10 @@ class OnPreferences(Stage):
         return grades.index(min(grades) if family == "gaussian" else max(grades))
 
 
+CONTROLLED = {"both": ("base", "controls"), "network": ("base",)}
+"""control.train -> the parts of a controlled network that train"""
+
+
 def stage_of(config: Config, name: str) -> Stage:
     """The stage of this name; whose training is the configuration's section of the same name."""
     training: TrainingConfig = getattr(config, name)
@@ -170,9 +179,7 @@ def stage_of(config: Config, name: str) -> Stage:
     if name == "tune":
         return OnPreferences(config, training, ("pretrain",), ("controls",))
     if name == "steer":
-        tuned, fixed = config.control.start == "tuned", config.control.start == "fixed"
-        parents = ("tune",) if tuned else ("pretrain",)
-        return OnPreferences(config, training, parents, ("base",) if fixed else ("base", "controls"))
+        return OnPreferences(config, training, ("tune",), CONTROLLED[config.control.train])
     if name == "finetune":
         return OnTasks(config, training, ("pretrain",), config.adapt)
     return OnTasks(config, training, (), AdaptConfig())

@@ -40,7 +40,7 @@ def sweep(
             cost = costs.pop(run_id(stage, config), 0.0)
 
             def count(progress: Progress, done: float = done, cost: float = cost, name: str = name) -> None:
-                report((done + cost * progress.step / progress.steps) / total, f"{progress.stage} {name}")
+                report((done + cost * progress.step / max(progress.steps, 1)) / total, f"{progress.stage} {name}")
 
             train_stage(lab, stage, count)
             done += cost

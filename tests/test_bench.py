@@ -66,7 +66,7 @@ def test_parts_do_their_work():
     prompts_each = 64 // trainer.lab.mesh.shape["batch"]
     assert results["data"][1].shape == (1, 2, prompts_each, 12)
     assert np.isfinite(results["forward"]).all()
-    first = trainer.initial
+    first = trainer.fresh().params
     for found, expected in ((results["both"], first), (results["optimiser"][0], first)):
         same = [np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True)]
         assert all(same) if found is results["both"] else not all(same)

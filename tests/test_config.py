@@ -65,8 +65,9 @@ def test_every_field_moves_exactly_the_ids_that_depend_on_it():
         "probe.prompts": ({"probe.prompts": 77}, {"probe"}),
         "probe.scratch_steps": ({"probe.scratch_steps": 777}, {"scratch", "probe"}),
         "pretrain.steps": ({"pretrain.steps": 7000}, everything - {"scratch"}),
-        "adapt.rank": ({"adapt.rank": 7}, {"finetune", "student", "tune", "steer", "probe"}),
+        "adapt.rank": ({"adapt.rank": 7}, {"finetune", "student", "probe"}),
         "lesson.teacher": ({"lesson.teacher": "truth"}, {"student"}),
+        "control.adapt.rank": ({"control.adapt.rank": 7}, {"tune", "steer"}),
         "tune.steps": ({"tune.steps": 7000}, {"tune", "steer"}),
         "steer.steps": ({"steer.steps": 7000}, {"steer"}),
     }

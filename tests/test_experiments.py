@@ -43,7 +43,8 @@ def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale
     for scale, base in sys.modules["experiment"].SCALES.items():
         variants = module.EXPERIMENT.variants[scale]
         configs = [override(base, variant) for variant in variants]
-        assert len({run_id("probe", config) for config in configs}) == len(variants), scale
+        stages = module.EXPERIMENT.stages
+        assert len({tuple(run_id(stage, config) for stage in stages) for config in configs}) == len(variants), scale
 
 
 def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from implicit_inference.optimize import block_matrices, make_optimizer, schedule
@@ -19,6 +20,13 @@ def test_the_schedule_warms_up_and_decays_to_the_stated_fraction():
 def test_a_fraction_of_one_is_constant():
     rate = schedule(TrainingConfig(steps=100, learning_rate=0.5, warmup=0, final_fraction=1.0))
     assert {round(float(rate(step)), 6) for step in range(100)} == {0.5}
+
+
+def test_it_is_the_schedule_of_optax_at_every_step():
+    config = TrainingConfig(steps=50, learning_rate=0.3, warmup=7, final_fraction=0.02)
+    expected = optax.warmup_cosine_decay_schedule(0.0, 0.3, 7, 50, 0.02 * 0.3)
+    steps = jnp.arange(60)
+    np.testing.assert_allclose(jax.vmap(schedule(config))(steps), jax.vmap(expected)(steps), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "muon"])

@@ -16,6 +16,7 @@ from implicit_inference import Prompts, bayes_predictor, keys
 from implicit_inference.batches import draw_batch
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, STAGES, override
+from implicit_inference.optimize import schedule
 from implicit_inference.run import (
     Lab,
     TrainingDivergedError,
@@ -146,7 +147,8 @@ def test_every_preset_traces_all_its_stages(name, tmp_path):
         state = jax.eval_shape(partial(first_state, lab, stage), parents)
         stream = jax.eval_shape(jax.vmap(jax.random.key), lab.seeds)
         source = jax.eval_shape(lab.over_seeds(stage.source), lab.seeds, parents)
-        after, losses = jax.eval_shape(lab.chunk(name, 3), lab.seeds, stream, source, state)
+        rate = lab.packed(schedule(stage.training))
+        after, losses = jax.eval_shape(lab.chunk(name, 3), lab.seeds, stream, source, rate, state)
         assert losses.shape == (*packed, 3)
         assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
 

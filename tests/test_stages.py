@@ -10,6 +10,7 @@ from implicit_inference import adapt, keys
 from implicit_inference.batches import draw_preferences, lesson
 from implicit_inference.config import PRESETS, override
 from implicit_inference.network import predict, under_each
+from implicit_inference.optimize import schedule
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.prompts import sample_batch
@@ -34,14 +35,14 @@ CONFIG = override(PRESETS["smoke"], TINY)
 
 VARIANTS = {
     **{method: ("finetune", {"adapt.method": method}) for method in adapt.METHODS},
-    "weights": ("finetune", {"adapt.penalty": "weights"}),
-    "predictions": ("finetune", {"adapt.penalty": "predictions"}),
+    "weights": ("finetune", {"finetune.penalty": "weights"}),
+    "predictions": ("finetune", {"finetune.penalty": "predictions"}),
     "replay": ("finetune", {"finetune.replay": 0.5}),
     "student": ("student", {}),
     "tune soft prompts": ("tune", {}),
-    "tune lora": ("tune", {"control.adapter": "lora"}),
-    "steer": ("steer", {"control.start": "fresh"}),
-    "steer fixed": ("steer", {"control.start": "fixed"}),
+    "tune lora": ("tune", {"control.adapt.method": "lora"}),
+    "steer": ("steer", {}),
+    "steer fixed": ("steer", {"control.train": "network"}),
 }
 
 
@@ -54,7 +55,8 @@ def trained(config, name, steps=3):
     kept = jax.tree.map(np.asarray, before)
     source = lab.over_seeds(stage.source)(lab.seeds, parents)
     stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
-    after, losses = lab.chunk(name, steps)(lab.seeds, stream, source, before)
+    rate = lab.packed(schedule(stage.training))
+    after, losses = lab.chunk(name, steps)(lab.seeds, stream, source, rate, before)
     return kept, after, np.asarray(losses)
 
 
@@ -81,7 +83,7 @@ def test_the_frozen_part_is_bit_equal_the_rest_moves_and_packed_seeds_equal_sing
 
 
 def test_a_controlled_network_is_the_base_without_a_control_and_under_each_its_own_patch():
-    config = override(CONFIG, {"control.adapter": "lora"})
+    config = override(CONFIG, {"control.adapt.method": "lora"})
     stage = stage_of(config, "tune")
     params = stage.merge(*stage.start(jnp.uint32(0), (_untrained(config, "pretrain", 0),)))
     params["controls"] = jax.tree.map(
@@ -120,28 +122,31 @@ def test_a_preference_is_shown_prompts_of_its_own_mixture():
         assert abs(own.mean() - expected.mean()) < 4 * error
 
 
-def test_fixed_controls_are_fresh_and_tuned_ones_are_their_parents(tmp_path):
+def test_steering_starts_from_the_tuned_controls_and_no_steps_keep_them(tmp_path):
     lab = Lab(CONFIG, tmp_path)
-    for name in ("pretrain", "tune"):
+    for name in ("pretrain", "tune", "steer"):
         train_stage(lab, name, lambda progress: None)
-    tuned = lab.params_of("tune")
-    for start, parents in (("tuned", ["tune"]), ("fixed", ["pretrain"])):
-        other = Lab(override(CONFIG, {"control.start": start}), tmp_path)
-        run = train_stage(other, "steer", lambda progress: None)
-        assert run.info()["parents"] == [other.run_of(parent).id for parent in parents]
-        stage = stage_of(other.config, "steer")
-        kept = other.params_of("steer")
-        begun = first_state(other, stage, (tuned if start == "tuned" else other.params_of("pretrain"),))
-        controls_before = stage.merge(begun.params, begun.frozen)["controls"]
-        same = [
-            np.array_equal(a, b)
-            for a, b in zip(*map(jax.tree.leaves, (kept["controls"], controls_before)), strict=True)
-        ]
-        assert all(same) == (start == "fixed")
-        if start == "tuned":
-            for a, b in zip(jax.tree.leaves(controls_before), jax.tree.leaves(tuned["controls"]), strict=True):
-                np.testing.assert_array_equal(a, b)
-    assert {row["prompts"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
+    assert lab.run_of("steer").info()["parents"] == [lab.run_of("tune").id]
+    tuned, steered, base = lab.params_of("tune"), lab.params_of("steer"), lab.params_of("pretrain")
+    assert_equal(tuned["base"], base)
+    assert not equal(steered["base"], base)
+    assert not equal(steered["controls"], tuned["controls"])
+    for changes, part in (({"control.train": "network"}, "controls"), ({"steer.steps": 0}, "base")):
+        other = Lab(override(CONFIG, changes), tmp_path)
+        for name in ("tune", "steer"):
+            train_stage(other, name, lambda progress: None)
+        assert_equal(other.params_of("steer")[part], other.params_of("tune")[part])
+    rows = other.run_of("steer").read_table("training.parquet")
+    assert {row["prompts"] for row in rows} == {"discrete", "gaussian"}
+
+
+def equal(first, second):
+    return all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, (first, second)), strict=True))
+
+
+def assert_equal(first, second):
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    assert equal(first, second)
 
 
 def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_farthest_kept():

@@ -113,13 +113,13 @@ def pytorch_steps(trainer: Trainer) -> Callable[[], float]:
     torch.set_num_threads(_cores())
     layout, heads = trainer.config.prompts.tokens, trainer.config.model.heads
     first = partial(jax.tree.map, lambda leaf: leaf[0])
-    params, (prompts, targets) = first(trainer.initial), first(trainer.batch)
+    params, patch, (prompts, targets) = map(first, (trainer.initial, trainer.fresh().params, trainer.batch))
     read = slice(None, None, 2 if layout == "interleaved" else 1)
     training = trainer.training
     step = make_step(
         Decoder(params, heads), to_tokens(layout, prompts), targets, read, training.learning_rate, training.clip
     )
-    ours, theirs = float(jax.jit(trainer.loss)(params, prompts, targets)), step()
+    ours, theirs = float(jax.jit(trainer.loss)(patch, prompts, targets)), step()
     if abs(ours - theirs) > 1e-5 * ours:
         raise UserError(f"the PyTorch decoder does not compute the same: its loss is {theirs}, ours {ours}")
 

@@ -30,6 +30,7 @@ class Trainer:
         self.training = self.config.pretrain
         self.stage = stage_of(self.config, "pretrain")
         self.optimizer = optimize.make_optimizer(self.training)
+        self.rate = self.lab.packed(optimize.schedule(self.training))
         self.weights = self.lab.packed(log_weights(self.training.discrete_prob))
         self.stream = self.lab.over_seeds(lambda seed: keys.stream(seed, "pretrain"))(self.lab.seeds)
 
@@ -65,7 +66,7 @@ class Trainer:
     def chunks(self) -> Contestant:
         """Chunks as a run takes them, with new data at every step."""
         chunk = self.lab.chunk("pretrain", self.steps)
-        return _threaded(lambda state: chunk(self.lab.seeds, self.stream, self.weights, state), self.fresh())
+        return _threaded(lambda state: chunk(self.lab.seeds, self.stream, self.weights, self.rate, state), self.fresh())
 
     def steps_on_given_data(self) -> Contestant:
         """Chunks whose every step sees the same batch: the network and the optimiser alone."""
@@ -156,7 +157,7 @@ def compile_seconds(config: Config, steps: int, cached: Path) -> dict[str, float
             jax.clear_caches()
             trainer = Trainer(config, steps)
             chunk = trainer.lab.chunk("pretrain", trainer.steps)
-            arguments = trainer.lab.seeds, trainer.stream, trainer.weights, trainer.fresh()
+            arguments = trainer.lab.seeds, trainer.stream, trainer.weights, trainer.rate, trainer.fresh()
             began = time.perf_counter()
             chunk.lower(*arguments).compile()
             found[name] = time.perf_counter() - began

@@ -1,0 +1,60 @@
+"""Which ways to fine-tune suppress, and which erase: gain against forgetting, and what label scaling brings back."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+from figure import COLOURS, GREY, Look, Table, finished, main, zero
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+LOOKS = [
+    Look("", colour, marker=marker) for colour, marker in zip((*COLOURS, GREY, *COLOURS[:2]), "osD^vPX<>*", strict=True)
+]
+FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty", "finetune.strength", "finetune.learning_rate")
+
+
+def ways(table: Table) -> dict[str, list[Table]]:
+    """name of a way to fine-tune -> its strengths, in the order of the table."""
+    found: dict[str, list[Table]] = {}
+    for labels, rows in table.groups(*FIELDS, "finetune.replay"):
+        name = labels["adapt.method"].replace("_", " ")
+        if name == "layers":
+            name = f"block {labels['adapt.layers'].strip('(),')}"
+        if labels["finetune.penalty"] != "none":
+            name += f", penalty on {labels['finetune.penalty']}"
+        found.setdefault(name + (", replay" if labels["finetune.replay"] else ""), []).append(rows)
+    return found
+
+
+def path(axes: Axes, look: Look, across: list[Table], along: list[Table]) -> None:
+    """One point for each strength, with bars both ways, joined from the weakest to the strongest."""
+    (x, dx), (y, dy) = (
+        [np.concatenate([rows.column(name) for rows in tables]) for name in ("mean", "stderr")]
+        for tables in (across, along)
+    )
+    axes.errorbar(x, y, dy, dx, look.marker + "-", color=look.colour, label=look.label, markersize=5, linewidth=1)
+
+
+def draw(table: Table) -> Figure:
+    figure = Figure(figsize=(11, 8.6))
+    panels = {
+        "forgetting on Gaussian prompts": "forgetting",
+        "recovered fraction, net of the pretrained": "net_of_pretrained",
+    }
+    grid = figure.subplots(2, 2, sharex="col")
+    for column, where in enumerate(("early", "late")):
+        for axes, (label, quantity) in zip(grid[:, column], panels.items(), strict=True):
+            for (name, strengths), look in zip(ways(table).items(), LOOKS, strict=True):
+                gains, found = ([rows.where(quantity=q, where=where) for rows in strengths] for q in ("gain", quantity))
+                path(axes, replace(look, label=name), gains, found)
+            zero(axes, *((0.0, 1.0) if "fraction" in label else (0.0,)))
+            if "fraction" in label:
+                axes.set_ylim(-0.6, 1.6)
+                axes.set_xlabel(f"gain on the discrete set, {where} positions")
+            axes.set_ylabel(f"{label}, {where}")
+    return finished(figure, "Ways to fine-tune, from weak to strong: what is gained, forgotten, brought back", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("methods", draw))
