@@ -8,8 +8,8 @@
     jax 0.10 on few cores.
 (b) one batched solve over the cumulated normal equations, means only, in that process as well.
 (c) NumPy and SciPy, a Cholesky factor for each prompt and a posterior table for the discrete tasks.
-Ours runs as it is called, on one core, and in brackets with the prompts split over one CPU device a core by
-`jax.shard_map`; the others leave the use of the cores to XLA and SciPy.
+Ours runs as it is called, on one core, and in brackets with the prompts sharded over one CPU device a core; the
+others leave the use of the cores to XLA and SciPy.
 Ours and the others take turns of three runs, so that other work on the machine slows all of them. All predict the
 same (checked here; where the float32 sums of (c) are more than 2e-3 off, its cell says so). Times are the median over
 all turns, with the compilation apart.
@@ -27,8 +27,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import NamedSharding, PartitionSpec
 from scipy import linalg, special
 
 from implicit_inference import DiscreteTasks, GaussianTasks, Mixture, Prompts, posterior_predictive
@@ -51,7 +50,7 @@ def main() -> None:
         return serve(args.serve, (args.lengths[0], args.dims[0], args.tasks[0], args.prompts))
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     print(
-        "| K, d, n, prompts | part | ours ms (split) | compile s | (a) loop ms | (b) batched solve ms | (c) SciPy ms "
+        "| K, d, n, prompts | part | ours ms (sharded) | compile s | (a) loop ms | (b) batched solve ms | (c) SciPy ms "
         "| (a) / ours | (b) / ours | (c) / ours |"
     )
     print("|---" * 10 + "|")
@@ -75,24 +74,22 @@ def compare(case: Case, rounds: int, limit: float) -> None:
     prompts, worlds = world(case)
     run = jax.jit(posterior_predictive)
     mesh = jax.make_mesh((os.cpu_count(),), ("prompts",), axis_types=(jax.sharding.AxisType.Auto,))
-    specs = (P(), P("prompts"), P())
-    run_split = jax.jit(jax.shard_map(posterior_predictive, mesh=mesh, in_specs=specs, out_specs=P("prompts")))
-    prompts_split = jax.device_put(prompts, NamedSharding(mesh, P("prompts")))
+    spread = jax.device_put(prompts, NamedSharding(mesh, PartitionSpec("prompts")))
     numpy_mixture = SciPy(prompts, worlds["discrete"].ws)
     for part, tasks in worlds.items():
         ours = lambda tasks=tasks: jax.block_until_ready(run(tasks, prompts, SIGMA))  # noqa: E731
-        split = lambda tasks=tasks: jax.block_until_ready(run_split(tasks, prompts_split, SIGMA))  # noqa: E731
+        sharded = lambda tasks=tasks: jax.block_until_ready(run(tasks, spread, SIGMA))  # noqa: E731
         compile_s = seconds(ours)
-        np.testing.assert_allclose(split().mean, ours().mean, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(sharded().mean, ours().mean, rtol=1e-5, atol=1e-5)
         names = ["loop", "batched"] if part == "gaussian" else ["loop"]
         others = {name: Rival(f"{name}:{part}", case, limit) for name in names}
         scipy = getattr(numpy_mixture, part)
         scipy_agrees = np.allclose(ours().mean, scipy(), rtol=2e-3, atol=2e-3)
         for rival in others.values():
             rival.check(float(jnp.sum(jnp.abs(ours().mean))))
-        times: dict[str, list[float]] = {"ours": [], "split": [], "scipy": [], **{name: [] for name in others}}
+        times: dict[str, list[float]] = {"ours": [], "sharded": [], "scipy": [], **{name: [] for name in others}}
         for _ in range(rounds):
-            turns = {"ours": ours, "split": split, "scipy": scipy}
+            turns = {"ours": ours, "sharded": sharded, "scipy": scipy}
             for name, call in turns.items():
                 times[name] += [seconds(call) for _ in range(3) if sum(times[name]) < limit]
             for name, rival in others.items():
@@ -101,10 +98,10 @@ def compare(case: Case, rounds: int, limit: float) -> None:
             rival.stop()
         row = {name: 1e3 * statistics.median(values) for name, values in times.items()}
         a, b, c = row["loop"], row.get("batched", float("nan")), row["scipy"]
-        shown = [f"{row['ours']:.1f} ({row['split']:.1f})", f"{compile_s:.1f}", f"{a:.0f}", f"{b:.0f}", f"{c:.0f}"]
+        shown = [f"{row['ours']:.1f} ({row['sharded']:.1f})", f"{compile_s:.1f}", f"{a:.0f}", f"{b:.0f}", f"{c:.0f}"]
         if not scipy_agrees:
             shown[-1] += " (inaccurate)"
-        ratios = [f"{other / row['ours']:.1f} ({other / row['split']:.1f})" for other in (a, b, c)]
+        ratios = [f"{other / row['ours']:.1f} ({other / row['sharded']:.1f})" for other in (a, b, c)]
         print(
             f"| {', '.join(map(str, case))} | {part} | {' | '.join(shown + ratios)} |".replace(
                 "nan (nan)", "-"
