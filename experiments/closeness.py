@@ -25,7 +25,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from experiment import Experiment, Finding, Results, judged, said
+from experiment import Claim, Experiment, Results, said
 from jax import Array
 
 from implicit_inference import keys
@@ -108,7 +108,7 @@ def interpolated(exam: Exam, networks: dict) -> list[dict]:
     return rows
 
 
-def conclude(results: Results) -> list[Finding]:
+def conclude(results: Results) -> list[Claim]:
     names = [name for name in results.rows[0] if "." in name]
     worlds = list(dict.fromkeys(tuple(row[name] for name in names) for row in results.rows))
     claims = []
@@ -140,7 +140,7 @@ def conclude(results: Results) -> list[Finding]:
                     + f"; rise off the line between the exact predictors {said(contrast('rest_rise_network'))}",
                 )
             )
-    return judged(claims, results.seeds)
+    return claims
 
 
 EXPERIMENT = Experiment(

@@ -47,8 +47,12 @@ class Finding:
     claim: str
     held: bool | None
     numbers: str
-    comparisons: int = 1
+    comparisons: int
     """Of the family that it was judged in, by `judged`."""
+
+
+Claim = tuple[str, Sequence[Estimate], str]
+"""(claim, the estimates that are all positive if it holds, numbers); no estimates where nothing is claimed"""
 
 
 class Results:
@@ -96,12 +100,12 @@ class Results:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question: what is varied at each scale, what is measured of a lab, what the rows say."""
+    """One question: what is varied at each scale, what is measured of a lab, what is claimed of the rows."""
 
     name: str
     variants: Mapping[str, Sequence[Variant]]
     measure: Callable[[Lab], list[Row]]
-    conclude: Callable[[Results], list[Finding]]
+    conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
@@ -122,7 +126,8 @@ class Experiment:
         except KeyboardInterrupt:
             print("interrupted; the same command resumes", file=sys.stderr)
             return 130
-        findings = self.conclude(Results(rows))
+        results = Results(rows)
+        findings = judged(self.conclude(results), results.seeds)
         store(options.data / options.scale, self.name, reduced(rows), findings)
         for finding in findings:
             among = f", one of {finding.comparisons} comparisons" if finding.comparisons > 1 else ""
@@ -151,18 +156,14 @@ def said(estimate: Estimate) -> str:
     return f"{estimate.mean:.3f} ± {estimate.stderr:.3f}" if np.isfinite(estimate.mean) else "undefined"
 
 
-Claim = tuple[str, Sequence[Estimate], str]
-"""(claim, the estimates that are all positive if it holds, numbers)"""
-
-
 def judged(claims: Sequence[Claim], seeds: int) -> list[Finding]:
-    """The findings of a family of comparisons, corrected for their number (Holm 1979).
+    """The findings of an experiment: its claims are one family of comparisons, corrected for their number (Holm 1979).
 
     One-sided t tests over seeds; a claim about several estimates has the largest of their p-values. From the smallest
     p on, the i-th of m holds at p <= LEVEL / (m - i + 1), up to the first that does not. Undefined ones do not count.
     """
     p = np.array([max((p_value(e, seeds) for e in estimates), default=np.nan) for _, estimates, _ in claims])
-    defined = np.array([all(np.isfinite(e.mean) for e in estimates) for _, estimates, _ in claims])
+    defined = [bool(estimates) and all(np.isfinite(e.mean) for e in estimates) for _, estimates, _ in claims]
     order = [i for i in np.argsort(p) if defined[i]]
     passed = [bool(p[i] <= LEVEL / (len(order) - rank)) for rank, i in enumerate(order)]
     held = dict(zip(order, np.logical_and.accumulate(passed).tolist(), strict=True)) if order else {}
@@ -175,10 +176,3 @@ LEVEL = 0.05
 def p_value(estimate: Estimate, seeds: int) -> float:
     """Of a mean over seeds that is not positive: Student's t, one-sided."""
     return float(stats.t.sf(estimate.mean / estimate.stderr, seeds - 1)) if estimate.stderr > 0 else 1.0
-
-
-def positive(*estimates: Estimate) -> bool | None:
-    """Whether all are more than two standard errors above zero; None where one is undefined."""
-    if any(np.isnan(estimate.mean) for estimate in estimates):
-        return None
-    return all(estimate.mean > 2 * estimate.stderr for estimate in estimates)

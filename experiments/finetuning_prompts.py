@@ -17,7 +17,7 @@ from before fine-tuning, seed by seed.
 import sys
 
 import numpy as np
-from experiment import Experiment, Finding, Results, said
+from experiment import Claim, Experiment, Results, said
 
 from implicit_inference.config import FAMILIES
 from implicit_inference.metrics import over_seeds
@@ -39,8 +39,8 @@ def measure(lab: Lab) -> list[dict]:
     ]
 
 
-def conclude(results: Results) -> list[Finding]:
-    findings = []
+def conclude(results: Results) -> list[Claim]:
+    claims = []
     steps = results.levels("step")
     for size in results.levels("finetune.batch"):
 
@@ -52,8 +52,8 @@ def conclude(results: Results) -> list[Finding]:
             ends = change(family, steps[-1])
             half = next(s for s in steps if np.mean(change(family, s)) / np.mean(ends) >= 0.5)
             parts.append(f"{word} {said(over_seeds(np.abs(ends)))}, half of it after {half * size} prompts")
-        findings.append(Finding(f"batches of {size}, {steps[-1]} steps", None, "; ".join(parts)))
-    return findings
+        claims.append((f"batches of {size}, {steps[-1]} steps", [], "; ".join(parts)))
+    return claims
 
 
 EXPERIMENT = Experiment(

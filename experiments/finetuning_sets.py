@@ -7,8 +7,9 @@ tolerance two standard errors: other machines change the last bits, which traini
 early and late, is less by 0.171 ± 0.070 on another set and by 0.318 ± 0.033 on a narrow Gaussian than on the discrete
 set, and more by 0.995 ± 0.135 and 0.249 ± 0.072 on 1 and 2 of its 4 tasks. Early recovery, net of the pretrained
 network: the discrete set 0.677 ± 0.039, another -0.345 ± 0.390 (late -0.410 ± 0.228), 1 task 0.520 ± 0.070, 2 tasks
-0.515 ± 0.090. All five claims that the set forgets held, for that mean: a narrow Gaussian forgets late alone
-(0.298 ± 0.017; early -0.022 ± 0.066, so that early recovery is undefined).
+0.515 ± 0.090. That it forgets early and late held of four of the five, least surely of another set (0.257 ± 0.078
+early, 0.312 ± 0.035 late); a narrow Gaussian forgets late alone (0.298 ± 0.017; early -0.022 ± 0.066, so that early
+recovery is undefined).
 
 Asked by the paper's reviewers. If fine-tuning shifts the odds between two known families, a set that pretraining never
 held offers no such shortcut: what is learned there must be new, and prior odds cannot bring the old loss back.
@@ -16,10 +17,8 @@ held offers no such shortcut: what is learned there must be new, and prior odds 
 
 import sys
 
-from experiment import Experiment, Finding, Results, positive, said
-from headline import difference, forgetting, headline, summary
-
-from implicit_inference.metrics import over_seeds
+from experiment import Claim, Experiment, Results, said
+from headline import RANGES, difference, headline, summary
 
 SETS = ({}, {"finetune.tasks": "other"}, {"finetune.tasks": "narrow"})
 
@@ -29,7 +28,7 @@ def variants(*subsets: int) -> list[dict]:
     return [*SETS, *({"finetune.n_tasks": m} for m in subsets)]
 
 
-def conclude(results: Results) -> list[Finding]:
+def conclude(results: Results) -> list[Claim]:
     sets = {"the discrete set": {"finetune.tasks": "discrete", "finetune.n_tasks": 0}}
     sets["another set"] = {"finetune.tasks": "other", "finetune.n_tasks": 0}
     sets["a narrow Gaussian"] = {"finetune.tasks": "narrow", "finetune.n_tasks": 0}
@@ -37,12 +36,13 @@ def conclude(results: Results) -> list[Finding]:
         if m:
             sets[f"{m} of the discrete tasks"] = {"finetune.tasks": "discrete", "finetune.n_tasks": m}
     whole = sets["the discrete set"]
-    findings = []
+    claims = []
     for name, labels in sets.items():
-        more = "" if labels == whole else f"; more than the whole set by {said(difference(results, labels, whole))}"
-        forgets = positive(over_seeds(forgetting(results, **labels)))
-        findings.append(Finding(f"fine-tuning on {name} forgets", forgets, summary(results, **labels) + more))
-    return findings
+        more = f"; in the mean of both {said(difference(results, labels, whole))} more than on the discrete set"
+        forgetting = [results.estimate(quantity="forgetting", where=where, **labels) for where in RANGES]
+        numbers = summary(results, **labels) + ("" if labels == whole else more)
+        claims.append((f"fine-tuning on {name} forgets, early and late", forgetting, numbers))
+    return claims
 
 
 EXPERIMENT = Experiment(

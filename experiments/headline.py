@@ -1,10 +1,11 @@
 """The few numbers that compare fine-tunings: gain, forgetting, recovery, prior odds, excess over Bayes."""
 
+import numpy as np
 from experiment import Results, said
 
 from implicit_inference.beliefs import Beliefs, prior_rows
 from implicit_inference.exam import Exam
-from implicit_inference.metrics import Estimate, over_seeds, recovered_fraction
+from implicit_inference.metrics import Estimate, Values, over_seeds, recovered_fraction
 from implicit_inference.regression.conjugate import ScaleLabels
 from implicit_inference.run import Lab
 
@@ -63,11 +64,11 @@ def summary(results: Results, **labels: object) -> str:
     return "; ".join([*parts, f"prior log odds {logits[0]} to {logits[1]}"])
 
 
-def forgetting(results: Results, **labels: object) -> object:
-    """[S]: the mean of early and late forgetting."""
-    return sum(results.values(quantity="forgetting", where=where, **labels) for where in RANGES) / len(RANGES)
-
-
 def difference(results: Results, first: dict, second: dict) -> Estimate:
-    """How much more the first variant forgets than the second, seed by seed."""
-    return over_seeds(forgetting(results, **first) - forgetting(results, **second))
+    """How much more the first variant forgets than the second, in the mean of early and late, seed by seed."""
+
+    def forgetting(labels: dict) -> Values:
+        values = [results.values(quantity="forgetting", where=where, **labels) for where in RANGES]
+        return np.mean(values, axis=0)
+
+    return over_seeds(forgetting(first) - forgetting(second))

@@ -14,31 +14,28 @@ knows it. Label scaling is the conjugation that still keeps the task family.
 
 import sys
 
-from experiment import Experiment, Finding, Results, positive
-from headline import forgetting, headline, summary
-
-from implicit_inference.metrics import over_seeds
+from experiment import Claim, Experiment, Results
+from headline import headline, summary
 
 
 def hidden(*sizes: int) -> list[dict]:
     return [{"tasks.relu_features": m} for m in (0, *sizes)]
 
 
-def conclude(results: Results) -> list[Finding]:
-    findings = []
+def conclude(results: Results) -> list[Claim]:
+    claims = []
     for m in results.levels("tasks.relu_features"):
         labels = {"tasks.relu_features": m}
-        recovered = [results.estimate(quantity="net_of_pretrained", where=w, **labels) for w in ("early", "late")]
-        forgets = over_seeds(forgetting(results, **labels))
-        findings.append(
-            Finding(
+        early = [results.estimate(quantity=q, where="early", **labels) for q in ("forgetting", "net_of_pretrained")]
+        claims.append(
+            (
                 ("linear tasks" if m == 0 else f"tasks on {m} ReLU features")
-                + " are forgotten, and scaling brings some back, net of what it does for the pretrained network",
-                positive(forgets, recovered[0]),
+                + " are forgotten early, and scaling brings some back, net of what it does for the pretrained network",
+                early,
                 summary(results, **labels),
             )
         )
-    return findings
+    return claims
 
 
 EXPERIMENT = Experiment("nonlinear", {"smoke": hidden(4), "laptop": hidden(8), "paper": hidden(40)}, headline, conclude)

@@ -14,26 +14,28 @@ Asked by the paper's reviewers. The replayed prompts come from the pretraining m
 
 import sys
 
-from experiment import Experiment, Finding, Results, positive, said
+from experiment import Claim, Experiment, Results, said
 from headline import difference, headline, summary
 
 FRACTIONS = (0.0, 0.05, 0.2, 0.5)
 VARIANTS = [{"finetune.replay": fraction} for fraction in FRACTIONS]
 
 
-def conclude(results: Results) -> list[Finding]:
-    findings = []
+def conclude(results: Results) -> list[Claim]:
+    claims = []
     for fraction in FRACTIONS:
         less = difference(results, {"finetune.replay": 0.0}, {"finetune.replay": fraction})
-        findings.append(
-            Finding(
-                f"replaying {fraction:g} reduces forgetting" if fraction else "without replay",
-                positive(less) if fraction else None,
+        claims.append(
+            (
+                f"replaying {fraction:g} reduces forgetting, in the mean of early and late"
+                if fraction
+                else "without replay",
+                [less] if fraction else [],
                 (f"less forgetting by {said(less)}; " if fraction else "")
                 + summary(results, **{"finetune.replay": fraction}),
             )
         )
-    return findings
+    return claims
 
 
 EXPERIMENT = Experiment("replay", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), headline, conclude)

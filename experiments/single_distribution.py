@@ -14,7 +14,7 @@ but the empty context together.
 
 import sys
 
-from experiment import Experiment, Finding, Results, said
+from experiment import Claim, Experiment, Results, said
 
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds
@@ -42,8 +42,8 @@ def measure(lab: Lab) -> list[dict]:
     return [row | {"noise_variance": noise} for row in rows]
 
 
-def conclude(results: Results) -> list[Finding]:
-    findings = []
+def conclude(results: Results) -> list[Claim]:
+    claims = []
     for family, exact, title in (
         ("gaussian", "ridge", "ridge"),
         ("discrete", "discrete_posterior", "the discrete posterior"),
@@ -51,16 +51,16 @@ def conclude(results: Results) -> list[Finding]:
         loss = {p: results.values(prompts=family, predictor=p, where="all") for p in ("network", exact)}
         noise = results.where(prompts=family)[0]["noise_variance"]
         excess = loss["network"] - loss[exact]
-        relative = over_seeds(excess / (loss[exact] + noise))
-        findings.append(
-            Finding(
+        relative = excess / (loss[exact] + noise)
+        claims.append(
+            (
                 f"trained on {family} tasks alone, the network matches {title}",
-                relative.mean < TOLERANCE,
+                [over_seeds(TOLERANCE - relative)],
                 f"excess {said(over_seeds(excess))} on a noise-free loss of {said(over_seeds(loss[exact]))}; "
-                f"relative to the noisy loss {said(relative)} (tolerance {TOLERANCE:g})",
+                f"relative to the noisy loss {said(over_seeds(relative))} (tolerance {TOLERANCE:g})",
             )
         )
-    return findings
+    return claims
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,7 @@ recovered, net, 0.677 ± 0.039, 0.182 ± 0.067 and 0.006 ± 0.057.
 
 import sys
 
-from experiment import Experiment, Finding, Results
+from experiment import Claim, Experiment, Results
 from headline import headline, summary
 
 
@@ -19,9 +19,9 @@ def counts(*counts: int) -> list[dict]:
     return [{"tasks.n_discrete": n} for n in counts]
 
 
-def conclude(results: Results) -> list[Finding]:
+def conclude(results: Results) -> list[Claim]:
     return [
-        Finding(f"{n} discrete tasks", None, summary(results, **{"tasks.n_discrete": n}))
+        (f"{n} discrete tasks", [], summary(results, **{"tasks.n_discrete": n}))
         for n in results.levels("tasks.n_discrete")
     ]
 

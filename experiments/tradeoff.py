@@ -18,7 +18,7 @@ import sys
 
 import jax
 import numpy as np
-from experiment import Experiment, Finding, Results, positive, said
+from experiment import Claim, Experiment, Results, said
 
 from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
@@ -49,7 +49,7 @@ def measure(lab: Lab) -> list[dict]:
     return rows
 
 
-def conclude(results: Results) -> list[Finding]:
+def conclude(results: Results) -> list[Claim]:
     steps = results.levels("step")
     half, last = min(steps, key=lambda step: abs(step - steps[-1] / 2)), steps[-1]
 
@@ -68,19 +68,19 @@ def conclude(results: Results) -> list[Finding]:
     closing = over_seeds(gap(0.5, "discrete", half) - gap(0.5, "discrete"))
     others = "; ".join(f"alpha {a:g}: {said(over_seeds(gap(a, 'gaussian')))}" for a in ALPHAS)
     return [
-        Finding(
+        (
             f"from alpha {low:g} to {high:g} the loss rises on Gaussian prompts and falls on discrete ones",
-            positive(gaussian, discrete),
+            [gaussian, discrete],
             f"rise {said(gaussian)}, fall {said(discrete)}",
         ),
-        Finding(
+        (
             "the network is short of exact Bayes on discrete prompts",
-            positive(*gaps.values()),
+            list(gaps.values()),
             "; ".join(f"alpha {a:g}: {said(g)}" for a, g in gaps.items()) + f" (on Gaussian prompts {others})",
         ),
-        Finding(
+        (
             "it closes that gap with steps (alpha 0.5)",
-            positive(closing),
+            [closing],
             f"from step {half} to {last} the gap shrinks by {said(closing)} to {said(gaps[0.5])}",
         ),
     ]

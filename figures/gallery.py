@@ -54,10 +54,10 @@ def page(scale: str, drawn: list[str], data: Path = FIGURES / "data") -> str:
         "# Gallery",
         f"Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}](data/{scale}), without any "
         "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one "
-        "standard error over seeds; a claim held if it exceeds two (where many of a kind are compared, "
-        "if it stands after a correction for their number), and is open where a number is undefined or nothing was "
-        "claimed. Inferred log odds are medians, with the range over seeds: those of a network whose answers one "
-        "family alone would give have no limit.",
+        "standard error over seeds. The claims of an experiment are one family of comparisons: one held if it stands "
+        "after Holm's correction for their number (one-sided t tests over seeds, 5 % together), and is open where a "
+        "number is undefined or nothing was claimed. Inferred log odds are medians, with the range over seeds: those "
+        "of a network whose answers one family alone would give have no limit.",
     ]
     told = set()
     for name in drawn:
@@ -67,11 +67,8 @@ def page(scale: str, drawn: list[str], data: Path = FIGURES / "data") -> str:
         if experiment not in told:
             findings = json.loads((data / scale / f"{experiment}.json").read_text())
             rows = [f"| {f['claim']} | {VERDICTS[f['held']]} | {f['numbers']} |" for f in findings]
-            if (comparisons := max(f.get("comparisons", 1) for f in findings)) > 1:
-                parts.append(
-                    f"{comparisons} comparisons were made here; a claim held if it stands after Holm's correction for "
-                    "all of them (one-sided t tests over seeds, 5 % together)."
-                )
+            if (comparisons := findings[0]["comparisons"]) > 1:
+                parts.append(f"One family of {comparisons} comparisons.")
             parts.append("\n".join(["| claim | at this scale | numbers |", "|---|---|---|", *rows]))
         told.add(experiment)
     return "\n\n".join(parts) + "\n"

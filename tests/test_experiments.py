@@ -70,17 +70,19 @@ def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp
     assert gallery.save("closeness", figure.draw, table, tmp_path).stat().st_size > 10_000
 
 
-def test_a_family_of_comparisons_is_judged_by_holm_and_one_alone_by_its_t():
+def test_the_claims_of_an_experiment_are_judged_by_holm_and_one_alone_by_its_t():
     """p of 0.012, 0.020, 0.04 and 0.3 against 0.05 / 4, 3, 2, 1: the second fails, and so do all behind it."""
     experiment = load(EXPERIMENTS, "experiment")
     seeds, wanted = 5, (0.04, 0.012, 0.3, 0.02)
     estimates = [Estimate(float(stats.t.isf(p, seeds - 1)), 1.0) for p in wanted]
     claims = [(str(p), [e], "") for p, e in zip(wanted, estimates, strict=True)]
     undefined = ("undefined", [estimates[1], Estimate(float("nan"), float("nan"))], "")
-    found = experiment.judged([*claims, undefined], seeds)
-    assert [f.held for f in found] == [False, True, False, False, None]
+    unclaimed = ("a description", [], "")
+    found = experiment.judged([*claims, undefined, unclaimed], seeds)
+    assert [f.held for f in found] == [False, True, False, False, None, None]
     assert {f.comparisons for f in found} == {4}
     assert [f.held for f in experiment.judged(claims[:1], seeds)] == [True]
+    assert [(f.held, f.comparisons) for f in experiment.judged([unclaimed], seeds)] == [(None, 0)]
     both = ("both", [estimates[0], estimates[2]], "")
     assert [f.held for f in experiment.judged([both], seeds)] == [False], "all of its estimates must be positive"
 

@@ -21,6 +21,7 @@ FLAGS = [
     "--pretrain.steps=10",
     "--pretrain.warmup=2",
     "--pretrain.optimizer=adam",
+    "--pretrain.target=label",
 ]
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,12 @@ from implicit_inference.regression.prompts import Prompts, read_predictions, to_
 from implicit_inference.sections import ModelConfig
 
 CONFIG = ModelConfig(width=16, layers=2, heads=2)
+LENGTH, DIM = 4, 2
 
 
-def network(layout, dim, length, config=CONFIG):
-    count, width = token_shape(layout, dim, length)
+@cache
+def network(layout, config=CONFIG):
+    count, width = token_shape(layout, DIM, LENGTH)
     params = jax.jit(lambda key: model.init(config, width, count, key))(jax.random.key(0))
 
     @jax.jit
@@ -23,19 +26,18 @@ def network(layout, dim, length, config=CONFIG):
     return params, predict
 
 
-def prompts_of(n, length, dim):
+def prompts_of(n):
     key = jax.random.key(1)
-    return Prompts(jax.random.normal(key, (n, length, dim)), jax.random.normal(key, (n, length)))
+    return Prompts(jax.random.normal(key, (n, LENGTH, DIM)), jax.random.normal(key, (n, LENGTH)))
 
 
 @pytest.mark.parametrize("layout", ["compact", "interleaved"])
 def test_prediction_k_sees_pairs_before_k_and_x_k_only(layout):
-    params, predict = network(layout, 3, 5)
-    prompts = prompts_of(1, 5, 3)
-    by_label = np.asarray(jax.jacobian(lambda ys: predict(params, Prompts(prompts.xs, ys)))(prompts.ys))[0, :, 0, :]
-    by_input = np.asarray(jax.jacobian(lambda xs: predict(params, Prompts(xs, prompts.ys)))(prompts.xs))[0, :, 0]
-    by_input = np.abs(by_input).sum(-1)
-    for k in range(5):
+    params, predict = network(layout)
+    prompts = prompts_of(1)
+    derivatives = jax.jit(jax.jacobian(predict, argnums=1))(params, prompts)
+    by_label, by_input = np.asarray(derivatives.ys)[0, :, 0], np.abs(derivatives.xs)[0, :, 0].sum(-1)
+    for k in range(LENGTH):
         assert np.all(by_label[k, k:] == 0)
         assert np.all(by_label[k, :k] != 0)
         assert np.all(by_input[k, k + 1 :] == 0)
@@ -44,15 +46,15 @@ def test_prediction_k_sees_pairs_before_k_and_x_k_only(layout):
 
 @pytest.mark.parametrize("layout", ["compact", "interleaved"])
 def test_a_prefix_gets_the_same_predictions(layout):
-    params, predict = network(layout, 2, 6)
-    prompts = prompts_of(4, 6, 2)
+    params, predict = network(layout)
+    prompts = prompts_of(4)
     prefix = Prompts(prompts.xs[:, :3], prompts.ys[:, :3])
     np.testing.assert_allclose(predict(params, prefix), predict(params, prompts)[:, :3], rtol=1e-5, atol=1e-6)
 
 
 def test_it_equals_a_decoder_written_out_in_numpy():
-    params, predict = network("compact", 2, 4)
-    prompts = prompts_of(3, 4, 2)
+    params, predict = network("compact")
+    prompts = prompts_of(3)
     tokens = np.asarray(to_tokens("compact", prompts), np.float64)
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
@@ -70,7 +72,7 @@ def test_it_equals_a_decoder_written_out_in_numpy():
         heads = []
         for part in np.split(np.arange(CONFIG.width), CONFIG.heads):
             scores = q[..., part] @ np.swapaxes(k[..., part], -1, -2) / np.sqrt(len(part))
-            weights = np.exp(scores) * np.tril(np.ones((4, 4)))
+            weights = np.exp(scores) * np.tril(np.ones((LENGTH, LENGTH)))
             heads.append(weights / weights.sum(-1, keepdims=True) @ v[..., part])
         stream = stream + dense(np.concatenate(heads, -1), block["attention_out"])
         hidden = np.maximum(dense(norm(stream, block["norm_mlp"]), block["up"]), 0)
@@ -80,17 +82,17 @@ def test_it_equals_a_decoder_written_out_in_numpy():
 
 
 def test_leading_shapes_are_free():
-    params, predict = network("compact", 2, 4)
-    prompts = prompts_of(6, 4, 2)
+    params, predict = network("compact")
+    prompts = prompts_of(6)
     shaped = jax.tree.map(lambda leaf: leaf.reshape(2, 3, *leaf.shape[1:]), prompts)
-    np.testing.assert_allclose(predict(params, shaped).reshape(6, 4), predict(params, prompts), rtol=1e-6)
+    np.testing.assert_allclose(predict(params, shaped).reshape(6, LENGTH), predict(params, prompts), rtol=1e-6)
 
 
 def test_bfloat16_computes_near_float32_with_float32_parameters():
     half = dataclasses.replace(CONFIG, compute_dtype="bfloat16")
-    params, predict = network("interleaved", 2, 4)
-    _, rough = network("interleaved", 2, 4, half)
-    prompts = prompts_of(8, 4, 2)
+    params, predict = network("interleaved")
+    _, rough = network("interleaved", half)
+    prompts = prompts_of(8)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
     exact, low = predict(params, prompts), rough(params, prompts)
     assert low.dtype == jnp.float32
