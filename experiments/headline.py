@@ -13,16 +13,17 @@ SCALES = (1.5, 2.0, 3.0)
 RANGES = ("early", "late")
 
 
-def headline(lab: Lab) -> list[dict]:
+def headline(lab: Lab, stage: str = "finetune") -> list[dict]:
     """For early and late positions, each a value a seed but for the recovered fractions, which are ratios of means.
 
     forgetting, on Gaussian prompts; gain, on prompts of the set that fine-tuning shows; excess_gaussian and
     excess_discrete of the pretrained network over exact predictors of one family; recovered, at the label scale that is
-    best on other prompts, and net_of_pretrained, less what that scale does for the pretrained network.
+    best on other prompts, and net_of_pretrained, less what that scale does for the pretrained network. All of the
+    network after `stage`, which the prior odds call finetuned.
     """
     exam = Exam(lab)
     beliefs = Beliefs(exam)
-    before, after = exam.network("pretrain"), exam.network("finetune")
+    before, after = exam.network("pretrain"), exam.network(stage)
     scales = {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
     shown = "finetuning" if "finetuning" in lab.config.families else "discrete"
     loss = {name: exam.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 from test_sweep import TINY
 
-from implicit_inference.config import override, run_id
+from implicit_inference.config import override
 from implicit_inference.metrics import Estimate
 
 ROOT = Path(__file__).parent.parent
@@ -43,8 +43,7 @@ def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale
     for scale, base in sys.modules["experiment"].SCALES.items():
         variants = module.EXPERIMENT.variants[scale]
         configs = [override(base, variant) for variant in variants]
-        stages = module.EXPERIMENT.stages
-        assert len({tuple(run_id(stage, config) for stage in stages) for config in configs}) == len(variants), scale
+        assert len(set(configs)) == len(variants), scale
 
 
 def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp_path, capsys, monkeypatch):
