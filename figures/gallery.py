@@ -39,6 +39,11 @@ ENTRIES = {
     ),
     "replay": ("replay", "Some of pretraining's prompts among those of fine-tuning."),
     "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
+    "methods": (
+        "methods",
+        "The map: gain against forgetting for every way to fine-tune, and what label scaling brings back.",
+    ),
+    "control": ("control", "Control tokens: tuned on the frozen network first, or trained with it at once."),
     "model_size": ("model_size", "Networks of several sizes."),
     "task_diversity": ("task_diversity", "Discrete sets of several sizes."),
     "nonlinear": ("nonlinear", "Tasks on a hidden layer of ReLU features."),

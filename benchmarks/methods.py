@@ -1,0 +1,68 @@
+"""What each way to fine-tune costs: parameters trained, bytes that training holds, time of a step.
+
+Command: python benchmarks/methods.py   (about two minutes on 2 cores; prints a table)
+
+The network and the fine-tuning of the `demo` preset, one seed on one device, whole chunks with their own data. The ways
+take turns. State is what trains and what the optimiser keeps of it; temporary is what the compiled chunk needs beside
+its arguments.
+"""
+
+import argparse
+
+import jax
+
+from implicit_inference import adapt, keys, optimize, parallel, runtime
+from implicit_inference.bench.timing import Contestant, take_turns
+from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.run import Lab, first_state
+from implicit_inference.stages import kept_shapes, stage_of
+
+STEPS = 20
+WAYS = {name: {"adapt.method": name} for name in adapt.METHODS} | {
+    "full, penalty on weights": {"finetune.penalty": "weights"},
+    "full, penalty on predictions": {"finetune.penalty": "predictions"},
+    "full, half replayed": {"finetune.replay": 0.5},
+}
+
+
+def prepared(config: Config) -> tuple[Contestant, list[str]]:
+    """Chunks of fine-tuning from fresh parameters, and what they hold, as text."""
+    lab = Lab(config, "no runs", parallel.make_mesh(1, 1))
+    stage = stage_of(config, "finetune")
+    shapes = kept_shapes(config, "pretrain")
+    parent = jax.tree.map(lambda leaf: jax.numpy.full((1, *leaf.shape), 0.01), shapes)
+    state = first_state(lab, stage, (parent,))
+    source = lab.over_seeds(stage.source)(lab.seeds, (parent,))
+    stream = lab.over_seeds(lambda seed: keys.stream(seed, "finetune"))(lab.seeds)
+    rate = lab.packed(optimize.schedule(stage.training))
+    chunk = lab.chunk("finetune", STEPS).lower(lab.seeds, stream, source, rate, state).compile()
+    moving = [leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state))]
+    sizes = [
+        f"{adapt.size(state.params):,}",
+        f"{sum(moving) / 1e6:.3f}",
+        f"{chunk.memory_analysis().temp_size_in_bytes / 1e6:.1f}",
+    ]
+    held = [state]
+
+    def run() -> jax.Array:
+        held[0], losses = chunk(lab.seeds, stream, source, rate, held[0])
+        return losses
+
+    return run, sizes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    runtime.prepare()
+    base = override(PRESETS["demo"], {"seeds": [0]})
+    ways = {name: prepared(override(base, changes)) for name, changes in WAYS.items()}
+    times = take_turns({name: run for name, (run, _) in ways.items()}, options.rounds, STEPS)
+    print("| way | parameters trained | state MB | temporary MB | ms a step | times full |\n|---|---|---|---|---|---|")
+    for name, (_, sizes) in ways.items():
+        print("| " + " | ".join([name, *sizes, times[name].said(), times[name].over(times["full"])]) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Control tokens: losses and inferred odds under each control, and control against the steps that stage 1 takes."""
+
+import sys
+from dataclasses import replace
+
+from figure import (
+    BLACK,
+    BLUE,
+    ERROR,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RED,
+    Look,
+    Table,
+    band,
+    bars,
+    by_seed,
+    categories,
+    finished,
+    main,
+    zero,
+)
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+USUAL = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
+KINDS = {"soft_prompt": Look("soft prompts", BLUE, marker="o"), "lora": Look("low rank", RED, marker="s")}
+
+
+def usual(table: Table, **changes: object) -> Table:
+    """The variants with the usual settings but for these."""
+    return table.where(**{name.replace(".", "__"): value for name, value in (USUAL | changes).items()})
+
+
+def by_control(axes: Axes, table: Table, family: str, schemes: dict[str, tuple[Table, Look]]) -> None:
+    """The loss of a family, early, under each control, and of those without any."""
+    shown = table.where(quantity="loss", prompts=family, where="early")
+    places = categories(axes, [f"α = {grade:g}" for grade in shown.levels("grade")])
+    for i, (scheme, look) in enumerate(schemes.values()):
+        rows = scheme.where(quantity="loss", prompts=family, where="early", predictor="controlled")
+        bars(axes, places + 0.1 * (i - 1), rows, look)
+    first = next(iter(schemes.values()))[0].where(quantity="loss", prompts=family, where="early")
+    axes.plot(
+        places, first.where(predictor="ideal").column("mean"), "_", color=BLACK, markersize=28, label="exact Bayes"
+    )
+    for name, colour, line in (("pretrained", GREEN, "--"), ("plain", GREY, ":")):
+        label = {"pretrained": "pretrained", "plain": "fine-tuned without controls"}[name]
+        axes.axhline(first.where(predictor=name).column("mean")[0], color=colour, linestyle=line, label=label)
+    axes.set(xlabel="control", ylabel=f"{family} loss, early" if family != "gaussian" else "Gaussian loss, early")
+
+
+def draw(table: Table) -> Figure:
+    total = max(table.levels("steer.steps"))
+    soft = usual(table, **{"control.adapt.method": "soft_prompt"})
+    staged, joint, alone = (soft.where(tune__steps=steps) for steps in (total // 2, 0, total))
+    fixed = usual(table, **{"control.train": "network"})
+    schemes = {
+        "staged": (staged, Look("half of the steps in stage 1", BLUE, marker="o")),
+        "joint": (joint, Look("joint from the start", RED, marker="s")),
+        "alone": (alone, Look("stage 1 alone", ORANGE, marker="^")),
+        "fixed": (fixed, Look("hand-made, fixed", PURPLE, marker="D")),
+    }
+    figure = Figure(figsize=(12, 7.6))
+    (gaussian, discrete, odds), (early, late, sizes) = figure.subplots(2, 3)
+    by_control(gaussian, soft, "gaussian", schemes)
+    by_control(discrete, soft, "discrete", schemes)
+    places = categories(odds, [f"α = {grade:g}" for grade in soft.levels("grade")])
+    for i, (scheme, look) in enumerate(schemes.values()):
+        for place, (_, rows) in zip(places, scheme.where(quantity="prior_logit").groups("grade"), strict=True):
+            by_seed(odds, look if place == 0 else replace(look, label=""), place + 0.1 * (i - 1), rows)
+    odds.set(xlabel="control", ylabel="prior log odds, inferred: median and seeds")
+    for axes, where in ((early, "early"), (late, "late")):
+        for method, look in KINDS.items():
+            rows = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", where=where)
+            own = rows.where(predictor="controlled")
+            band(axes, look, own.column("tune.steps") / total, own)
+        axes.axhline(rows.where(predictor="ideal").column("mean")[0], color=BLACK, linestyle="--", label="exact Bayes")
+        zero(axes)
+        axes.set(xlabel="fraction of the steps in stage 1", ylabel=f"controllability, {where}", ylim=(0, None))
+    ablations(sizes, table.where(tune__steps=total // 2))
+    return finished(figure, f"Control tokens; {ERROR}", table)
+
+
+def ablations(axes: Axes, table: Table) -> None:
+    """Controllability of soft prompts of some lengths and low-rank additions of some ranks, trained in halves."""
+    kinds = [("soft_prompt", "control.adapt.prompt_length", "{} vectors"), ("lora", "control.adapt.rank", "rank {}")]
+    names, shown = [], []
+    for method, field, text in kinds:
+        for size in sorted(table.levels(field)):
+            rows = usual(table, **{"control.adapt.method": method, field: size})
+            shown.append(rows.where(quantity="controllability", predictor="controlled"))
+            names.append(text.format(size))
+    places = categories(axes, names)
+    for where, look in (("early", Look("early", GREEN, marker="o")), ("late", Look("late", GREY, marker="s"))):
+        bars(axes, places, Table([row for rows in shown for row in rows.where(where=where).rows]), look)
+    axes.tick_params(axis="x", labelrotation=35)
+    axes.set(ylabel="controllability", ylim=(0, None))
+
+
+if __name__ == "__main__":
+    sys.exit(main("control", draw))
