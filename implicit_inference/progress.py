@@ -1,6 +1,7 @@
 """What a person sees in the terminal while work goes on, and at its end."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -75,7 +76,7 @@ def _bar(name: str, finished: bool = False) -> Iterator[Callable[[int, int, str]
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], None]]:
-    """Ctrl-C at once, or, where it lands in a callback whose exceptions are dropped, at the next check."""
+    """Ctrl-C at once, or, where it lands in a callback whose exceptions are dropped, silently at the next check."""
     interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -87,11 +88,17 @@ def _interrupts() -> Iterator[Callable[[], None]]:
         if interrupted:
             raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGINT, interrupt)
+    def drop(unraisable: Any) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            previous_hook(unraisable)
+
+    previous, previous_hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
+    sys.unraisablehook = drop
     try:
         yield check
     finally:
         signal.signal(signal.SIGINT, previous)
+        sys.unraisablehook = previous_hook
 
 
 def summary_table(summary: dict[str, Any]) -> Table:

@@ -1,6 +1,6 @@
-import contextlib
 import os
 import signal
+import sys
 
 import pytest
 
@@ -20,16 +20,30 @@ def test_without_a_terminal_a_quarter_is_a_line(tmp_path, capsys):
     assert "gaussian 1.000 (Bayes 0.900)" in lines[0]
 
 
-def drop_an_interrupt(run):
-    """Ctrl-C lands where its exception is dropped; then comes the next step."""
-    with training_progress(run) as report:
-        with contextlib.suppress(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-        report(Progress("pretrain", 5, 100, LOSSES))
+class Callback:
+    """Python drops what is raised here."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __del__(self):
+        self.call()
 
 
-def test_an_interrupt_that_was_dropped_is_honoured_at_the_next_step(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+def test_an_interrupt_that_was_dropped_is_honoured_at_the_next_step(tmp_path, monkeypatch):
+    said, passed = [], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: said.append(dropped.exc_type))
+    before = signal.getsignal(signal.SIGINT), sys.unraisablehook
+
+    def interrupted():
+        with training_progress(Run(tmp_path / "pretrain-0")) as report:
+            Callback(lambda: os.kill(os.getpid(), signal.SIGINT))
+            Callback(lambda: 1 / 0)
+            passed.append("the callbacks")
+            report(Progress("pretrain", 5, 100, LOSSES))
+
     with pytest.raises(KeyboardInterrupt):
-        drop_an_interrupt(Run(tmp_path / "pretrain-0"))
-    assert signal.getsignal(signal.SIGINT) == before
+        interrupted()
+    assert passed == ["the callbacks"]
+    assert said == [ZeroDivisionError], "all but interrupts are reported as ever"
+    assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before

@@ -12,6 +12,7 @@ from implicit_inference.config import PRESETS, override
 from implicit_inference.world import log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
+GAUSSIAN = GaussianTasks(jnp.zeros(2))
 
 
 def linear(params, prompts):
@@ -49,13 +50,13 @@ def test_the_three_targets_have_one_expected_gradient_and_falling_variance():
 
 
 def test_batches_depend_on_the_step_and_not_on_the_chunks():
-    optimizer = optax.sgd(0.01)
-    key = jax.random.key(5)
+    optimizer, key = optax.sgd(0.01), jax.random.key(5)
+    drawn = partial(draw_batch, CONFIG, override(CONFIG, {"pretrain.target": "label"}).pretrain, GAUSSIAN)
 
     def run(chunks):
         state, losses = train.start(PARAMS, optimizer), []
         for n in chunks:
-            compiled = jax.jit(lambda state, n=n: train.train_chunk(state, key, n, draw("label"), linear, optimizer))
+            compiled = jax.jit(lambda state, n=n: train.train_chunk(state, key, n, drawn, linear, optimizer))
             state, chunk = compiled(state)
             losses += list(np.asarray(chunk))
         return state, losses
@@ -79,11 +80,10 @@ def test_targets_of_another_shape_are_refused():
 def test_slices_and_devices_change_only_rounding():
     """Of the losses of ten gradient steps, and of the way they lead: the sum of their gradients."""
     config, optimizer = override(CONFIG, {"pretrain": {"batch": 16, "target": "label"}}), optax.sgd(1e-3)
-    tasks = GaussianTasks(jnp.zeros(2))
 
     def ten_steps(slices, own, mean, run):
         def one_seed(params):
-            draw = partial(draw_batch, config, config.pretrain, tasks, own=own)
+            draw = partial(draw_batch, config, config.pretrain, GAUSSIAN, own=own)
             state = train.start(params, optimizer)
             last, losses = train.train_chunk(state, jax.random.key(1), 10, draw, linear, optimizer, slices, mean)
             return losses, last.params
