@@ -15,7 +15,7 @@ pretrained network: under its right control, and without any.
 import sys
 
 import numpy as np
-from experiment import SCALES, Experiment, Finding, Results, judged, said
+from experiment import SCALES, Claim, Experiment, Results, said
 
 from implicit_inference.beliefs import Beliefs, prior_rows
 from implicit_inference.config import FAMILIES
@@ -111,7 +111,7 @@ def variants(scale: str) -> list[dict]:
     return [each | plain for each in found]
 
 
-def conclude(results: Results) -> list[Finding]:
+def conclude(results: Results) -> list[Claim]:
     total = max(results.levels("steer.steps"))
     usual = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
     claims = []
@@ -141,7 +141,7 @@ def conclude(results: Results) -> list[Finding]:
                     f"{said(ideal)}; inferred prior log odds {odds}"
                 )
                 claims.append((claim, [more], said_of_it))
-    return judged(claims, results.seeds)
+    return claims
 
 
 EXPERIMENT = Experiment(

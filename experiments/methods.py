@@ -10,7 +10,7 @@ and is explained by the odds; what is erased does neither.
 
 import sys
 
-from experiment import Experiment, Finding, Results, judged, said
+from experiment import Claim, Experiment, Results, said
 from headline import headline
 
 from implicit_inference.beliefs import Beliefs
@@ -61,7 +61,7 @@ def measure(lab: Lab) -> list[dict]:
     return rows
 
 
-def conclude(results: Results) -> list[Finding]:
+def conclude(results: Results) -> list[Claim]:
     """Of each way to fine-tune, the strongest: the last in the order of `variants`."""
     strengths = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
     strongest = {way(row): {name: row[name] for name in (*FIELDS, *strengths)} for row in results.rows}
@@ -81,7 +81,7 @@ def conclude(results: Results) -> list[Finding]:
         net = number("net_of_pretrained", "early")
         claim = f"{name}, at its strongest: label scaling brings back more than half of what is forgotten early"
         claims.append((claim, [Estimate(net.mean - 0.5, net.stderr)], "; ".join(map(numbers, RANGES))))
-    return judged(claims, results.seeds)
+    return claims
 
 
 FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty")
