@@ -17,6 +17,7 @@ all turns, with the compilation apart.
 
 import argparse
 import itertools
+import math
 import os
 import statistics
 import subprocess
@@ -96,7 +97,7 @@ def compare(case: Case, rounds: int, limit: float) -> None:
                 times[name] += [rival.seconds() for _ in range(3)]
         for rival in others.values():
             rival.stop()
-        row = {name: 1e3 * statistics.median(values) for name, values in times.items()}
+        row = {name: 1e3 * median_answer(values) for name, values in times.items()}
         a, b, c = row["loop"], row.get("batched", float("nan")), row["scipy"]
         shown = [f"{row['ours']:.1f} ({row['sharded']:.1f})", f"{compile_s:.1f}", f"{a:.0f}", f"{b:.0f}", f"{c:.0f}"]
         if not scipy_agrees:
@@ -114,6 +115,11 @@ def seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+def median_answer(times: list[float]) -> float:
+    """The median of the runs that answered; NaN if none did."""
+    return statistics.median([t for t in times if not math.isnan(t)] or [math.nan])
 
 
 class Rival:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from families import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,6 +67,13 @@ def check_jensen(seed):
 @settings(max_examples=5)
 @given(st.integers(0, 2**31 - 1))
 def test_loss_of_the_average_is_at_most_the_mean_loss(seed):
+    check_jensen(seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(st.integers(0, 2**31 - 1))
+def test_loss_of_the_average_is_at_most_the_mean_loss_many_times(seed):
     check_jensen(seed)
 
 
