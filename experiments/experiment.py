@@ -162,7 +162,7 @@ def judged(claims: Sequence[Claim], seeds: int) -> list[Finding]:
     p on, the i-th of m holds at p <= LEVEL / (m - i + 1), up to the first that does not. Undefined ones do not count.
     """
     p = np.array([max((p_value(e, seeds) for e in estimates), default=np.nan) for _, estimates, _ in claims])
-    defined = np.array([all(np.isfinite(e.mean) for e in estimates) for _, estimates, _ in claims])
+    defined = [bool(estimates) and all(np.isfinite(e.mean) for e in estimates) for _, estimates, _ in claims]
     order = [i for i in np.argsort(p) if defined[i]]
     passed = [bool(p[i] <= LEVEL / (len(order) - rank)) for rank, i in enumerate(order)]
     held = dict(zip(order, np.logical_and.accumulate(passed).tolist(), strict=True)) if order else {}
