@@ -38,11 +38,11 @@ ENTRIES = {
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
     ),
     "replay": ("replay", "Some of pretraining's prompts among those of fine-tuning."),
-    "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
     "lessons": (
         "lessons",
         "Students of a teacher's answers to Gaussian prompts: what they gain, forget and get back.",
     ),
+    "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
     "model_size": ("model_size", "Networks of several sizes."),
     "task_diversity": ("task_diversity", "Discrete sets of several sizes."),
     "nonlinear": ("nonlinear", "Tasks on a hidden layer of ReLU features."),
