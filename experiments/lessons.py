@@ -136,7 +136,7 @@ def claims(results: Results, teacher: str, lesson: dict, base: bool) -> Iterator
 
 def title(lesson: dict) -> str:
     """What is told of a lesson, in few words."""
-    return "{} prompts, the farthest {:g}, cut at {:g}".format(*lesson.values())
+    return "{} prompts, the farthest {:.0%}, cut at {:.0%}".format(*lesson.values())
 
 
 def conclude(results: Results) -> list[Finding]:
