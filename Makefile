@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 EXPERIMENTS := single_distribution tradeoff forgetting conjugation other_conjugations finetuning_sets replay \
-  finetuning_prompts origin closeness task_diversity model_size nonlinear methods control
+  lessons finetuning_prompts origin closeness task_diversity model_size nonlinear methods control
 SCALE ?= laptop
 
 .PHONY: demo test test-slow smoke experiments figures bench clean

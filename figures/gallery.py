@@ -38,6 +38,10 @@ ENTRIES = {
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
     ),
     "replay": ("replay", "Some of pretraining's prompts among those of fine-tuning."),
+    "lessons": (
+        "lessons",
+        "Students of a teacher's answers to Gaussian prompts: what they gain, forget and get back.",
+    ),
     "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
     "methods": (
         "methods",
