@@ -4,13 +4,15 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from figure import COLOURS, GREY, Look, Table, finished, main, zero
+from figure import BLUE, COLOURS, GREEN, GREY, Look, Table, finished, main, zero
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 LOOKS = [
-    Look("", colour, marker=marker) for colour, marker in zip((*COLOURS, GREY, *COLOURS[:2]), "osD^vPX<>*", strict=True)
+    *(Look("", colour, marker=marker) for colour, marker in zip(COLOURS, "osD^vPX", strict=True)),
+    *(Look("", colour, ":", marker) for colour, marker in zip((GREY, GREEN, BLUE), "<>*", strict=True)),
 ]
+"""Those that train a part, or all, joined by lines; those that are held back, by dots."""
 FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty", "finetune.strength", "finetune.learning_rate")
 
 
@@ -33,7 +35,7 @@ def path(axes: Axes, look: Look, across: list[Table], along: list[Table]) -> Non
         [np.concatenate([rows.column(name) for rows in tables]) for name in ("mean", "stderr")]
         for tables in (across, along)
     )
-    axes.errorbar(x, y, dy, dx, look.marker + "-", color=look.colour, label=look.label, markersize=5, linewidth=1)
+    axes.errorbar(x, y, dy, dx, look.marker + look.line, color=look.colour, label=look.label, markersize=5, linewidth=1)
 
 
 def draw(table: Table) -> Figure:
@@ -48,9 +50,9 @@ def draw(table: Table) -> Figure:
             for (name, strengths), look in zip(ways(table).items(), LOOKS, strict=True):
                 gains, found = ([rows.where(quantity=q, where=where) for rows in strengths] for q in ("gain", quantity))
                 path(axes, replace(look, label=name), gains, found)
-            zero(axes, *((0.0, 1.0) if "fraction" in label else (0.0,)))
+            zero(axes, *((1.0,) if "fraction" in label else (0.0,)))
             if "fraction" in label:
-                axes.set_ylim(-0.6, 1.6)
+                axes.set_ylim(top=1.1)
                 axes.set_xlabel(f"gain on the discrete set, {where} positions")
             axes.set_ylabel(f"{label}, {where}")
     return finished(figure, "Ways to fine-tune, from weak to strong: what is gained, forgotten, brought back", table)
