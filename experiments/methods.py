@@ -17,7 +17,7 @@ early (0.90 to 1.39) and 0.36 to 0.76 of it late.
 Every method at several strengths, its learning rate, and full fine-tuning held back by replay, by the distance of the
 weights or by that of the predictions: gain on the discrete set against forgetting on Gaussian prompts, what label
 scaling brings back of it, and how much of it a shift of the inferred prior odds explains. What is suppressed comes
-back; what is erased does not. The last strength of a method is its strongest; of what holds back, it holds back the most.
+back; what is erased does not. The last strength of a method is its strongest; of what holds back, it holds back most.
 """
 
 import sys
