@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.config import Config
+from implicit_inference.config import FAMILIES, Config
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.continuations import continued
 from implicit_inference.regression.inference import sequential_evidence
@@ -48,6 +48,10 @@ def draw_preferences(
     return jax.vmap(one, out_axes=1)(jax.random.split(key, len(log_weights)), log_weights)
 
 
+AT_ONCE = 4096
+"""Prompts that a teacher answers at once: what bounds the memory of a lesson."""
+
+
 def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> tuple[Prompts, Array]:
     """A seed's lesson: (prompts of the Gaussian family, continued by the teacher, [N, K]; their closeness [N]).
 
@@ -57,14 +61,18 @@ def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> tupl
     """
     wanted = config.lesson
     n = math.ceil(wanted.prompts / wanted.farthest)
-    families = draw_tasks(config, seed)
-    noise_std = config.tasks.noise_std
+    families, noise_std = draw_tasks(config, seed), config.tasks.noise_std
     batch = sample_batch(keys.stream(seed, "lesson"), families["gaussian"], n, config.prompts.length, noise_std)
-    prompts = batch.prompts
-    if teacher:
-        prompts = continued(teacher, prompts, config.lesson_start, prompts.ys - batch.clean_labels)
-    evidence = {name: sequential_evidence(tasks, prompts, noise_std)[:, -1] for name, tasks in families.items()}
-    closeness = evidence["discrete"] - evidence["gaussian"]
+
+    def shown(one: tuple[Prompts, Array]) -> tuple[Prompts, Array]:
+        prompts, noise = one
+        if teacher:
+            prompts = continued(teacher, prompts, config.lesson_start, noise)
+        discrete, gaussian = (sequential_evidence(families[f], prompts, noise_std)[-1] for f in FAMILIES)
+        return prompts, discrete - gaussian
+
+    one_by_one = (batch.prompts, batch.prompts.ys - batch.clean_labels)
+    prompts, closeness = jax.lax.map(shown, one_by_one, batch_size=AT_ONCE)
     kept = jnp.argsort(closeness)[: wanted.prompts]
     return jax.tree.map(lambda leaf: leaf[kept], (prompts, closeness))
 
