@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 SIZES = ("S", "M", "G")
+CHILDREN = {
+    "finetune": ("pretrain", ("finetune", "adapt", "probe"), "fine-tune a pretrain run"),
+    "student": ("finetune", ("lesson", "student"), "train the network before fine-tuning on a teacher's answers"),
+    "tune": ("pretrain", ("control", "tune"), "tune one control for each preference on the frozen network"),
+    "steer": ("tune", ("steer",), "train tuned controls and their network together"),
+}
+"""command -> (the stage of its parent, the sections that are free, what it does)"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,10 +87,12 @@ def parser() -> Parser:
         if name == "pretrain":
             _add_hosts(sub)
         _add_fields(sub)
-    sub = command("finetune", finetune, "fine-tune a pretraining run")
-    sub.add_argument("--parent", required=True, metavar="ID", help="a pretraining run")
-    _add_hosts(sub)
-    _add_fields(sub)
+    for name, (parent, _, about) in CHILDREN.items():
+        sub = command(name, child, about)
+        sub.set_defaults(stage=name)
+        sub.add_argument("--parent", required=True, metavar="ID", help=f"a {parent} run")
+        _add_hosts(sub)
+        _add_fields(sub)
     sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
     sub.add_argument("id", metavar="ID", help="a fine-tuning run")
     _add_fields(sub)
@@ -152,8 +161,9 @@ def pretrain(options: argparse.Namespace) -> int:
     return 0
 
 
-def finetune(options: argparse.Namespace) -> int:
-    _train(_lab(_child_config(options, options.parent, "pretrain", ("finetune", "probe")), options), "finetune")
+def child(options: argparse.Namespace) -> int:
+    parent, free, _ = CHILDREN[options.stage]
+    _train(_lab(_child_config(options, options.parent, parent, free), options), options.stage)
     return 0
 
 

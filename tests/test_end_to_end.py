@@ -231,6 +231,8 @@ def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     [
         (["finetune", "--parent", "{pretrain}", "--tasks.dim", "3"], ["tasks.dim = 3", "fixed by", "finetune.*"]),
         (["finetune", "--parent", "{finetune}"], ["is not a pretrain run", "allowed: pretrain-"]),
+        (["tune", "--parent", "{pretrain}", "--finetune.steps", "3"], ["finetune.steps = 3", "control.* and tune.*"]),
+        (["steer", "--parent", "{pretrain}"], ["is not a tune run"]),
         (["probe", "{finetune}", "--finetune.steps", "3"], ["finetune.steps = 3", "fixed by", "probe.*"]),
         (["figures", "{pretrain}"], ["is not a probe run", "allowed: probe-"]),
     ],
