@@ -22,54 +22,76 @@ back; what is erased does not. The last strength of a method is its strongest; o
 
 import sys
 
-from experiment import Claim, Experiment, Results, said
+from experiment import SCALES, Claim, Experiment, Results, said
 from headline import headline
 
 from implicit_inference.beliefs import Beliefs
 from implicit_inference.exam import Exam
-from implicit_inference.metrics import Estimate, attribution
+from implicit_inference.metrics import Estimate, attribution, recovered_fraction
 from implicit_inference.origin import share_of
+from implicit_inference.regression.conjugate import ScaleLabels
 from implicit_inference.run import Lab
 
+GAMMA = 2.0
 RANGES = ("early", "late")
-RATES = {
-    "full": (5e-5, 2e-4, 1e-3),
-    "head": (1e-3, 1e-2),
-    "values": (2e-4, 1e-3, 5e-3),
-    "lora": (1e-3, 3e-3, 1e-2),
-    "soft_prompt": (3e-3, 1e-2, 1e-1),
+FACTORS = {
+    "full": (0.25, 1, 5),
+    "head": (5, 50),
+    "values": (1, 5, 25),
+    "lora": (5, 15, 50),
+    "soft_prompt": (0.5, 5, 50),
+    "layers": (1, 5),
 }
-LAYER_RATES = (2e-4, 1e-3)
+"""Strengths of a method: learning rates, as multiples of that of full fine-tuning at the scale."""
 PENALTIES = {"weights": (1e-3, 1e-2, 1e-1), "predictions": (0.3, 1.0, 3.0)}
 REPLAYED = (0.05, 0.2, 0.5)
 
 
-def variants(last: int) -> list[dict]:
-    """(what trains, strength) of every variant, with the last block of a network and the first one for `layers`."""
-    found = [
-        {"adapt.method": method, "finetune.learning_rate": rate} for method, rates in RATES.items() for rate in rates
-    ]
-    for layer in (0, last):
-        found += [
-            {"adapt.method": "layers", "adapt.layers": [layer], "finetune.learning_rate": rate} for rate in LAYER_RATES
-        ]
+def variants(scale: str) -> list[dict]:
+    """(what trains, strength) of every variant; `layers` is the first block alone, and the last."""
+    usual, last = SCALES[scale].finetune.learning_rate, SCALES[scale].model.layers - 1
+    found = []
+    for method, factors in FACTORS.items():
+        for layer in (0, last) if method == "layers" else (0,):
+            what = {"adapt.method": method, "adapt.layers": [layer]}
+            found += [what | {"finetune.learning_rate": float(f"{factor * usual:.6g}")} for factor in factors]
     for penalty, strengths in PENALTIES.items():
         found += [{"finetune.penalty": penalty, "finetune.strength": strength} for strength in strengths]
     return found + [{"finetune.replay": fraction} for fraction in REPLAYED]
 
 
 def measure(lab: Lab) -> list[dict]:
-    """The headline, and the share of the forgetting that a shift of the inferred prior odds explains."""
+    """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting.
+
+    recovered_at, net_at: by labels x GAMMA, and net of what that does for the pretrained network; shrunk: by the best
+    constant alone, chosen on other prompts; scratch_at: the same fraction for the network that saw the fine-tuning
+    tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
+    """
     exam, rows = Exam(lab), headline(lab)
     beliefs, batch = Beliefs(exam), exam.batch("gaussian")
+    scaled = lab.packed(ScaleLabels(GAMMA))
+    networks = {stage: exam.network(stage) for stage in ("pretrain", "finetune", "scratch")}
+    plain = {stage: exam.loss(network, "gaussian") for stage, network in networks.items()}
+    moved = {stage: exam.loss(network, "gaussian", scaled) for stage, network in networks.items()}
+    shrunk = exam.shrunk_errors(networks["finetune"], "gaussian").mean(axis=1)
+    fractions = {
+        "recovered_at": ("finetune", moved["finetune"]),
+        "net_at": ("finetune", moved["finetune"] + plain["pretrain"] - moved["pretrain"]),
+        "shrunk": ("finetune", shrunk),
+        "scratch_at": ("scratch", moved["scratch"]),
+    }
     ridge = exam.predictions(exam.ridge, batch)
-    networks = [exam.network(stage) for stage in ("pretrain", "finetune")]
-    predictors = [*networks, *(beliefs.ideal(beliefs.prior(network).logit) for network in networks)]
+    before, after = networks["pretrain"], networks["finetune"]
+    predictors = [before, after, *(beliefs.ideal(beliefs.prior(network).logit) for network in (before, after))]
     distances = [((exam.predictions(predictor, batch) - ridge) ** 2).mean(axis=1) for predictor in predictors]
     for where in RANGES:
+        for quantity, (stage, loss) in fractions.items():
+            parts = (exam.averaged(part, where) for part in (plain["pretrain"], plain[stage], loss))
+            rows.append(exam.estimate(recovered_fraction(*parts), quantity=quantity, where=where))
+        above = exam.averaged(shrunk - moved["finetune"], where)
+        rows += exam.rows(above, quantity="above_shrinking", where=where)
         parts = attribution(*(exam.averaged(distance, where) for distance in distances))
         rows.append(exam.estimate(share_of(parts), quantity="inference_share", where=where))
-        rows += exam.rows(parts.capability_loss, quantity="capability_loss", where=where)
     return rows
 
 
@@ -86,13 +108,16 @@ def conclude(results: Results) -> list[Claim]:
         def numbers(where: str, number=number) -> str:
             return (
                 f"{where}: gain {said(number('gain', where))}, forgetting {said(number('forgetting', where))}, "
-                f"recovered net {said(number('net_of_pretrained', where))}, share of the odds "
-                f"{said(number('inference_share', where))}"
+                f"recovered {said(number('recovered_at', where))}, net {said(number('net_at', where))}, by shrinking "
+                f"alone {said(number('shrunk', where))}, share of the odds {said(number('inference_share', where))}"
             )
 
-        net = number("net_of_pretrained", "early")
-        claim = f"{name}, at its last strength: label scaling brings back more than half of what is forgotten early"
-        claims.append((claim, [Estimate(net.mean - 0.5, net.stderr)], "; ".join(map(numbers, RANGES))))
+        for where in RANGES:
+            claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
+            claims.append((claim, [number("above_shrinking", where), number("net_at", where)], numbers(where)))
+    known = {where: results.estimate(quantity="scratch_at", where=where, **labels) for where in RANGES}
+    scratch = ", ".join(f"{where} {said(estimate)}" for where, estimate in known.items())
+    claims.append((f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], scratch))
     return claims
 
 
@@ -108,7 +133,7 @@ def way(row: dict) -> str:
 
 
 EXPERIMENT = Experiment(
-    "methods", {"smoke": variants(1), "laptop": variants(3), "paper": variants(11)}, measure, conclude
+    "methods", {scale: variants(scale) for scale in SCALES}, measure, conclude, ("pretrain", "scratch", "finetune")
 )
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def draw(table: Table) -> Figure:
     for i, (scheme, look) in enumerate(schemes.values()):
         for place, (_, rows) in zip(places, scheme.where(quantity="prior_logit").groups("grade"), strict=True):
             by_seed(odds, look if place == 0 else replace(look, label=""), place + 0.1 * (i - 1), rows)
-    odds.set(xlabel="control", ylabel="prior log odds, inferred: median and seeds")
+    odds.set(xlabel="control", ylabel="prior log odds, inferred (seeds)")
     for axes, where in ((early, "early"), (late, "late")):
         for method, look in KINDS.items():
             rows = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", where=where)
@@ -80,12 +80,14 @@ def draw(table: Table) -> Figure:
         zero(axes)
         axes.set(xlabel="fraction of the steps in stage 1", ylabel=f"controllability, {where}", ylim=(0, None))
     ablations(sizes, table.where(tune__steps=total // 2))
-    return finished(figure, f"Control tokens; {ERROR}", table)
+    for axes, place in ((gaussian, "upper left"), (early, "lower left"), (sizes, "lower right")):
+        axes.legend(fontsize=8, loc=place)
+    return finished(figure, f"Controls of three preferences, α = 0, 0.5 and 1; {ERROR}", table, legend=False)
 
 
 def ablations(axes: Axes, table: Table) -> None:
     """Controllability of soft prompts of some lengths and low-rank additions of some ranks, trained in halves."""
-    kinds = [("soft_prompt", "control.adapt.prompt_length", "{} vectors"), ("lora", "control.adapt.rank", "rank {}")]
+    kinds = [("soft_prompt", "control.adapt.prompt_length", "length {}"), ("lora", "control.adapt.rank", "rank {}")]
     names, shown = [], []
     for method, field, text in kinds:
         for size in sorted(table.levels(field)):

@@ -42,7 +42,7 @@ def draw(table: Table) -> Figure:
     figure = Figure(figsize=(11, 8.6))
     panels = {
         "forgetting on Gaussian prompts": "forgetting",
-        "recovered fraction, net of the pretrained": "net_of_pretrained",
+        "recovered fraction by labels × 2, net": "net_at",
     }
     grid = figure.subplots(2, 2, sharex="col")
     for column, where in enumerate(("early", "late")):

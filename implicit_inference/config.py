@@ -251,6 +251,21 @@ def _check_together(config: Config) -> None:
             value, default = getattr(getattr(config, stage), name), getattr(TrainingConfig, name)
             if value != default:
                 raise ConfigError(f"{stage}.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another")
+    for stage in ("student", "tune", "steer"):
+        if (value := getattr(config, stage).discrete_prob) != FINETUNE.discrete_prob:
+            raise ConfigError(
+                f"{stage}.discrete_prob = {value:g}: allowed: {FINETUNE.discrete_prob:g}; lessons and preferences say "
+                "what is shown"
+            )
+    if config.finetune.penalty == "weights" and config.adapt.method == "soft_prompt":
+        raise ConfigError(
+            "finetune.penalty = 'weights': allowed: another one with a soft prompt, which moves no weight"
+        )
+    if config.control.train == "network" and not config.tune.steps and config.control.adapt.method != "soft_prompt":
+        raise ConfigError(
+            "control.train = 'network': allowed: 'both' with tune.steps = 0, unless controls are soft prompts; all "
+            "controls are the same until they train"
+        )
     if config.student.target != "label":
         raise ConfigError(f"student.target = {config.student.target!r}: allowed: 'label', what the teacher answered")
     if config.lesson_start == config.prompts.length:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from implicit_inference.metrics import Estimate, Values, positions
+from implicit_inference.metrics import Estimate, Values, positions, shrinkage
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor
@@ -62,6 +62,19 @@ class Exam:
     def errors(self, predictor: Predictor, batch: Batch, conjugation: Any = None) -> Values:
         """Noise-free squared errors [S, prompts, K]."""
         return (self.predictions(predictor, batch, conjugation) - np.asarray(batch.clean_labels, np.float64)) ** 2
+
+    def shrunk_errors(self, predictor: Predictor, family: str) -> Values:
+        """The same of predictions / c, the prompt left alone, with the best c of each seed and position.
+
+        c is fitted to the truth of the `choice` prompts, which favours this control over any one strength.
+        """
+        predictions, truth = {}, {}
+        for split in ("choice", "report"):
+            batch = self.batch(family, split)
+            predictions[split] = self.predictions(predictor, batch)
+            truth[split] = np.asarray(batch.clean_labels, np.float64)
+        factor = shrinkage(predictions["choice"], truth["choice"])[:, None]
+        return (factor * predictions["report"] - truth["report"]) ** 2
 
     def loss(self, predictor: Predictor, family: str, conjugation: Any = None, split: str = "report") -> Values:
         """The mean of the errors over prompts [S, K]."""

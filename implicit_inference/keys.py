@@ -11,4 +11,9 @@ def stream(seed: int | jax.Array, name: str) -> jax.Array:
     Streams of different names are independent; `jax.random.fold_in(stream, step)` gives a step's key,
     so that resuming or evaluating more often never changes the data.
     """
-    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+    return named(jax.random.key(seed), name)
+
+
+def named(key: jax.Array, name: str) -> jax.Array:
+    """A key beside those that `key` is split into."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))

@@ -50,5 +50,14 @@ def make_optimizer(config: TrainingConfig, rate: Schedule | None = None) -> opta
 
 
 def block_matrices(params: optax.Params) -> optax.Params:
-    """Muon's choice: the stacked matrices [layer, in, out] of the blocks; all other parameters are left to Adam."""
-    return jax.tree.map(lambda leaf: MuonDimensionNumbers(1, 2) if leaf.ndim == 3 else None, params)
+    """Muon's choice: the stacked matrices [layer, in, out] of the blocks; all other parameters are left to Adam.
+
+    So are the factors of low-rank additions, and everything that is not of the blocks.
+    """
+
+    def choose(path: Any, leaf: Any) -> MuonDimensionNumbers | None:
+        names = jax.tree_util.keystr(path, simple=True, separator="/").split("/")
+        chosen = leaf.ndim == 3 and "blocks" in names and names[-1] not in ("a", "b")
+        return MuonDimensionNumbers(1, 2) if chosen else None
+
+    return jax.tree_util.tree_map_with_path(choose, params)

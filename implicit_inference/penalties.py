@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from implicit_inference import keys
 from implicit_inference.config import Config
 from implicit_inference.network import predict
 from implicit_inference.regression.continuations import continued
@@ -30,7 +31,7 @@ def predictions(config: Config, params: Params, before: Params, key: Array) -> A
 
     Pseudo-rehearsal (Robins 1995): inputs as ever, labels y_k = f_before(pairs before k, x_k) + noise, one by one.
     """
-    input_key, noise_key = jax.random.split(key)
+    input_key, noise_key = jax.random.split(keys.named(key, "made up"))
     shape = (config.finetune.batch, config.prompts.length)
     noise = config.tasks.noise_std * jax.random.normal(noise_key, shape)
     blank = Prompts(jax.random.normal(input_key, (*shape, config.tasks.dim)), jnp.zeros(shape))

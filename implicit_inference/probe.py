@@ -21,7 +21,7 @@ from implicit_inference.beliefs import (
 )
 from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
-from implicit_inference.metrics import CLOSENESS_EDGES, Values, shrinkage
+from implicit_inference.metrics import CLOSENESS_EDGES, Values
 from implicit_inference.regression.conjugate import (
     Conjugation,
     Identity,
@@ -180,20 +180,11 @@ def _oracle(exam: Exam) -> list[Row]:
 
 
 def _shrink_only(exam: Exam, predictors: dict[str, Predictor]) -> list[Row]:
-    """The control that leaves the prompt alone: predictions / c with the best c of each seed and position.
-
-    c is fitted to the truth of the `choice` prompts, which favours this control over any one strength.
-    """
+    """The control that leaves the prompt alone, of every network on every family."""
     rows = []
     for name in NETWORKS:
         for family in exam.config.families:
-            predictions, truth = {}, {}
-            for split in ("choice", "report"):
-                batch = exam.batch(family, split)
-                predictions[split] = exam.predictions(predictors[name], batch)
-                truth[split] = np.asarray(batch.clean_labels, np.float64)
-            factor = shrinkage(predictions["choice"], truth["choice"])[:, None]
-            errors = (factor * predictions["report"] - truth["report"]) ** 2
+            errors = exam.shrunk_errors(predictors[name], family)
             rows += position_rows(errors, exam.config.seeds, **_labels("report", family, name, "shrink_only"))
     return rows
 

@@ -80,9 +80,15 @@ class Lab:
         return network.predict(self.config, params, prompts, control)
 
     def network(self, params: model.Params, control: int | None = None) -> Predictor:
-        """The network as a predictor; a controlled one under the control of this index, or without any."""
+        """The network as a predictor; a controlled one under the control of this index, or without any.
+
+        Raises ValueError for a control that the network does not have.
+        """
         if control is None:
             return jax.tree_util.Partial(self.predict, params)
+        known = len(self.config.control.grades) if "controls" in params else 0
+        if not 0 <= control < known:
+            raise ValueError(f"control {control}: the network has {known} controls, counted from 0")
         return jax.tree_util.Partial(self.predict, params, control=self.packed(control))
 
     def packed(self, tree: Any) -> Any:

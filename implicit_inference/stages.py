@@ -68,7 +68,7 @@ class Stage(ABC):
 
     @property
     def reference(self) -> TrainingConfig:
-        """The stage whose prior exact Bayes has in validation."""
+        """The stage whose prior exact Bayes has in validation: pretraining's, where nothing else is drawn from."""
         return self.config.pretrain
 
     def penalty(self, frozen: Any) -> Callable[[Any, Array], Array] | None:

@@ -40,7 +40,8 @@ def sweep(
             cost = costs.pop(run_id(stage, config), 0.0)
 
             def count(progress: Progress, done: float = done, cost: float = cost, name: str = name) -> None:
-                report((done + cost * progress.step / max(progress.steps, 1)) / total, f"{progress.stage} {name}")
+                part = cost * progress.step / progress.steps if cost else 0.0
+                report((done + part) / total if total else 1.0, f"{progress.stage} {name}")
 
             train_stage(lab, stage, count)
             done += cost

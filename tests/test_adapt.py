@@ -79,16 +79,18 @@ def test_low_rank_additions_merged_equal_unmerged_and_have_their_rank(rank):
             assert np.count_nonzero(singular > 1e-4) == rank
 
 
-def test_only_the_values_of_attention_train_where_it_looks_stays():
-    """With all values zero, attention adds its bias alone, whatever the queries and keys."""
-    patch = start("values")
-    zeroed = adapt.flat(adapt.merge(jax.tree.map(jnp.zeros_like, patch), PARAMS))
-    tokens = jax.random.normal(KEY, (4, 8))
-    for name, expected in (("kernel", 0.0), ("bias", 0.0)):
-        leaf = zeroed[f"blocks/queries_keys_values/{name}"][0]
-        out = tokens @ leaf if name == "kernel" else leaf
-        np.testing.assert_array_equal(out[..., 16:], expected)
-        assert np.any(out[..., :16] != 0) or name == "bias"
+def test_where_attention_looks_makes_no_difference_once_the_values_are_zero():
+    """So the columns that `values` trains are what attention takes, and the others where it looks."""
+    zeroed = adapt.merge(jax.tree.map(jnp.zeros_like, start("values")), PARAMS)
+    leaves = adapt.flat(zeroed)
+    path = "blocks/queries_keys_values/kernel"
+    scrambled = adapt.nested(leaves | {path: leaves[path].at[..., :16].multiply(-3.0)})
+    prompts = Prompts(jax.random.normal(KEY, (4, 8, 2)), jax.random.normal(KEY, (4, 8)))
+    plain, other = (jax.jit(lambda p: predict(CONFIG, p, prompts))(p) for p in (zeroed, scrambled))
+    np.testing.assert_allclose(plain, other, rtol=1e-6)
+    original = adapt.flat(PARAMS)
+    moved_looks = adapt.nested(original | {path: original[path].at[..., :16].multiply(-3.0)})
+    assert np.any(np.abs(predict(CONFIG, moved_looks, prompts) - predict(CONFIG, PARAMS, prompts)) > 1e-3)
 
 
 def test_a_soft_prompt_of_length_0_is_the_base_and_a_longer_one_is_not():

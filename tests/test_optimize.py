@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 
+from implicit_inference.adapt import LowRank, Whole
 from implicit_inference.optimize import block_matrices, make_optimizer, schedule
 from implicit_inference.sections import TrainingConfig
 
@@ -61,3 +62,9 @@ def test_muon_takes_the_stacked_matrices_only():
     assert spec["blocks"]["up"] is not None
     assert spec["embed"] is None
     assert spec["blocks"]["bias"] is None
+    added = {
+        "blocks/up/kernel": LowRank(jnp.zeros((2, 4, 1)), jnp.zeros((2, 1, 8))),
+        "prompt": Whole(jnp.zeros((3, 2, 4))),
+    }
+    assert jax.tree.leaves(block_matrices(added)) == []
+    assert len(jax.tree.leaves(block_matrices({"blocks/up/kernel": Whole(jnp.zeros((2, 4, 8)))}))) == 2

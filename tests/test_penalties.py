@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 
+from implicit_inference import keys
 from implicit_inference.config import PRESETS, override
 from implicit_inference.network import initial_params, predict
 from implicit_inference.penalties import PENALTIES
@@ -30,7 +31,7 @@ def test_the_distance_of_the_weights_is_their_squared_distance_and_leaves_new_on
 
 def test_the_distance_of_predictions_is_taken_on_prompts_that_the_network_before_made_up():
     """Made up anew here, label by label, from the same random numbers."""
-    input_key, noise_key = jax.random.split(KEY)
+    input_key, noise_key = jax.random.split(keys.named(KEY, "made up"))
     xs = jax.random.normal(input_key, (16, 4, 2))
     noise = np.asarray(jax.random.normal(noise_key, (16, 4)))
     before, after = (jax.jit(lambda prompts, p=p: predict(CONFIG, p, prompts)) for p in (BEFORE, AFTER))
@@ -41,3 +42,9 @@ def test_the_distance_of_predictions_is_taken_on_prompts_that_the_network_before
     expected = np.mean((np.asarray(after(made_up)) - np.asarray(before(made_up))) ** 2)
     found = jax.jit(lambda: PENALTIES["predictions"](CONFIG, AFTER, BEFORE, KEY))()
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_what_is_made_up_shares_no_random_number_with_the_batch_of_the_step():
+    keys_of = [jax.random.split(KEY, n) for n in (2, 3)] + [jax.random.split(keys.named(KEY, "made up"))]
+    numbers = np.concatenate([np.asarray(jax.random.key_data(k)) for k in keys_of[1:]])
+    assert len(np.unique(numbers, axis=0)) == 5

@@ -26,7 +26,7 @@ TINY = {
     **{
         f"{stage}.{name}": value
         for stage in ("finetune", "student", "tune", "steer")
-        for name, value in (("steps", 4), ("warmup", 1), ("batch", 16))
+        for name, value in (("steps", 4), ("warmup", 0), ("batch", 16))
     },
     "lesson.prompts": 32,
     "probe": {"scratch_steps": 4},
@@ -76,6 +76,10 @@ def test_the_frozen_part_is_bit_equal_the_rest_moves_and_packed_seeds_equal_sing
     before, after, losses = trained(config, name)
     for old, new in zip(jax.tree.leaves(before.frozen), jax.tree.leaves(after.frozen), strict=True):
         np.testing.assert_array_equal(old, new)
+    kept = jax.vmap(stage_of(config, name).merge)(after.params, after.frozen)
+    for path, leaf in adapt.flat(before.frozen).items():
+        if path not in after.params:
+            np.testing.assert_array_equal(adapt.flat(kept)[path], leaf, err_msg=path)
     moved = [np.any(old != new) for old, new in zip(*map(jax.tree.leaves, (before.params, after.params)), strict=True)]
     assert all(moved), jax.tree.structure(before.params)
     _, _, alone = trained(override(config, {"seeds": [1]}), name)
@@ -163,7 +167,11 @@ def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_far
     order = {tuple(x): i for i, x in enumerate(np.asarray(truth.xs[:, 0]).tolist())}
     at = [order[tuple(x)] for x in np.asarray(everything.xs[:, 0]).tolist()]
     np.testing.assert_array_equal(np.asarray(everything.ys[:, :2]), np.asarray(truth.ys)[at, :2])
-    assert np.all(np.asarray(everything.ys[:, 2:]) != np.asarray(truth.ys)[at, 2:])
+    batch = sample_batch(keys.stream(0, "lesson"), families["gaussian"], 400, 4, 1.0)
+    noise = np.asarray(batch.prompts.ys - batch.clean_labels)
+    drawn = {tuple(x): i for i, x in enumerate(np.asarray(batch.prompts.xs[:, 0]).tolist())}
+    rows = [drawn[tuple(x)] for x in np.asarray(everything.xs[:, 0]).tolist()]
+    np.testing.assert_allclose((everything.ys - exact(everything))[:, 2:], noise[rows, 2:], atol=1e-5)
 
 
 def test_the_student_learns_only_what_the_teacher_answered():
@@ -176,3 +184,28 @@ def test_the_student_learns_only_what_the_teacher_answered():
     np.testing.assert_array_equal(targets, prompts.ys[:, 3:])
     np.testing.assert_allclose(stage.predict(params, prompts), predict(config, params, prompts)[:, 3:])
     assert kept_shapes(config, "student")["positions"].shape == (4, 8)
+
+
+def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
+    first, second = (_untrained(CONFIG, "pretrain", seed) for seed in (0, 1))
+    known = {
+        "finetuned": partial(predict, CONFIG, second),
+        "bayes": bayes_predictor(draw_tasks(CONFIG, 0)["discrete"], 1.0),
+        "truth": None,
+    }
+    for name, expected in known.items():
+        config = override(CONFIG, {"lesson.teacher": name})
+        stage = stage_of(config, "student")
+        parents = (first, second)[: len(stage.parents)]
+        np.testing.assert_allclose(
+            stage.source(jnp.uint32(0), parents).ys, lesson(config, 0, expected)[0].ys, rtol=1e-5, atol=1e-5
+        )
+
+
+def test_a_control_that_is_not_there_is_refused():
+    lab = Lab(CONFIG, Path("none"))
+    params = jax.eval_shape(lambda: _untrained(CONFIG, "pretrain", 0))
+    with pytest.raises(ValueError, match="control 0: the network has 0 controls"):
+        lab.network(params, 0)
+    with pytest.raises(ValueError, match="control 3: the network has 3 controls"):
+        lab.network({"base": params, "controls": {}}, 3)
