@@ -148,7 +148,6 @@ def conclude(results: Results) -> list[Claim]:
         name = method.replace("_", " ")
         joint = usual | {"control.adapt.method": method, "tune.steps": 0}
         halves = joint | {"tune.steps": total // 2}
-        first = f"{name}, stage 1 first"
         for where in RANGES:
             control = over_seeds(value("controllability", where, halves) - value("controllability", where, joint))
             better = over_seeds(value("right_loss", where, joint) - value("right_loss", where, halves))
