@@ -22,7 +22,8 @@ which nothing was chosen anew. Teachers: the network fine-tuned on the discrete 
 control, whose answers are the prompts' own labels. The filter keeps the prompts farthest from the discrete set by the
 exact evidence of all labels, the teacher's too. Every student is compared with that of the true labels after as many
 prompts with the same filter and cut, seed by seed; the same filter is the same fraction, since what is kept differs
-with the answers. Since the control moves away from the set, a skill is gained, and a capability forgotten, only against
+with the answers. Direct fine-tuning sees 25600 fresh prompts, a student its 4096 again and again, and where half of the
+labels are as drawn no early position is trained: what it gains there, it infers. Since the control moves away from the set, a skill is gained, and a capability forgotten, only against
 the pretrained network as well.
 """
 
