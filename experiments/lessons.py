@@ -16,15 +16,16 @@ exact Bayes: gain 0.012 ± 0.011, 0.091 ± 0.013 with 0.25 as drawn, below zero 
 0.856 ± 0.046 and 1.559 ± 0.071; log odds without a limit in 2 of 4 seeds. 6 of 21 claims held: taught by the
 fine-tuned network, the skill after either filter, forgetting, both recoveries; by exact Bayes, forgetting.
 
-Non-instructional fine-tuning: a teacher answers the later labels of Gaussian prompts, from what it has answered before,
-plus label noise; the student is the pretrained network, trained on these answers alone by the recipe of fine-tuning, of
-which nothing was chosen anew. Teachers: the network fine-tuned on the discrete set, exact Bayes under that set, and the
-control, whose answers are the prompts' own labels. The filter keeps the prompts farthest from the discrete set by the
-exact evidence of all labels, the teacher's too. Every student is compared with that of the true labels after as many
-prompts with the same filter and cut, seed by seed; the same filter is the same fraction, since what is kept differs
-with the answers. Direct fine-tuning sees 25600 fresh prompts, a student its 4096 again and again, and where half of the
-labels are as drawn no early position is trained: what it gains there, it infers. Since the control moves away from the set, a skill is gained, and a capability forgotten, only against
-the pretrained network as well.
+Non-instructional fine-tuning: a teacher answers the later labels of Gaussian prompts, from what it has answered
+before, plus label noise; the student is the pretrained network, trained on these answers alone by the recipe of fine-
+tuning, of which nothing was chosen anew. Teachers: the network fine-tuned on the discrete set, exact Bayes under that
+set, and the control, whose answers are the prompts' own labels. The filter keeps the prompts farthest from the
+discrete set by the exact evidence of all labels, the teacher's too. Every student is compared with that of the true
+labels after as many prompts with the same filter and cut, seed by seed; the same filter is the same fraction, since
+what is kept differs with the answers. Direct fine-tuning sees 25600 fresh prompts, a student its 4096 again and again,
+and where half of the labels are as drawn no early position is trained: what it gains there, it infers. Since the
+control moves away from the set, a skill is gained, and a capability forgotten, only against the pretrained network as
+well.
 """
 
 import sys
