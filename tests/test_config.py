@@ -39,6 +39,19 @@ def test_presets_survive_toml(name, tmp_path):
         ({"seeds": 3}, ["seeds", "3", "a list of whole numbers"]),
         ({"probe.label_scales": [0.0, 2.0]}, ["probe.label_scales", "other than 0"]),
         ({"probe.label_scales": []}, ["probe.label_scales", "at least one"]),
+        ({"adapt.method": "layers", "adapt.layers": [4]}, ["adapt.layers", "[4]", "below model.layers (4)"]),
+        ({"control.adapt.layers": []}, ["control.adapt.layers", "[]", "at least one"]),
+        ({"pretrain.penalty": "weights"}, ["pretrain.penalty", "'weights'", "'none'"]),
+        ({"finetune.penalty": "weights", "adapt.method": "soft_prompt"}, ["finetune.penalty", "'weights'"]),
+        ({"steer.discrete_prob": 0.5}, ["steer.discrete_prob", "0.5", "allowed: 1"]),
+        ({"student.target": "noise_free"}, ["student.target", "'noise_free'", "'label'"]),
+        ({"lesson.as_drawn": 1.0}, ["lesson.as_drawn", "1", "at least one of 12 labels"]),
+        ({"control.grades": [0.5]}, ["control.grades", "[0.5]", "at least two"]),
+        (
+            {"control": {"train": "network", "adapt": {"method": "lora"}}, "tune": {"steps": 0, "warmup": 0}},
+            ["control.train", "'network'", "'both'"],
+        ),
+        ({"pretrain.steps": 0}, ["pretrain.steps", "0", ">= 1"]),
     ],
 )
 def test_refusals_name_the_field_the_value_and_what_is_allowed(changes, words):
