@@ -52,7 +52,7 @@ def draw(table: Table) -> Figure:
                 path(axes, replace(look, label=name), gains, found)
             zero(axes, *((1.0,) if "fraction" in label else (0.0,)))
             if "fraction" in label:
-                axes.set_ylim(top=1.1)
+                axes.set_ylim(0, 1.3)
                 axes.set_xlabel(f"gain on the discrete set, {where} positions")
             axes.set_ylabel(f"{label}, {where}")
     return finished(figure, "Ways to fine-tune, from weak to strong: what is gained, forgotten, brought back", table)
