@@ -125,7 +125,7 @@ def test_finetuning_starts_from_the_parent_and_moves(lab, pretrained):
 def test_scratch_shares_the_program_of_pretraining(lab):
     chunk = lab.chunk("pretrain", 2)
     assert lab.chunk("scratch", 2) is chunk
-    assert lab.chunk("finetune", 2) is not chunk
+    assert lab.chunk("student", 2) is not chunk
 
 
 def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_families():
