@@ -1,6 +1,6 @@
 """What each way to fine-tune costs: parameters trained, bytes that training holds, time of a step.
 
-Command: python benchmarks/methods.py   (about two minutes on 2 cores; prints a table)
+Command: python benchmarks/methods.py   (about one minute on 2 cores; prints a table)
 
 The network and the fine-tuning of the `demo` preset, one seed on one device, whole chunks with their own data. The ways
 take turns. State is what trains and what the optimiser keeps of it; temporary is what the compiled chunk needs beside

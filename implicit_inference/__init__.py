@@ -26,6 +26,7 @@ _PUBLIC = {
         "ShiftLabels",
         "conjugated",
     ),
+    "regression.continuations": ("continued",),
     "regression.effective": (
         "effective_prior",
         "excess",
