@@ -24,6 +24,7 @@ def test_times_are_said_in_milliseconds_and_compared_round_by_round():
     assert slow.over(fast) == "3 (2.5-3.5)"
 
 
+@pytest.mark.slow
 def test_an_empty_cache_is_empty_and_then_full(tmp_path):
     seconds = compile_seconds(sized("S", 1), 1, tmp_path)
     assert any(tmp_path.iterdir())

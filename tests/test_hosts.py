@@ -41,6 +41,7 @@ def losses(runs):
     return np.array([row["mean"] for row in run.read_table("training.parquet") if row["predictor"] == "network"])
 
 
+@pytest.mark.slow
 def test_two_hosts_learn_what_one_learns(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     together = [pretrain(tmp_path / "two", f"--hosts={address},2,{index}") for index in (0, 1)]
