@@ -57,7 +57,7 @@ def trained(config, name, steps=3):
     stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
     rate = lab.packed(schedule(stage.training))
     after, losses = lab.chunk(name, steps)(lab.seeds, stream, source, rate, before)
-    return kept, after, np.asarray(losses)
+    return kept, jax.tree.map(np.asarray, after), np.asarray(losses)
 
 
 def _untrained(config, name, seed):
