@@ -36,13 +36,12 @@ from experiment import SCALES, Claim, Experiment, Results, said
 from headline import RANGES, headline, summary
 from jax import Array
 
+from implicit_inference.batches import closeness
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import Estimate, Values, over_seeds, ratio
-from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.run import Lab
 from implicit_inference.stages import stage_of
-from implicit_inference.world import draw_tasks
 
 TEACHERS = {"finetuned": "the fine-tuned network", "bayes": "exact Bayes"}
 CONTROL = "truth"
@@ -65,10 +64,7 @@ def measure(lab: Lab) -> list[dict]:
     exam, student = Exam(lab), stage_of(lab.config, "student")
 
     def log_odds(seed: Array, prompts: Prompts) -> Array:
-        """Of whole prompts: the log evidence under the discrete set less that under the Gaussian family."""
-        families = draw_tasks(lab.config, seed).values()
-        discrete, gaussian = (sequential_evidence(tasks, prompts, exam.noise_std)[:, -1] for tasks in families)
-        return discrete - gaussian
+        return closeness(lab.config, seed, prompts)
 
     def quantiles(odds: Array) -> list[dict]:
         return [

@@ -52,29 +52,34 @@ AT_ONCE = 4096
 """Prompts that a teacher answers at once: what bounds the memory of a lesson."""
 
 
-def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> tuple[Prompts, Array]:
-    """A seed's lesson: (prompts of the Gaussian family, continued by the teacher, [N, K]; their closeness [N]).
+def closeness(config: Config, seed: Array | int, prompts: Prompts) -> Array:
+    """Of whole prompts [...]: the log evidence under the discrete set less that under the Gaussian family."""
+    families = draw_tasks(config, seed)
+    discrete, gaussian = (sequential_evidence(families[f], prompts, config.tasks.noise_std)[..., -1] for f in FAMILIES)
+    return discrete - gaussian
+
+
+def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> Prompts:
+    """A seed's lesson: prompts of the Gaussian family, continued by the teacher, [N, K].
 
     The labels from `lesson_start` on are the teacher's predictions, each from what it has answered before, plus label
-    noise; without a teacher, the task's own. The closeness of a whole prompt to the discrete set is its log evidence
-    under the set less that under the Gaussian family. Of all candidates the farthest are kept.
+    noise; without a teacher, the task's own. Of all candidates the farthest from the discrete set are kept.
     """
     wanted = config.lesson
     n = math.ceil(wanted.prompts / wanted.farthest)
-    families, noise_std = draw_tasks(config, seed), config.tasks.noise_std
-    batch = sample_batch(keys.stream(seed, "lesson"), families["gaussian"], n, config.prompts.length, noise_std)
+    gaussian = draw_tasks(config, seed)["gaussian"]
+    batch = sample_batch(keys.stream(seed, "lesson"), gaussian, n, config.prompts.length, config.tasks.noise_std)
 
     def shown(one: tuple[Prompts, Array]) -> tuple[Prompts, Array]:
         prompts, noise = one
         if teacher:
             prompts = continued(teacher, prompts, config.lesson_start, noise)
-        discrete, gaussian = (sequential_evidence(families[f], prompts, noise_std)[-1] for f in FAMILIES)
-        return prompts, discrete - gaussian
+        return prompts, closeness(config, seed, prompts)
 
     one_by_one = (batch.prompts, batch.prompts.ys - batch.clean_labels)
-    prompts, closeness = jax.lax.map(shown, one_by_one, batch_size=AT_ONCE)
-    kept = jnp.argsort(closeness)[: wanted.prompts]
-    return jax.tree.map(lambda leaf: leaf[kept], (prompts, closeness))
+    prompts, how_close = jax.lax.map(shown, one_by_one, batch_size=AT_ONCE)
+    kept = jnp.argsort(how_close)[: wanted.prompts]
+    return jax.tree.map(lambda leaf: leaf[kept], prompts)
 
 
 def draw_from_lesson(

@@ -119,7 +119,7 @@ class OnLesson(Stage):
         return adapt.full(AdaptConfig(), parents[0], keys.stream(seed, "patch")), {}
 
     def source(self, seed: Array, parents: tuple[Params, ...]) -> Any:
-        return lesson(self.config, seed, teacher(self.config, seed, parents[1:]))[0]
+        return lesson(self.config, seed, teacher(self.config, seed, parents[1:]))
 
     def draw(self, seed: Array, source: Any, key: Array, own: Own) -> tuple[Any, Array]:
         return draw_from_lesson(self.config, self.training, source, key, own)

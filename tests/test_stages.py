@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from implicit_inference import adapt, keys
-from implicit_inference.batches import draw_preferences, lesson
+from implicit_inference.batches import closeness, draw_preferences, lesson
 from implicit_inference.config import PRESETS, override
 from implicit_inference.network import predict, under_each
 from implicit_inference.optimize import schedule
@@ -153,14 +153,15 @@ def assert_equal(first, second):
 def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_farthest_kept():
     config = override(CONFIG, {"lesson": {"prompts": 100, "farthest": 0.25, "as_drawn": 0.5}})
     exact = bayes_predictor(draw_tasks(config, 0)["discrete"], 1.0)
-    prompts, closeness = lesson(config, 0, exact)
+    prompts = lesson(config, 0, exact)
+    found = closeness(config, 0, prompts)
     assert prompts.ys.shape == (100, 4)
-    everything, all_closeness = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, exact)
-    np.testing.assert_allclose(np.sort(closeness), np.sort(all_closeness)[:100], rtol=1e-5)
+    everything = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, exact)
+    np.testing.assert_allclose(np.sort(found), np.sort(closeness(config, 0, everything))[:100], rtol=1e-5)
     families = draw_tasks(config, 0)
     ratio = [np.asarray(sequential_evidence(families[f], prompts, 1.0))[:, -1] for f in ("discrete", "gaussian")]
-    np.testing.assert_allclose(closeness, ratio[0] - ratio[1], rtol=1e-4, atol=1e-4)
-    truth, _ = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, None)
+    np.testing.assert_allclose(found, ratio[0] - ratio[1], rtol=1e-4, atol=1e-4)
+    truth = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, None)
     order = {tuple(x): i for i, x in enumerate(np.asarray(truth.xs[:, 0]).tolist())}
     at = [order[tuple(x)] for x in np.asarray(everything.xs[:, 0]).tolist()]
     np.testing.assert_array_equal(np.asarray(everything.ys[:, :2]), np.asarray(truth.ys)[at, :2])
@@ -175,7 +176,7 @@ def test_the_student_learns_only_what_the_teacher_answered():
     config = override(CONFIG, {"lesson.as_drawn": 0.75})
     stage = stage_of(config, "student")
     params = _untrained(config, "pretrain", 0)
-    shown, _ = lesson(config, 0, None)
+    shown = lesson(config, 0, None)
     prompts, targets = stage.draw(jnp.uint32(0), shown, jax.random.key(0), lambda batch: batch)
     assert targets.shape == (16, 1)
     np.testing.assert_array_equal(targets, prompts.ys[:, 3:])
@@ -195,7 +196,7 @@ def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
         stage = stage_of(config, "student")
         parents = (first, second)[: len(stage.parents)]
         np.testing.assert_allclose(
-            stage.source(jnp.uint32(0), parents).ys, lesson(config, 0, expected)[0].ys, rtol=1e-5, atol=1e-5
+            stage.source(jnp.uint32(0), parents).ys, lesson(config, 0, expected).ys, rtol=1e-5, atol=1e-5
         )
 
 
