@@ -17,7 +17,8 @@ import numpy as np
 from scipy import stats
 
 from implicit_inference import runtime
-from implicit_inference.config import PRESETS, Config, UserError, override
+from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.errors import UserError
 from implicit_inference.losses import prior_odds
 from implicit_inference.metrics import Estimate, Values, over_seeds
 from implicit_inference.notation import estimate as as_text

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 
 from implicit_inference import config as configs
-from implicit_inference.config import Config, ConfigError, UserError
+from implicit_inference.config import Config
+from implicit_inference.errors import ConfigError, UserError, one_line, quoted
 
 if TYPE_CHECKING:
     from implicit_inference.run import Lab
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 SIZES = ("S", "M", "G")
 CHILDREN = {
-    "finetune": ("pretrain", ("finetune", "adapt", "probe"), "fine-tune a pretrain run"),
+    "finetune": ("pretrain", ("finetune", "adapt"), "fine-tune a pretrain run"),
     "student": ("finetune", ("lesson", "student"), "train the network before fine-tuning on a teacher's answers"),
     "tune": ("pretrain", ("control", "tune"), "tune one control for each preference on the frozen network"),
     "steer": ("tune", ("steer",), "train tuned controls and their network together"),
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"implicit-inference: {message}", file=sys.stderr)
+    print(f"implicit-inference: {one_line(message)}", file=sys.stderr)
     return code
 
 
@@ -80,10 +81,6 @@ def parser() -> Parser:
         ("pretrain", pretrain, "only the pretraining stage"),
     ):
         sub = command(name, function, about)
-        sub.add_argument(
-            "--preset", choices=list(configs.PRESETS), default="demo", help="where to start (default: demo)"
-        )
-        sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
         if name == "pretrain":
             _add_hosts(sub)
         _add_fields(sub)
@@ -112,7 +109,9 @@ def parser() -> Parser:
 
 
 def _add_fields(sub: Parser) -> None:
-    group = sub.add_argument_group("fields (TOML values; see `presets` for each preset's)")
+    sub.add_argument("--preset", choices=list(configs.PRESETS), default="demo", help="where to start (default: demo)")
+    sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
+    group = sub.add_argument_group("fields (see `presets` for each preset's; lists with commas: 1,2)")
     for path, _, field in configs.fields_of(Config):
         flag = "--" + path.replace("_", "-")
         group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
@@ -137,17 +136,27 @@ def _hosts(text: str) -> tuple[str, int, int] | None:
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields given as flags: TOML values, lists with or without brackets, and other text as it is."""
-    changes = {}
-    for path, kind, _ in configs.fields_of(Config):
-        text = getattr(options, path, None)
-        if text is not None:
-            in_brackets = get_origin(kind) is tuple and not text.strip().startswith("[")
-            try:
-                changes[path] = tomllib.loads(f"x = [{text}]" if in_brackets else f"x = {text}")["x"]
-            except tomllib.TOMLDecodeError:
-                changes[path] = text
-    return changes
+    """{path: value} of the fields given in --config and, rather, as flags."""
+    from_file = configs.changes_in(options.config) if options.config else {}
+    given = {path: getattr(options, path) for path in configs.FIELDS if hasattr(options, path)}
+    as_flags = {path: _value(configs.FIELDS[path][0], text) for path, text in given.items()}
+    return from_file | configs.changed_fields(as_flags)
+
+
+def _value(kind: Any, text: str) -> Any:
+    """The value that a flag gives: numbers, lists of them with or without brackets, and other text as it is."""
+    if get_origin(kind) is not tuple:
+        return _number(text)
+    inside = text.strip()
+    inside = inside[1:-1] if inside[:1] + inside[-1:] == "[]" else inside
+    return [_number(part.strip()) for part in inside.split(",")] if inside.strip() else []
+
+
+def _number(text: str) -> int | float | str:
+    """The text as a number, if it is one; a whole number of many digits stays text, which no field allows."""
+    if re.fullmatch(r"[+-]?[0-9]{1,400}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text) else text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -204,7 +213,7 @@ def show(options: argparse.Namespace) -> int:
 
     found = store.find(options.runs, options.id, unfinished=True)
     print(f"# {found.directory}\n# {found.info()}\n")
-    print(configs.to_toml(found.config()))
+    print(configs.stored_text(found.stage, found.config()))
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
@@ -237,23 +246,24 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _new_config(options: argparse.Namespace) -> Config:
-    base = configs.PRESETS[options.preset]
-    if options.config:
-        base = configs.load(options.config, base)
-    return configs.override(base, _changes(options))
+    return configs.changed(configs.PRESETS[options.preset], _changes(options))
 
 
-def _child_config(options: argparse.Namespace, parent_id: str, stage: str, free: tuple[str, ...]) -> Config:
-    """The parent's configuration with changes that do not touch what the parent was made with."""
-    changes = _changes(options)
-    for path, value in changes.items():
-        if path.split(".")[0] not in free:
-            allowed = " and ".join(f"{section}.*" for section in free)
-            raise ConfigError(f"{path} = {value!r}: is fixed by {parent_id}; allowed here: {allowed}")
-    configs.override(Config(), changes)
+def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:
+    """The parent's configuration, its free sections those of the preset, with changes of these sections."""
     from implicit_inference import store
 
-    return configs.override(store.find(options.runs, parent_id, stage).config(), changes)
+    changes, preset = _changes(options), configs.PRESETS[options.preset]
+    own = {path: value for path, value in changes.items() if path.split(".")[0] in free}
+    configs.changed(preset, own, set(free))  # what no parent can mend is refused first
+    parent = store.find(options.runs, parent_id, parent_stage)
+    base = parent.config()
+    base = replace(base, **{section: getattr(preset, section) for section in free})
+    for path, value in changes.items():
+        if path not in own and (fixed := configs.value_of(base, path)) != value:
+            allowed = " and ".join(f"{section}.*" for section in free)
+            raise ConfigError(f"{path} = {quoted(value)}: is {quoted(fixed)} in {parent.id}; allowed here: {allowed}")
+    return configs.changed(base, own, configs.sections_of(parent_stage) | set(free))
 
 
 def _lab(config: Config, options: argparse.Namespace) -> Lab:

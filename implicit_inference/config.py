@@ -1,21 +1,23 @@
-"""A whole experiment as one value: presets; checks; TOML in and out; run ids.
+"""A whole experiment as one value: presets, changes, the part that a stage depends on, TOML in and out, run ids.
 
 No jax here: a wrong value is refused before anything slow is imported.
 """
 
 import hashlib
 import json
-import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import cattrs
 import tomli_w
 
+from implicit_inference.checks import check_together, checked, refuse
+from implicit_inference.errors import ConfigError, named, quoted
 from implicit_inference.sections import (
     AdaptConfig,
     ControlConfig,
@@ -27,17 +29,6 @@ from implicit_inference.sections import (
     TrainingConfig,
     knob,
 )
-
-
-class UserError(Exception):
-    """What the user can mend; its text is one line that says how."""
-
-    exit_code = 2
-
-
-class ConfigError(UserError):
-    """A wrong configuration: the field, the value and what is allowed."""
-
 
 FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
 STEER = replace(FINETUNE, target="posterior_mean")
@@ -67,7 +58,7 @@ class Config:
     @property
     def scratch(self) -> TrainingConfig:
         """The scratch control: as pretraining, on the fine-tuning distribution alone."""
-        shown = {name: getattr(self.finetune, name) for name in ("discrete_prob", "tasks", "n_tasks", "narrow_std")}
+        shown = {name: getattr(self.finetune, name) for name in SHOWN}
         return replace(self.pretrain, steps=self.probe.scratch_steps, keep_every=0, **shown)
 
     @property
@@ -81,6 +72,9 @@ class Config:
         whole = self.finetune.tasks == "discrete" and self.finetune.n_tasks in (0, self.tasks.n_discrete)
         return FAMILIES if whole else (*FAMILIES, "finetuning")
 
+
+SHOWN = ("discrete_prob", "tasks", "n_tasks", "narrow_std")
+"""The fields of fine-tuning that say what it shows, which the scratch control is shown too."""
 
 FAMILIES = ("discrete", "gaussian")
 """The two parts of the pretraining distribution."""
@@ -128,11 +122,89 @@ STAGES = {
 }
 """The parts of the configuration that each stage's result depends on."""
 
+TRAININGS = ("pretrain", "finetune", "student", "tune", "steer")
+"""The sections that say how a stage trains."""
+
+METHOD_FIELDS = {
+    "full": (),
+    "head": (),
+    "layers": ("layers",),
+    "values": (),
+    "lora": ("rank", "targets"),
+    "soft_prompt": ("prompt_length",),
+}
+"""adapt.method -> the fields of its section that it reads"""
+
+
+def content(stage: str, config: Config) -> dict[str, Any]:
+    """The part of a configuration that a stage's result depends on, as plain tables.
+
+    Settings that do nothing stand at their defaults, so that equal results have equal content.
+    """
+    trainings: Any = {name: _settled(name, config) for name in TRAININGS}
+    settled = replace(
+        config,
+        **trainings,
+        adapt=_settled_method(config.adapt),
+        control=replace(config.control, adapt=_settled_method(config.control.adapt)),
+    )
+    parts = {part: _plain(getattr(settled, part)) for part in STAGES[stage]}
+    if stage == "tune":
+        parts["control"]["train"] = ControlConfig.train
+    if stage == "student" and config.lesson.teacher != "finetuned":
+        unread = {"finetune": FINETUNE, "adapt": AdaptConfig()}
+        if config.lesson.teacher == "bayes":
+            read = {name: getattr(settled.finetune, name) for name in (*SHOWN, "replay")}
+            unread["finetune"] = replace(FINETUNE, **read)
+        parts |= {name: _plain(section) for name, section in unread.items()}
+    return parts
+
+
+def _settled(stage: str, config: Config) -> TrainingConfig:
+    """A stage's training with what it does not read at its default."""
+    training: TrainingConfig = getattr(config, stage)
+    if not training.steps:
+        return replace(getattr(Config(), stage), steps=0)
+    changes: dict[str, Any] = {}
+    if training.penalty == "none" or not training.strength:
+        changes |= {"penalty": "none", "strength": TrainingConfig.strength}
+    if training.tasks != "narrow":
+        changes["narrow_std"] = TrainingConfig.narrow_std
+    if training.n_tasks == config.tasks.n_discrete:
+        changes["n_tasks"] = 0
+    return replace(training, **changes)
+
+
+def _settled_method(adapt: AdaptConfig) -> AdaptConfig:
+    read = {name: getattr(adapt, name) for name in METHOD_FIELDS[adapt.method]}
+    if "layers" in read:
+        read["layers"] = tuple(sorted(adapt.layers))
+    return replace(AdaptConfig(method=adapt.method), **read)
+
 
 def run_id(stage: str, config: Config) -> str:
-    """The name of a stage's run: `stage-` and ten hexadecimal digits of a hash of all that it depends on."""
-    content = {part: _plain(getattr(config, part)) for part in STAGES[stage]}
-    return f"{stage}-{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]}"
+    """The name of a stage's run: `stage-` and ten hexadecimal digits of a hash of its content."""
+    return f"{stage}-{hashlib.sha256(json.dumps(content(stage, config), sort_keys=True).encode()).hexdigest()[:10]}"
+
+
+def restored(stage: str, stored: Mapping[str, Any]) -> Config:
+    """The configuration with this content of a stage; all that the stage does not depend on is at its default.
+
+    Raises ConfigError for content that no configuration has.
+    """
+    if stage == "scratch" and isinstance(scratch := stored.get("scratch"), Mapping):
+        stored = {name: part for name, part in stored.items() if name != "scratch"}
+        recipe = {name: value for name, value in scratch.items() if name not in SHOWN}
+        stored["pretrain"] = recipe
+        stored["finetune"] = {name: value for name, value in scratch.items() if name in SHOWN}
+        stored["probe"] = {"scratch_steps": recipe.get("steps")}
+    return override(Config(), stored, sections_of(stage))
+
+
+def sections_of(stage: str) -> set[str]:
+    """The sections, and `seeds`, that a stage depends on."""
+    sections = set(STAGES[stage])
+    return (sections - {"scratch"}) | ({"pretrain", "finetune", "probe"} if "scratch" in sections else set())
 
 
 def fields_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, Field[Any]]]:
@@ -145,46 +217,101 @@ def fields_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, Field[An
             yield prefix + f.name, types[f.name], f
 
 
-def override(config: Config, changes: Mapping[str, Any]) -> Config:
+FIELDS = {path: (kind, f) for path, kind, f in fields_of(Config)}
+SECTIONS = {path.rpartition(".")[0] for path in FIELDS} - {""}
+
+
+def changed_fields(changes: Mapping[Any, Any]) -> dict[str, Any]:
+    """{path: value in its one form} of `changes`, a nested mapping or one with dotted paths; each field by itself.
+
+    Raises ConfigError for an unknown field, a field named twice, a wrong type or a value out of range.
+    """
+    found: dict[str, Any] = {}
+    for path, value in _leaves(changes):
+        if path in SECTIONS and isinstance(value, Mapping):
+            continue  # an empty section changes nothing
+        if path not in FIELDS:
+            close = get_close_matches(path[:100], FIELDS, n=1, cutoff=0)[0]
+            raise ConfigError(f"{named(path)} = {quoted(value)}: no such field; did you mean {close}?")
+        if path in found:
+            refuse(path, value, "one value; it is given twice")
+        found[path] = checked(path, *FIELDS[path], value)
+    return found
+
+
+def override(config: Config, changes: Mapping[Any, Any], sections: set[str] | None = None) -> Config:
     """The config with `changes`, a nested mapping or one with dotted paths.
 
-    Raises ConfigError for an unknown field, a wrong type or a value out of range.
+    Raises ConfigError for an unknown field, a wrong type, a value out of range, or values that do not go together;
+    if `sections` are given, of these alone.
     """
-    content = _plain(config)
-    for path, value in _leaves(changes):
-        *sections, name = path.split(".")
-        place = content
-        for section in sections:
-            place = place.get(section) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or name not in place or isinstance(place[name], dict):
-            known = [p for p, _, _ in fields_of(Config)]
-            close = get_close_matches(path, known, n=1, cutoff=0)[0]
-            raise ConfigError(f"{path} = {value!r}: no such field; did you mean {close}?")
-        place[name] = value
-    for path, kind, f in fields_of(Config):
-        place = content
-        for section in path.split("."):
+    return changed(config, changed_fields(changes), sections)
+
+
+def changed(config: Config, values: Mapping[str, Any], sections: set[str] | None = None) -> Config:
+    """The config with the `values` of `changed_fields`; raises ConfigError if they do not go together."""
+    tables = _plain(config)
+    for path, value in values.items():
+        *above, name = path.split(".")
+        place = tables
+        for section in above:
             place = place[section]
-        _check(path, kind, f, place)
-    config = _converter.structure(content, Config)
-    _check_together(config)
+        place[name] = value
+    config = _converter.structure(tables, Config)
+    check_together(config, sections)
     return config
 
 
-def load(path: Path, base: Config) -> Config:
-    """`base` with the fields of a TOML file."""
+def valid(config: Config) -> Config:
+    """The same configuration in its one form; raises ConfigError unless `override` could have made it."""
+    return override(Config(), asdict(config))
+
+
+def value_of(config: Config, path: str) -> Any:
+    """The value of a field by its path, lists as lists."""
+    value: Any = reduce(getattr, path.split("."), config)
+    return list(value) if isinstance(value, tuple) else value
+
+
+LONGEST_FILE = 2**20
+
+
+def changes_in(path: Path) -> dict[str, Any]:
+    """The fields that a TOML file names, by path; raises ConfigError, which names the file."""
+    tables = read_toml(path)
     try:
-        return override(base, tomllib.loads(path.read_text()))
+        return changed_fields(tables)
+    except ConfigError as error:
+        raise ConfigError(f"{named(path)}: {error}") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file: UTF-8, with or without a byte-order mark. Raises ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(LONGEST_FILE + 1)
+        if len(text) > LONGEST_FILE:
+            raise ConfigError(f"{named(path)}: is too large; allowed: at most {LONGEST_FILE} bytes")
+        return tomllib.loads(text.decode("utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from error
+        raise ConfigError(f"{named(path)}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:  # of the syntax, of UTF-8, of numbers and nesting without end
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise ConfigError(f"{named(path)}: not TOML ({reason})") from error
 
 
 def to_toml(config: Config) -> str:
     """The canonical text: every field, sections in order."""
     return tomli_w.dumps(_plain(config))
 
+
+def stored_text(stage: str, config: Config) -> str:
+    """The text of a run's config.toml: the content that its id is a hash of, and nothing else."""
+    return tomli_w.dumps(content(stage, config))
+
+
+DEEPEST = 4
+"""Tables within tables; sections have fewer."""
 
 _converter = cattrs.Converter(forbid_extra_keys=True)
 
@@ -194,112 +321,10 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else json.loads(json.dumps(asdict(value)))
 
 
-def _leaves(changes: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(changes: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, value) of everything that is no table; of empty tables too, and of those deeper than any section."""
     for name, value in changes.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value and prefix.count(".") < DEEPEST:
             yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, value
-
-
-def _check(path: str, kind: Any, f: Field[Any], value: Any) -> None:
-    """Refuse a value of the wrong type or out of range, in one line."""
-
-    def refuse(allowed: str) -> NoReturn:
-        raise ConfigError(f"{path} = {value!r}: allowed: {allowed}")
-
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            refuse(", ".join(get_args(kind)))
-        return
-    is_tuple = get_origin(kind) is tuple
-    item = get_args(kind)[0] if is_tuple else kind
-    ranges = [f"{sign} {f.metadata[key]:g}" for key, sign in RANGES.items() if key in f.metadata]
-    allowed = (
-        " ".join(["whole numbers" if item is int else "numbers", *ranges])
-        if is_tuple
-        else " ".join(["a whole number" if item is int else "a number", *ranges])
-    )
-    if is_tuple and not isinstance(value, list | tuple):
-        refuse("a list of " + allowed)
-    for x in value if is_tuple else [value]:
-        if isinstance(x, bool) or not isinstance(x, int if item is int else int | float) or not math.isfinite(x):
-            refuse(allowed)
-        low, above, most = (f.metadata.get(key) for key in RANGES)
-        if (low is not None and x < low) or (above is not None and x <= above) or (most is not None and x > most):
-            refuse(allowed)
-
-
-RANGES = {"least": ">=", "above": ">", "most": "<="}
-
-
-def _check_together(config: Config) -> None:
-    """Refuse values that are allowed one by one but not together."""
-    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
-        raise ConfigError(f"seeds = {list(config.seeds)}: allowed: at least one, each once")
-    if config.model.width % config.model.heads:
-        raise ConfigError(
-            f"model.heads = {config.model.heads}: allowed: a divisor of model.width ({config.model.width})"
-        )
-    if config.probe.scratch_steps <= config.pretrain.warmup:
-        raise ConfigError(
-            f"probe.scratch_steps = {config.probe.scratch_steps}: allowed: more than pretrain.warmup "
-            f"({config.pretrain.warmup})"
-        )
-    for stage in ("pretrain", "student", "tune", "steer"):
-        for name in ("tasks", "n_tasks", "narrow_std", "replay", "penalty", "strength"):
-            value, default = getattr(getattr(config, stage), name), getattr(TrainingConfig, name)
-            if value != default:
-                raise ConfigError(f"{stage}.{name} = {value!r}: allowed: {default!r}; only fine-tuning has another")
-    for stage in ("student", "tune", "steer"):
-        if (value := getattr(config, stage).discrete_prob) != FINETUNE.discrete_prob:
-            raise ConfigError(
-                f"{stage}.discrete_prob = {value:g}: allowed: {FINETUNE.discrete_prob:g}; lessons and preferences say "
-                "what is shown"
-            )
-    if config.finetune.penalty == "weights" and config.adapt.method == "soft_prompt":
-        raise ConfigError(
-            "finetune.penalty = 'weights': allowed: another one with a soft prompt, which moves no weight"
-        )
-    if config.control.train == "network" and not config.tune.steps and config.control.adapt.method != "soft_prompt":
-        raise ConfigError(
-            "control.train = 'network': allowed: 'both' with tune.steps = 0, unless controls are soft prompts; all "
-            "controls are the same until they train"
-        )
-    if config.student.target != "label":
-        raise ConfigError(f"student.target = {config.student.target!r}: allowed: 'label', what the teacher answered")
-    if config.lesson_start == config.prompts.length:
-        raise ConfigError(
-            f"lesson.as_drawn = {config.lesson.as_drawn:g}: allowed: less, so that the teacher answers at least one of "
-            f"{config.prompts.length} labels"
-        )
-    if len(set(config.control.grades)) < max(2, len(config.control.grades)):
-        raise ConfigError(f"control.grades = {list(config.control.grades)}: allowed: at least two, each once")
-    for section, adapt in (("adapt", config.adapt), ("control.adapt", config.control.adapt)):
-        layers = adapt.layers
-        if not layers or max(layers) >= config.model.layers or len(set(layers)) < len(layers):
-            raise ConfigError(
-                f"{section}.layers = {list(layers)}: allowed: at least one, each once, below model.layers "
-                f"({config.model.layers})"
-            )
-    most = 0 if config.finetune.tasks == "narrow" else config.tasks.n_discrete
-    if config.finetune.n_tasks > most:
-        raise ConfigError(
-            f"finetune.n_tasks = {config.finetune.n_tasks}: allowed: at most {most}, the tasks of "
-            f"finetune.tasks = {config.finetune.tasks!r}; 0 = all"
-        )
-    for stage in ("pretrain", "finetune", "student", "tune", "steer"):
-        training: TrainingConfig = getattr(config, stage)
-        if not training.steps and stage not in ("tune", "steer"):
-            raise ConfigError(f"{stage}.steps = 0: allowed: a whole number >= 1")
-        if training.warmup >= training.steps > 0:
-            raise ConfigError(
-                f"{stage}.warmup = {training.warmup}: allowed: less than {stage}.steps ({training.steps})"
-            )
-        if training.weight_decay and training.optimizer == "adam":
-            raise ConfigError(f"{stage}.weight_decay = {training.weight_decay:g}: allowed: 0 with adam; adamw decays")
-    for path, scales in (("label_scales", config.probe.label_scales), ("input_scales", config.probe.input_scales)):
-        if 0 in scales or len(set(scales)) < len(scales):
-            raise ConfigError(f"probe.{path} = {list(scales)}: allowed: numbers other than 0, each once")
-    if not config.probe.label_scales:
-        raise ConfigError("probe.label_scales = []: allowed: at least one, to recover with")
+            yield f"{prefix}{name}", value

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from implicit_inference.config import Config, ConfigError, UserError
+from implicit_inference.config import Config
+from implicit_inference.errors import ConfigError, UserError
 from implicit_inference.rows import Row
 from implicit_inference.store import Run
 

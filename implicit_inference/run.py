@@ -16,7 +16,8 @@ from jax.sharding import Mesh
 from jax.stages import Wrapped
 
 from implicit_inference import hosts, keys, model, network, optimize, parallel, train
-from implicit_inference.config import FAMILIES, STAGES, Config, UserError, run_id
+from implicit_inference.config import FAMILIES, STAGES, Config, run_id
+from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity

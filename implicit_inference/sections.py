@@ -5,22 +5,31 @@ from typing import Any, Literal
 
 
 def knob(default: Any, about: str, **allowed: float) -> Any:
-    """A field with its documentation and the range of its values: `least` <=, `above` <, `most` >=."""
+    """Declares a field with its documentation and the range of its values.
+
+    `least` <= x <= `most`; `above` < x; `smallest`: the least magnitude of a number that is not 0. The ends are those
+    of float32 and of what a compiled program can index: beyond them the arithmetic gives no numbers.
+    """
     return field(default=default, metadata={"about": about, **allowed})
+
+
+STD = {"above": 0, "most": 1e6, "smallest": 1e-6}
+FACTOR = {"least": -1e4, "most": 1e4, "smallest": 1e-4}
 
 
 @dataclass(frozen=True)
 class TasksConfig:
     """The world: y = <w, x> + noise, w from a discrete set or from a Gaussian."""
 
-    dim: int = knob(4, "d, the length of a task and of an input", least=1)
-    n_discrete: int = knob(4, "n, tasks in the discrete set", least=1)
-    prior_std: float = knob(1.0, "tau, standard deviation of every weight", above=0)
-    noise_std: float = knob(1.0, "sigma, standard deviation of the label noise", above=0)
+    dim: int = knob(4, "d, the length of a task and of an input", least=1, most=4096)
+    n_discrete: int = knob(4, "n, tasks in the discrete set", least=1, most=10**6)
+    prior_std: float = knob(1.0, "tau, standard deviation of every weight", **STD)
+    noise_std: float = knob(1.0, "sigma, standard deviation of the label noise; at least 1e-4 tau", **STD)
     relu_features: int = knob(
         0,
         "m, tasks answer <w, relu(V x)> with V [m, d] drawn once a seed, label variance as before; 0 = linear",
         least=0,
+        most=4096,
     )
 
 
@@ -28,7 +37,7 @@ class TasksConfig:
 class PromptsConfig:
     """How tasks are shown."""
 
-    length: int = knob(12, "K, pairs in a prompt: K-1 exemplars and a query", least=2)
+    length: int = knob(12, "K, pairs in a prompt: K-1 exemplars and a query", least=2, most=10**4)
     tokens: Literal["compact", "interleaved"] = knob(
         "compact", "one token (x_k, x_{k-1}, y_{k-1}) a pair, or the paper's two, x_k and y_k"
     )
@@ -38,43 +47,49 @@ class PromptsConfig:
 class ModelConfig:
     """The decoder transformer."""
 
-    width: int = knob(32, "width of the residual stream", least=1)
-    layers: int = knob(4, "number of blocks", least=1)
-    heads: int = knob(4, "attention heads; divides the width", least=1)
+    width: int = knob(32, "width of the residual stream", least=1, most=2**15)
+    layers: int = knob(4, "number of blocks", least=1, most=1024)
+    heads: int = knob(4, "attention heads; divides the width", least=1, most=2**15)
     compute_dtype: Literal["float32", "bfloat16"] = knob("float32", "type of activations; parameters stay float32")
+
+
+MOST_STEPS = 10**9
+MOST_PROMPTS = 10**8
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """One stage of training: what is drawn, what is learned from it, how."""
 
-    steps: int = knob(3000, "optimiser steps; 0 only where controls train", least=0)
-    batch: int = knob(64, "prompts in a step, of each control where there are any", least=1)
+    steps: int = knob(3000, "optimiser steps; 0 only where controls train", least=0, most=MOST_STEPS)
+    batch: int = knob(64, "prompts in a step, of each control where there are any", least=1, most=2**20)
     discrete_prob: float = knob(0.5, "alpha, probability that a task is from the discrete set", least=0, most=1)
     tasks: Literal["discrete", "other", "narrow"] = knob(
         "discrete", "in fine-tuning, what stands for the discrete set: itself, another one of its size, N(0, s^2 I)"
     )
-    n_tasks: int = knob(0, "in fine-tuning, only the first so many tasks of the set; 0 = all", least=0)
-    narrow_std: float = knob(0.5, "s, standard deviation of every weight of the narrow Gaussian", above=0)
+    n_tasks: int = knob(0, "in fine-tuning, only the first so many tasks of the set; 0 = all", least=0, most=10**6)
+    narrow_std: float = knob(0.5, "s, standard deviation of every weight of the narrow Gaussian", **STD)
     replay: float = knob(
         0.0, "in fine-tuning, the fraction of prompts drawn from the pretraining distribution", least=0, most=1
     )
     penalty: Literal["none", "weights", "predictions"] = knob(
         "none", "in fine-tuning, what is added to the loss: the squared distance of the weights, or of the predictions"
     )
-    strength: float = knob(1.0, "lambda, the factor of the penalty", least=0)
-    keep_every: int = knob(0, "keep the parameters at every so-manieth evaluation too; 0 = only the last", least=0)
+    strength: float = knob(1.0, "lambda, the factor of the penalty", least=0, most=1e6, smallest=1e-6)
+    keep_every: int = knob(
+        0, "keep the parameters at every so-manieth evaluation too; 0 = only the last", least=0, most=MOST_STEPS
+    )
     target: Literal["label", "noise_free", "posterior_mean"] = knob(
         "posterior_mean", "learn y_k, <w, x_k> or the exact E[y_k | past, x_k]: one minimiser, falling variance"
     )
     optimizer: Literal["adam", "adamw", "muon"] = knob(
         "muon", "update rule (muon: block matrices; the rest adam at a tenth of the rate)"
     )
-    learning_rate: float = knob(2e-2, "peak learning rate", above=0)
-    warmup: int = knob(100, "steps of linear warm-up; fewer than steps", least=0)
+    learning_rate: float = knob(2e-2, "peak learning rate", above=0, most=100, smallest=1e-8)
+    warmup: int = knob(100, "steps of linear warm-up; fewer than steps", least=0, most=MOST_STEPS)
     final_fraction: float = knob(0.02, "the cosine ends at this fraction of the peak; 1 = constant", least=0, most=1)
-    weight_decay: float = knob(0.0, "decoupled weight decay (adamw, muon)", least=0)
-    clip: float = knob(1.0, "largest global norm of a gradient", above=0)
+    weight_decay: float = knob(0.0, "decoupled weight decay (adamw, muon)", least=0, most=10, smallest=1e-8)
+    clip: float = knob(1.0, "largest global norm of a gradient", above=0, most=1e6, smallest=1e-3)
 
 
 @dataclass(frozen=True)
@@ -84,10 +99,10 @@ class AdaptConfig:
     method: Literal["full", "head", "layers", "values", "lora", "soft_prompt"] = knob(
         "full", "what trains: all, the read-out, some blocks, attention's values, low-rank additions, a soft prompt"
     )
-    layers: tuple[int, ...] = knob((0,), "blocks that train, counted from 0 (layers)", least=0)
-    rank: int = knob(2, "r of the low-rank additions (lora)", least=1)
+    layers: tuple[int, ...] = knob((0,), "blocks that train, counted from 0 (layers)", least=0, most=1023)
+    rank: int = knob(2, "r of the low-rank additions (lora)", least=1, most=2**15)
     targets: Literal["attention", "mlp", "all"] = knob("all", "matrices with low-rank additions (lora)")
-    prompt_length: int = knob(4, "vectors of the soft prompt (soft_prompt)", least=0)
+    prompt_length: int = knob(4, "vectors of the soft prompt (soft_prompt)", least=1, most=10**4)
 
 
 @dataclass(frozen=True)
@@ -97,13 +112,14 @@ class LessonConfig:
     teacher: Literal["finetuned", "bayes", "truth"] = knob(
         "finetuned", "who answers: the fine-tuned network, exact Bayes under the fine-tuning tasks, the task itself"
     )
-    prompts: int = knob(4096, "prompts in the lesson", least=1)
+    prompts: int = knob(4096, "prompts in the lesson", least=1, most=MOST_PROMPTS)
     as_drawn: float = knob(0.5, "the fraction of a prompt's labels that the teacher leaves as drawn", least=0, most=1)
     farthest: float = knob(
         1.0,
         "of the prompts drawn, the fraction shown, the farthest from the discrete set by exact evidence",
         above=0,
         most=1,
+        smallest=1e-4,
     )
 
 
@@ -122,10 +138,19 @@ class ControlConfig:
 class ProbeConfig:
     """What is measured; every predictor sees the same held-out prompts."""
 
-    prompts: int = knob(1024, "held-out prompts of each family and seed, in each of the two splits", least=2)
-    label_scales: tuple[float, ...] = knob((-1.0, 0.5, 1.25, 1.5, 2.0, 3.0, 4.0), "gammas of y -> gamma y; not 0")
-    input_scales: tuple[float, ...] = knob((0.5, 2.0), "c of x -> x / c; not 0")
-    label_shifts: tuple[float, ...] = knob((2.0,), "lengths of v in y -> y + <v, x>; its direction is random")
+    prompts: int = knob(
+        1024, "held-out prompts of each family and seed, in each of the two splits", least=2, most=MOST_PROMPTS
+    )
+    label_scales: tuple[float, ...] = knob(
+        (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0, 4.0), "gammas of y -> gamma y; not 0", **FACTOR
+    )
+    input_scales: tuple[float, ...] = knob((0.5, 2.0), "c of x -> x / c; not 0", **FACTOR)
+    label_shifts: tuple[float, ...] = knob(
+        (2.0,), "lengths of v in y -> y + <v, x>; its direction is random", least=-1e4, most=1e4
+    )
     scratch_steps: int = knob(
-        1000, "steps of the scratch control: pretraining's recipe on the fine-tuning tasks alone", least=1
+        1000,
+        "steps of the scratch control: pretraining's recipe on the fine-tuning tasks alone",
+        least=1,
+        most=MOST_STEPS,
     )

@@ -28,7 +28,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from implicit_inference import config as configs
-from implicit_inference.config import Config, UserError
+from implicit_inference.config import Config
+from implicit_inference.errors import ConfigError, UserError
 
 
 class StoreError(UserError):
@@ -66,7 +67,11 @@ class Run:
 
     def config(self) -> Config:
         """The experiment's configuration, which must be the one that the run is named after."""
-        config = configs.load(self.path("config.toml"), Config())
+        path = self.path("config.toml")
+        try:
+            config = configs.restored(self.stage, configs.read_toml(path))
+        except ConfigError as error:
+            raise damaged(path, error) from error
         if configs.run_id(self.stage, config) != self.id:
             raise damaged(self.path("config.toml"), ValueError("it is not the configuration of this run"))
         return config
@@ -74,7 +79,7 @@ class Run:
     def begin(self, config: Config, parents: list[str]) -> None:
         """Make the directory, unfinished."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.write("config.toml", configs.to_toml(config).encode())
+        self.write("config.toml", configs.stored_text(self.stage, config).encode())
         self.write_json("run.json", {"stage": self.stage, "parents": parents, "finished": False})
 
     def finish(self, seconds: float, resumed: bool = False) -> None:

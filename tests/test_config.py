@@ -4,14 +4,15 @@ import tomllib
 import pytest
 
 from implicit_inference import config
-from implicit_inference.config import PRESETS, Config, ConfigError, override, run_id
+from implicit_inference.config import PRESETS, Config, override, run_id
+from implicit_inference.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_toml(name, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(config.to_toml(PRESETS[name]))
-    assert config.load(path, Config()) == PRESETS[name]
+    assert override(Config(), config.changes_in(path)) == PRESETS[name]
     assert override(PRESETS[name], {}) == PRESETS[name]
 
 
@@ -78,9 +79,10 @@ def test_every_field_moves_exactly_the_ids_that_depend_on_it():
         "probe.prompts": ({"probe.prompts": 77}, {"probe"}),
         "probe.scratch_steps": ({"probe.scratch_steps": 777}, {"scratch", "probe"}),
         "pretrain.steps": ({"pretrain.steps": 7000}, everything - {"scratch"}),
-        "adapt.rank": ({"adapt.rank": 7}, {"finetune", "student", "probe"}),
+        "adapt.rank": ({"adapt.method": "lora", "adapt.rank": 7}, {"finetune", "student", "probe"}),
         "lesson.teacher": ({"lesson.teacher": "truth"}, {"student"}),
-        "control.adapt.rank": ({"control.adapt.rank": 7}, {"tune", "steer"}),
+        "control.adapt.prompt_length": ({"control.adapt.prompt_length": 7}, {"tune", "steer"}),
+        "control.train": ({"control.train": "network"}, {"steer"}),
         "tune.steps": ({"tune.steps": 7000}, {"tune", "steer"}),
         "steer.steps": ({"steer.steps": 7000}, {"steer"}),
     }
@@ -101,13 +103,13 @@ def test_unreadable_files_are_named(tmp_path):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ConfigError, match=r"config\.toml"):
-            config.load(path, Config())
+            config.changes_in(path)
 
 
 def test_a_file_may_hold_only_what_differs(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("seeds = [5]\n[tasks]\ndim = 3\n")
-    loaded = config.load(path, PRESETS["smoke"])
+    loaded = override(PRESETS["smoke"], config.changes_in(path))
     expected = dataclasses.replace(
         PRESETS["smoke"], seeds=(5,), tasks=dataclasses.replace(PRESETS["smoke"].tasks, dim=3)
     )

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from implicit_inference.config import PRESETS, ConfigError, override
+from implicit_inference.config import PRESETS, override
+from implicit_inference.errors import ConfigError
 from implicit_inference.rows import reduced
 from implicit_inference.run import Progress
 from implicit_inference.store import Run

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from implicit_inference import FeatureTasks, GaussianTasks, posterior_predictive, sample_batch
-from implicit_inference.config import PRESETS, ConfigError, override, run_id
+from implicit_inference.config import PRESETS, override, run_id
+from implicit_inference.errors import ConfigError
 from implicit_inference.world import draw_tasks, family, held_out, log_weights, shown_set, stage_tasks
 
 BASE = override(PRESETS["smoke"], {"tasks.n_discrete": 5})

@@ -17,7 +17,7 @@ from implicit_inference import parallel
 from implicit_inference.bench.sizes import STEPS, sized, step_flops
 from implicit_inference.bench.timing import Contestant, Times, take_turns
 from implicit_inference.bench.training import Trainer, compile_seconds
-from implicit_inference.config import UserError
+from implicit_inference.errors import UserError
 from implicit_inference.regression.bayes import posterior_predictive
 from implicit_inference.regression.conjugate import ScaleLabels
 from implicit_inference.regression.prompts import Prompts, sample_batch, to_tokens

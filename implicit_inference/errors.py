@@ -1,0 +1,45 @@
+"""Mistakes that a user can mend: one printable line each, and how foreign text is quoted in it."""
+
+from typing import Any
+
+LONGEST_QUOTE = 60
+LONGEST_LINE = 290
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; its text is one line that says how."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A wrong configuration: its text names the field, the value and what is allowed."""
+
+
+def quoted(value: Any) -> str:
+    """Writes a value of any kind and size as Python would, on one line, shortened to LONGEST_QUOTE characters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # integers of thousands of digits; lists nested too deep
+        text = f"a {type(value).__name__} too large to print"
+    return shortened(text, LONGEST_QUOTE)
+
+
+def named(key: Any) -> str:
+    """Writes the name of a field or a file as it is if it can be printed, else as `quoted`."""
+    text = str(key)
+    return shortened(text, LONGEST_QUOTE) if text.isprintable() else quoted(text)
+
+
+def one_line(message: str) -> str:
+    """Makes any message one printable line of at most LONGEST_LINE characters."""
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    return shortened(printable, LONGEST_LINE)
+
+
+def shortened(text: str, most: int) -> str:
+    """Leaves out the middle of a text longer than `most` characters."""
+    if len(text) <= most:
+        return text
+    head = most * 2 // 3
+    return f"{text[:head]}…{text[head + 1 - most :]}"
