@@ -46,7 +46,7 @@ def checked(path: str, kind: Any, f: Field[Any], value: Any) -> Any:
 
 def _described(kind: type, f: Field[Any], plural: str = "") -> str:
     """The allowed numbers in words: `whole number >= 1 <= 4096`."""
-    ranges = [f"{sign} {f.metadata[key]:g}" for key, sign in RANGES.items() if key in f.metadata]
+    ranges = [f"{sign} {f.metadata[key]:.12g}" for key, sign in RANGES.items() if key in f.metadata]
     if smallest := f.metadata.get("smallest"):
         ranges.append(f"(at least {smallest:g} in size)")
     return " ".join(["whole " * (kind is int) + "number" + plural, *ranges])

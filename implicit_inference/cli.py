@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 
 from implicit_inference import config as configs
+from implicit_inference import memory
 from implicit_inference.config import Config
 from implicit_inference.errors import ConfigError, UserError, one_line, quoted
 
@@ -156,28 +157,30 @@ def _number(text: str) -> int | float | str:
     """The text as a number, if it is one; a whole number of many digits stays text, which no field allows."""
     if re.fullmatch(r"[+-]?[0-9]{1,400}", text):
         return int(text)
-    return float(text) if re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text) else text
+    decimal = r"[+-]?([0-9]{1,400}\.?[0-9]{,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?"
+    return float(text) if re.fullmatch(decimal, text) else text
 
 
 def run(options: argparse.Namespace) -> int:
-    lab = _lab(_new_config(options), options)
+    lab = _lab(_new_config(options), options, "pretrain", "scratch", "finetune", "probe")
     _train(lab, "pretrain", "scratch", "finetune")
     return _probe_and_show(lab)
 
 
 def pretrain(options: argparse.Namespace) -> int:
-    _train(_lab(_new_config(options), options), "pretrain")
+    _train(_lab(_new_config(options), options, "pretrain"), "pretrain")
     return 0
 
 
 def child(options: argparse.Namespace) -> int:
     parent, free, _ = CHILDREN[options.stage]
-    _train(_lab(_child_config(options, options.parent, parent, free), options), options.stage)
+    config = _child_config(options, options.parent, parent, free)
+    _train(_lab(config, options, options.stage), options.stage)
     return 0
 
 
 def probe(options: argparse.Namespace) -> int:
-    lab = _lab(_child_config(options, options.id, "finetune", ("probe",)), options)
+    lab = _lab(_child_config(options, options.id, "finetune", ("probe",)), options, "scratch", "probe")
     _train(lab, "scratch")
     return _probe_and_show(lab)
 
@@ -266,7 +269,10 @@ def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str
     return configs.changed(base, own, configs.sections_of(parent_stage) | set(free))
 
 
-def _lab(config: Config, options: argparse.Namespace) -> Lab:
+def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
+    """The lab of a configuration, once it is known that the machine has the memory for its stages."""
+    if "hosts" not in options:
+        memory.check(config, stages)
     from implicit_inference import runtime
     from implicit_inference.run import Lab
 

@@ -262,9 +262,12 @@ def changed(config: Config, values: Mapping[str, Any], sections: set[str] | None
     return config
 
 
-def valid(config: Config) -> Config:
-    """The same configuration in its one form; raises ConfigError unless `override` could have made it."""
-    return override(Config(), asdict(config))
+def valid(config: Config, sections: set[str]) -> Config:
+    """The same configuration in its one form.
+
+    Raises ConfigError for a value out of range anywhere, or for values of these `sections` that do not go together.
+    """
+    return override(Config(), asdict(config), sections)
 
 
 def value_of(config: Config, path: str) -> Any:

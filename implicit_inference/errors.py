@@ -3,7 +3,7 @@
 from typing import Any
 
 LONGEST_QUOTE = 60
-LONGEST_LINE = 290
+LONGEST_LINE = 270
 
 
 class UserError(Exception):

@@ -9,9 +9,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jax.stages import Wrapped
 
-CACHED = 2**18
-"""Numbers of a network's stream that stay in a core's cache, with all that a block makes of them."""
-
+from implicit_inference.memory import CACHED
 
 LEAST_PART = 8
 """Prompts: smaller parts of a batch cost more to combine than they save."""

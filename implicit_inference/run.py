@@ -15,8 +15,8 @@ from jax import Array
 from jax.sharding import Mesh
 from jax.stages import Wrapped
 
-from implicit_inference import hosts, keys, model, network, optimize, parallel, train
-from implicit_inference.config import FAMILIES, STAGES, Config, run_id
+from implicit_inference import hosts, keys, memory, model, network, optimize, parallel, train
+from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
@@ -29,7 +29,6 @@ from implicit_inference.store import Run
 from implicit_inference.world import held_out, log_weights, stage_tasks
 
 EVALUATIONS = 20
-LONGEST_CHUNK = 250
 VALIDATION_PROMPTS = 512
 
 
@@ -56,7 +55,7 @@ class Lab:
     """A configuration's compiled programs, shared by its stages; everything runs over packed seeds."""
 
     def __init__(self, config: Config, runs: Path, mesh: Mesh | None = None):
-        self.config, self.runs = config, runs
+        self.config, self.runs = valid(config, set()), runs
         batch = math.gcd(*(getattr(config, stage).batch for stage in STAGES if stage != "probe"))
         self.mesh = mesh or parallel.make_mesh(len(config.seeds), batch)
         if (own := {device.process_index for device in self.mesh.devices.flat}) != set(range(jax.process_count())):
@@ -187,6 +186,9 @@ def train_stage(lab: Lab, name: str, report: Report) -> Run:
     if run.finished:
         return run
     began = time.monotonic()
+    valid(lab.config, sections_of(name))
+    if jax.process_count() == 1:
+        memory.check(lab.config, (name,))
     stage = stage_of(lab.config, name)
     training = stage.training
     parents = tuple(lab.params_of(parent) for parent in stage.parents)
@@ -252,9 +254,9 @@ def first_state(lab: Lab, stage: Stage, parents: tuple[model.Params, ...]) -> tr
 def chunk_length(steps: int) -> int:
     """Steps between two evaluations: about 1/EVALUATIONS of all, a divisor of `steps` where there is one near.
 
-    At most LONGEST_CHUNK, since a chunk holds the data of all its steps.
+    At most memory.LONGEST_CHUNK, since a chunk holds the data of all its steps.
     """
-    longest = min(max(1, -(-steps // EVALUATIONS)), LONGEST_CHUNK)
+    longest = min(max(1, -(-steps // EVALUATIONS)), memory.LONGEST_CHUNK)
     return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
 
 

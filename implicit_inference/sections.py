@@ -21,7 +21,7 @@ FACTOR = {"least": -1e4, "most": 1e4, "smallest": 1e-4}
 class TasksConfig:
     """The world: y = <w, x> + noise, w from a discrete set or from a Gaussian."""
 
-    dim: int = knob(4, "d, the length of a task and of an input", least=1, most=4096)
+    dim: int = knob(4, "d, the length of a task and of an input", least=1, most=1024)
     n_discrete: int = knob(4, "n, tasks in the discrete set", least=1, most=10**6)
     prior_std: float = knob(1.0, "tau, standard deviation of every weight", **STD)
     noise_std: float = knob(1.0, "sigma, standard deviation of the label noise; at least 1e-4 tau", **STD)

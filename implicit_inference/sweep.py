@@ -5,6 +5,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from implicit_inference import memory
 from implicit_inference.config import Config, override, run_id
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, Progress, train_stage
@@ -31,6 +32,8 @@ def sweep(
     run is named after all that it depends on. A wrong override is refused before anything is trained.
     """
     configs = [override(base, variant) for variant in variants]
+    for config in configs:
+        memory.check(config, stages)
     costs = unfinished(configs, stages, runs)
     total, done, rows = sum(costs.values()), 0.0, []
     for config, varied in zip(configs, varied_fields(configs, variants), strict=True):
