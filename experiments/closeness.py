@@ -93,7 +93,7 @@ def interpolated(exam: Exam, networks: dict) -> list[dict]:
         task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
         gaussian = weights_prior(config)
         known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
-        known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete)]
+        known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
         tasks = as_tasks(config, seed, DiscreteTasks(turned))
         return sample_batch(prompt_key, tasks, n, config.prompts.length, exam.noise_std)

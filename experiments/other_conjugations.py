@@ -44,7 +44,7 @@ MOST_FLIPS = 4
 def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
     """Single conjugations."""
     dim = lab.config.tasks.dim
-    direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,))
+    direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
     return {
         "as it is": Identity(),
         "labels × 1.5": ScaleLabels(jnp.asarray(1.5)),

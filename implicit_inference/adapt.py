@@ -103,15 +103,15 @@ def lora(config: AdaptConfig, params: Params, key: Array) -> Patch:
     for name, own in zip(chosen, jax.random.split(key, len(chosen)), strict=True):
         path = f"blocks/{name}/kernel"
         n_layers, inner, outer = flat(params)[path].shape
-        a = jax.random.normal(own, (n_layers, inner, config.rank)) / jnp.sqrt(inner)
-        patch[path] = LowRank(a, jnp.zeros((n_layers, config.rank, outer)))
+        a = jax.random.normal(own, (n_layers, inner, config.rank), jnp.float32) / jnp.sqrt(inner)
+        patch[path] = LowRank(a, jnp.zeros((n_layers, config.rank, outer), jnp.float32))
     return patch
 
 
 def soft_prompt(config: AdaptConfig, params: Params, key: Array) -> Patch:
     """`prompt_length` vectors before the embedded prompt (Lester et al. 2021, arXiv:2104.08691), first N(0, 0.02^2)."""
     width = flat(params)["positions"].shape[-1]
-    return {"prompt": Whole(0.02 * jax.random.normal(key, (config.prompt_length, width)))}
+    return {"prompt": Whole(0.02 * jax.random.normal(key, (config.prompt_length, width), jnp.float32))}
 
 
 METHODS: dict[str, Callable[[AdaptConfig, Params, Array], Patch]] = {

@@ -86,6 +86,6 @@ def draw_from_lesson(
     config: Config, training: TrainingConfig, shown: Prompts, key: Array, own: Own = whole
 ) -> tuple[Prompts, Array]:
     """Prompts of a lesson, with replacement, and the labels that its teacher answered: [batch, K - lesson_start]."""
-    chosen = own(jax.random.randint(key, (training.batch,), 0, len(shown.ys)))
+    chosen = own(jax.random.randint(key, (training.batch,), 0, len(shown.ys), jnp.int32))
     prompts = jax.tree.map(lambda leaf: leaf[chosen], shown)
     return prompts, prompts.ys[:, config.lesson_start :]

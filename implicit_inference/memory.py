@@ -25,10 +25,9 @@ def check(config: Config, stages: Collection[str]) -> None:
     if limit is None or (total := sum(parts.values())) <= limit:
         return
     path = max(parts, key=lambda path: parts[path])
-    raise ConfigError(
-        f"{path} = {quoted(value_of(config, path))}: with the other fields it asks for {total / GIB:.3g} GiB of memory; allowed: what "
-        f"fits into the {limit / GIB:.3g} GiB of this machine"
-    )
+    asked = f"with the other fields it asks for {total / GIB:.3g} GiB of memory"
+    allowed = f"allowed: what fits into the {limit / GIB:.3g} GiB of this machine"
+    raise ConfigError(f"{path} = {quoted(value_of(config, path))}: {asked}; {allowed}")
 
 
 def needed(config: Config, stages: Collection[str]) -> dict[str, int]:

@@ -60,7 +60,7 @@ class Decoder(nnx.Module):
 
         init = nnx.initializers.normal(0.02)
         self.embed = nnx.Linear(token_width, config.width, dtype=config.compute_dtype, rngs=rngs)
-        self.positions = nnx.Param(init(rngs.params(), (length, config.width)))
+        self.positions = nnx.Param(init(rngs.params(), (length, config.width), jnp.float32))
         self.blocks = stacked(rngs)
         self.norm = nnx.LayerNorm(config.width, rngs=rngs)
         self.readout = nnx.Linear(config.width, 1, rngs=rngs)

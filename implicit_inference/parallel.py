@@ -7,9 +7,9 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jax.stages import Wrapped
 
 from implicit_inference.memory import CACHED
+from implicit_inference.runtime import pinned
 
 LEAST_PART = 8
 """Prompts: smaller parts of a batch cost more to combine than they save."""
@@ -30,7 +30,7 @@ def make_mesh(n_seeds: int, batch: int) -> Mesh:
     return jax.make_mesh(shape, ("seeds", "batch"), (AxisType.Auto,) * 2, devices=devices[: math.prod(shape)])
 
 
-def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...] = ()) -> Wrapped:
+def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...] = ()) -> Callable[..., Any]:
     """`function`, compiled, over the leading seed axis of all its arguments; seeds are split over the mesh.
 
     Within a device seeds are one vectorised program on an accelerator and follow one another on the CPU, where
@@ -43,7 +43,9 @@ def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...]
         return jax.lax.map(lambda one: function(*one), args) if on_cpu else jax.vmap(function)(*args)
 
     mapped = jax.shard_map(packed, mesh=mesh, in_specs=P("seeds"), out_specs=P("seeds"), check_vma=False)
-    return jax.jit(mapped, donate_argnums=donate)
+    compiled = jax.jit(mapped, donate_argnums=donate)
+
+    return pinned()(compiled)
 
 
 def own_part(tree: Any) -> Any:

@@ -33,8 +33,10 @@ def predictions(config: Config, params: Params, before: Params, key: Array) -> A
     """
     input_key, noise_key = jax.random.split(keys.named(key, "made up"))
     shape = (config.finetune.batch, config.prompts.length)
-    noise = config.tasks.noise_std * jax.random.normal(noise_key, shape)
-    blank = Prompts(jax.random.normal(input_key, (*shape, config.tasks.dim)), jnp.zeros(shape))
+    noise = config.tasks.noise_std * jax.random.normal(noise_key, shape, jnp.float32)
+    blank = Prompts(
+        jax.random.normal(input_key, (*shape, config.tasks.dim), jnp.float32), jnp.zeros(shape, jnp.float32)
+    )
     made_up = continued(lambda prompts: predict(config, before, prompts), blank, 0, noise)
     return jnp.mean((predict(config, params, made_up) - predict(config, before, made_up)) ** 2)
 

@@ -34,6 +34,7 @@ from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.rows import Row, binned_rows, position_rows
 from implicit_inference.run import Lab
+from implicit_inference.runtime import pinned
 from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summarise
 from implicit_inference.world import features, log_weights, prior, stage_tasks
@@ -69,6 +70,7 @@ def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     return run
 
 
+@pinned()
 def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     """All rows of the table."""
     exam, seeds, rows = Exam(lab), lab.config.seeds, []
@@ -154,7 +156,7 @@ def _other_conjugations(lab: Lab) -> list[Case]:
         return rotations(keys.stream(seed, "probe rotation"), dim, 1)[0]
 
     def shift(length: float, seed: Array) -> Conjugation:
-        direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,))
+        direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
         return ShiftLabels(length * direction / jnp.linalg.norm(direction))
 
     return [

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh
-from jax.stages import Wrapped
 
 from implicit_inference import hosts, keys, memory, model, network, optimize, parallel, train
 from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
@@ -23,6 +22,7 @@ from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
 from implicit_inference.rows import Row
+from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
 from implicit_inference.stages import Stage, kept_shapes, stage_of
 from implicit_inference.store import Run
@@ -65,14 +65,14 @@ class Lab:
             )
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
-        self._chunks: dict[Any, Wrapped] = {}
+        self._chunks: dict[Any, Callable[..., Any]] = {}
         self._exact: dict[Any, Callable[..., Any]] = {}
 
     def run_of(self, stage: str) -> Run:
         """The directory of a stage of this configuration."""
         return Run(self.runs / run_id(stage, self.config))
 
-    def over_seeds(self, function: Callable[..., Any]) -> Wrapped:
+    def over_seeds(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return parallel.over_seeds(function, self.mesh)
 
     def predict(self, params: model.Params, prompts: Prompts, control: Array | None = None) -> Array:
@@ -91,6 +91,7 @@ class Lab:
             raise ValueError(f"control {control}: the network has {known} controls, counted from 0")
         return jax.tree_util.Partial(self.predict, params, control=self.packed(control))
 
+    @pinned()
     def packed(self, tree: Any) -> Any:
         """The same tree for every seed."""
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(self.config.seeds), *jnp.shape(leaf))), tree)
@@ -131,7 +132,7 @@ class Lab:
             lambda params: jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(params)]).all()
         )
 
-    def chunk(self, name: str, n_steps: int) -> Wrapped:
+    def chunk(self, name: str, n_steps: int) -> Callable[..., Any]:
         """The compiled program of `n_steps` steps of a stage.
 
         (seeds, stream keys, sources, schedules, states) -> (states, losses). What is drawn from and the learning rates
@@ -175,6 +176,7 @@ class Lab:
         return losses
 
 
+@pinned()
 def train_stage(lab: Lab, name: str, report: Report) -> Run:
     """Bring a stage to its end: skip it if finished, resume it if begun.
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 import jax
 import platformdirs
@@ -21,6 +22,13 @@ def prepare() -> None:
     if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("implicit-inference") / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_COMPILE_SECONDS)
+
+
+@contextlib.contextmanager
+def pinned() -> Iterator[None]:
+    """Holds the arithmetic of a run to single precision and whole products, whatever flags JAX was given."""
+    with jax.enable_x64(False), jax.default_matmul_precision(None):
+        yield
 
 
 def use_cpu_cores() -> None:

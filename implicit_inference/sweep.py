@@ -9,6 +9,7 @@ from implicit_inference import memory
 from implicit_inference.config import Config, override, run_id
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, Progress, train_stage
+from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
 from implicit_inference.store import Run
 
@@ -49,7 +50,8 @@ def sweep(
             train_stage(lab, stage, count)
             done += cost
         report(done / total if total else 1.0, f"measuring {name}")
-        rows += [varied | row for row in measure(lab)]
+        with pinned():
+            rows += [varied | row for row in measure(lab)]
     return rows
 
 

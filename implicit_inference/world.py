@@ -20,14 +20,14 @@ def features(config: Config, seed: Array | int) -> Features | None:
     m, d = config.tasks.relu_features, config.tasks.dim
     if not m:
         return None
-    directions = jax.random.normal(keys.stream(seed, "features"), (m, d))
-    return ReLU(math.sqrt(2 / m) * directions, jnp.zeros(m))
+    directions = jax.random.normal(keys.stream(seed, "features"), (m, d), jnp.float32)
+    return ReLU(math.sqrt(2 / m) * directions, jnp.zeros(m, jnp.float32))
 
 
 def weights_prior(config: Config) -> GaussianTasks:
     """The Gaussian over the weights of tasks, as many as there are inputs or features."""
     size = config.tasks.relu_features or config.tasks.dim
-    return GaussianTasks(jnp.zeros(size), jnp.asarray(config.tasks.prior_std))
+    return GaussianTasks(jnp.zeros(size, jnp.float32), jnp.asarray(config.tasks.prior_std, jnp.float32))
 
 
 def as_tasks(config: Config, seed: Array | int, weights: TaskDistribution) -> TaskDistribution:
@@ -47,7 +47,7 @@ def shown_set(config: Config, training: TrainingConfig, seed: Array | int) -> Ta
     """What stands for the discrete set in a stage: itself, another one, the first of either, a narrow Gaussian."""
     gaussian = weights_prior(config)
     if training.tasks == "narrow":
-        return as_tasks(config, seed, replace(gaussian, std=jnp.asarray(training.narrow_std)))
+        return as_tasks(config, seed, replace(gaussian, std=jnp.asarray(training.narrow_std, jnp.float32)))
     stream = {"discrete": "discrete tasks", "other": "other discrete tasks"}[training.tasks]
     ws = gaussian.sample(keys.stream(seed, stream), config.tasks.n_discrete)
     return as_tasks(config, seed, DiscreteTasks(ws[: training.n_tasks or config.tasks.n_discrete]))
@@ -55,7 +55,7 @@ def shown_set(config: Config, training: TrainingConfig, seed: Array | int) -> Ta
 
 def log_weights(first: float) -> Array:
     """The log weights [2] of a part with probability `first` and of the rest; 0, 1 and values next to them allowed."""
-    return jnp.array([math.log(p) if p else -math.inf for p in (first, 1 - first)])
+    return jnp.array([math.log(p) if p else -math.inf for p in (first, 1 - first)], jnp.float32)
 
 
 def prior(config: Config, seed: Array | int, log_weights: Array) -> Mixture:

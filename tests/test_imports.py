@@ -8,9 +8,11 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "runtime"},
+    {"bench.pytorch", "bench.timing", "errors", "runtime"},
     {"keys", "notation", "sections", "regression.pairs", "regression.each", "regression.precision"},
-    {"config", "regression.filters", "regression.tasks"},
+    {"checks", "regression.filters", "regression.tasks"},
+    {"config"},
+    {"memory"},
     {"regression.prompts", "adapt", "metrics", "optimize", "parallel"},
     {"rows"},
     {"model", "controls", "regression.bayes", "regression.conjugate", "regression.continuations"},

@@ -31,7 +31,7 @@ class CorrelatedTasks(TaskDistribution):
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         mean, root = jnp.asarray(self.mean), jnp.asarray(self.root)
-        ws = mean[None] + jax.random.normal(key, (n, self.dim), mean.dtype) @ root.T
+        ws = mean[None] + jax.random.normal(key, (n, self.dim), jnp.float32) @ root.T
         return ws, jnp.zeros(n, jnp.int32)
 
     def push(self, weight_map: WeightMap) -> CorrelatedTasks:

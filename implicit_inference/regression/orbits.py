@@ -28,7 +28,9 @@ def sign_flips(dim: int) -> tuple[RotateInputs, ...]:
 
 def rotations(key: Array, dim: int, n: int) -> tuple[RotateInputs, ...]:
     """n random orthogonal maps (Haar measure; reflections among them), the same ones for the same key."""
-    return tuple(RotateInputs(turn) for turn in jax.vmap(_orthonormal)(jax.random.normal(key, (n, dim, dim))))
+    return tuple(
+        RotateInputs(turn) for turn in jax.vmap(_orthonormal)(jax.random.normal(key, (n, dim, dim), jnp.float32))
+    )
 
 
 @in_float64

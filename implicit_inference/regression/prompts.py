@@ -45,9 +45,9 @@ def sample_batch(key: Array, tasks: TaskDistribution, n: int, length: int, noise
     `noise_std` is the noise of tasks that bring none of their own.
     """
     task_key, input_key, noise_key = jax.random.split(key, 3)
-    xs = jax.random.normal(input_key, (n, length, tasks.dim))
+    xs = jax.random.normal(input_key, (n, length, tasks.dim), jnp.float32)
     answers = tasks.answer(task_key, xs, noise_std)
-    noise = answers.noise_std[:, None] * jax.random.normal(noise_key, (n, length))
+    noise = answers.noise_std[:, None] * jax.random.normal(noise_key, (n, length), jnp.float32)
     return Batch(Prompts(xs, answers.clean_labels + noise), answers.ws, answers.component, answers.clean_labels)
 
 

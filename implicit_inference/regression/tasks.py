@@ -103,7 +103,7 @@ class GaussianTasks(TaskDistribution):
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         mean = jnp.asarray(self.mean)
-        ws = mean[None] + self.std * jax.random.normal(key, (n, *mean.shape), mean.dtype)
+        ws = mean[None] + self.std * jax.random.normal(key, (n, *mean.shape), jnp.float32)
         return ws, jnp.zeros(n, jnp.int32)
 
     def push(self, weight_map: WeightMap) -> GaussianTasks:
