@@ -84,16 +84,16 @@ def parser() -> Parser:
         sub = command(name, function, about)
         if name == "pretrain":
             _add_hosts(sub)
-        _add_fields(sub)
+        _add_fields(sub, "demo", "demo")
     for name, (parent, _, about) in CHILDREN.items():
         sub = command(name, child, about)
         sub.set_defaults(stage=name)
         sub.add_argument("--parent", required=True, metavar="ID", help=f"a {parent} run")
         _add_hosts(sub)
-        _add_fields(sub)
+        _add_fields(sub, None, "the one nearest to the parent")
     sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
     sub.add_argument("id", metavar="ID", help="a fine-tuning run")
-    _add_fields(sub)
+    _add_fields(sub, None, "the one nearest to the run")
     command("figures", figures, "draw the figures of a probe from its table").add_argument(
         "id", metavar="ID", help="a probe"
     )
@@ -109,8 +109,9 @@ def parser() -> Parser:
     return top
 
 
-def _add_fields(sub: Parser) -> None:
-    sub.add_argument("--preset", choices=list(configs.PRESETS), default="demo", help="where to start (default: demo)")
+def _add_fields(sub: Parser, preset: str | None, which: str) -> None:
+    presets = list(configs.PRESETS)
+    sub.add_argument("--preset", choices=presets, default=preset, help=f"where to start (default: {which})")
     sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
     group = sub.add_argument_group("fields (see `presets` for each preset's; lists with commas: 1,2)")
     for path, _, field in configs.fields_of(Config):
@@ -253,19 +254,21 @@ def _new_config(options: argparse.Namespace) -> Config:
 
 
 def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:
-    """The parent's configuration, its free sections those of the preset, with changes of these sections."""
+    """The parent's configuration with free sections: those of the preset given or nearest, and the changes to them."""
     from implicit_inference import store
 
-    changes, preset = _changes(options), configs.PRESETS[options.preset]
+    changes = _changes(options)
     own = {path: value for path, value in changes.items() if path.split(".")[0] in free}
-    configs.changed(preset, own, set(free))  # what no parent can mend is refused first
+    configs.changed(configs.PRESETS[options.preset or "demo"], own, set(free))  # what no parent can mend
     parent = store.find(options.runs, parent_id, parent_stage)
     base = parent.config()
+    preset = configs.PRESETS[options.preset or configs.nearest_preset(parent_stage, base)]
     base = replace(base, **{section: getattr(preset, section) for section in free})
     for path, value in changes.items():
         if path not in own and (fixed := configs.value_of(base, path)) != value:
             allowed = " and ".join(f"{section}.*" for section in free)
-            raise ConfigError(f"{path} = {quoted(value)}: is {quoted(fixed)} in {parent.id}; allowed here: {allowed}")
+            fault = f"is fixed by {parent.id} ({quoted(fixed)})"
+            raise ConfigError(f"{path} = {quoted(value)}: {fault}; allowed here: {allowed}")
     return configs.changed(base, own, configs.sections_of(parent_stage) | set(free))
 
 

@@ -207,6 +207,16 @@ def sections_of(stage: str) -> set[str]:
     return (sections - {"scratch"}) | ({"pretrain", "finetune", "probe"} if "scratch" in sections else set())
 
 
+def nearest_preset(stage: str, config: Config) -> str:
+    """The preset that agrees with a configuration in the most fields that a stage depends on; the first of equals."""
+
+    def agreeing(name: str) -> int:
+        there, here = (dict(_leaves(content(stage, c))) for c in (PRESETS[name], config))
+        return sum(there[path] == value for path, value in here.items())
+
+    return max(PRESETS, key=agreeing)
+
+
 def fields_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, Field[Any]]]:
     """(path, type, field) of every knob below a config class, sections before the dot."""
     types = get_type_hints(kind)

@@ -3,7 +3,10 @@ import sys
 
 import pytest
 
+from implicit_inference import cli
 from implicit_inference.cli import main
+from implicit_inference.config import PRESETS, override, run_id
+from implicit_inference.store import Run
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,64 @@ def test_public_names_import_without_a_backend():
         "assert not bridge._backends"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    """A finished pretraining of the paper's size that was never trained; children stop before they train."""
+    run = Run(tmp_path / "runs" / run_id("pretrain", PRESETS["paper"]))
+    run.begin(PRESETS["paper"], [])
+    run.finish(1.0)
+    trained = []
+    monkeypatch.setattr(cli, "_lab", lambda config, options, *stages: trained.append(config))
+    monkeypatch.setattr(cli, "_train", lambda lab, *stages: None)
+    return lambda *arguments: (
+        main(["finetune", f"--parent={run.id}", f"--runs={run.directory.parent}", *arguments]),
+        trained,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("finetune.n_tasks", 32), ("adapt.layers", (11,)), ("finetune.steps", 30), ("finetune.narrow_std", 2.0)],
+)
+def test_a_child_s_changes_are_checked_against_its_parent(paper, path, value):
+    text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    method = ["--adapt.method=layers"] if path == "adapt.layers" else []
+    code, (config,) = paper(f"--{path.replace('_', '-')}={text}", *method)
+    assert code == 0
+    section, name = path.split(".")
+    assert getattr(getattr(config, section), name) == value
+    assert config.tasks == PRESETS["paper"].tasks
+    assert config.finetune.optimizer == PRESETS["paper"].finetune.optimizer
+
+
+def test_a_child_s_wrong_changes_are_told_by_the_parent_s_values(paper, capsys, tmp_path):
+    file = tmp_path / "child.toml"
+    file.write_text("[tasks]\ndim = 20\n[finetune]\nn_tasks = 65\n")
+    for argument, words in (
+        ("--finetune.n-tasks=65", ["finetune.n_tasks = 65", "at most 64"]),
+        ("--adapt.layers=12", ["adapt.layers = [12]", "below model.layers (12)"]),
+        (f"--config={file}", ["finetune.n_tasks = 65", "at most 64"]),  # dim is the parent's
+        ("--tasks.dim=4", ["tasks.dim = 4", "is fixed by pretrain-", "(20)", "finetune.* and adapt.*"]),
+        ("--probe.prompts=4", ["probe.prompts = 4", "is fixed by"]),
+    ):
+        code, trained = paper(argument)
+        assert (code, trained) == (2, [])
+        message = capsys.readouterr().err
+        for word in words:
+            assert word in message
+
+
+def test_the_same_command_gives_the_same_child_whoever_made_the_parent(tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(cli, "_lab", lambda config, options, *stages: found.append(config))
+    monkeypatch.setattr(cli, "_train", lambda lab, *stages: None)
+    for name, maker in (("a", {}), ("b", {"finetune.steps": 7000, "probe.prompts": 7, "tune.steps": 70})):
+        config = override(PRESETS["smoke"], maker)
+        run = Run(tmp_path / name / run_id("pretrain", config))
+        run.begin(config, [])
+        run.finish(1.0)
+        assert main(["finetune", f"--parent={run.id}", f"--runs={tmp_path / name}"]) == 0
+    assert found[0] == found[1]
+    assert found[0].finetune == PRESETS["smoke"].finetune

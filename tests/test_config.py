@@ -173,6 +173,13 @@ def test_what_is_stored_of_a_run_is_what_its_id_depends_on(stage):
     assert config.stored_text(stage, again) == text
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_nearest_preset_survives_some_changes(name):
+    changed = override(PRESETS[name], {"seeds": [9], "tasks.dim": 3, "pretrain.steps": 4000})
+    for stage in ("pretrain", "finetune"):
+        assert config.nearest_preset(stage, changed) == name
+
+
 def test_a_long_warmup_is_no_fault_of_a_run_that_has_no_scratch_control():
     long = override(PRESETS["paper"], {"pretrain.warmup": 4000})
     stored = config.content("pretrain", long)
