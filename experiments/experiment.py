@@ -6,6 +6,7 @@ directory and are shared by all experiments; the small table goes to figures/dat
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from scipy import stats
 from implicit_inference import runtime
 from implicit_inference.config import PRESETS, Config, override
 from implicit_inference.errors import UserError
+from implicit_inference.files import write_whole
 from implicit_inference.losses import prior_odds
 from implicit_inference.metrics import Estimate, Values, over_seeds
 from implicit_inference.notation import estimate as as_text
@@ -142,14 +144,14 @@ VERDICTS = {True: "held", False: "NOT held", None: "open"}
 
 def store(folder: Path, name: str, table: Sequence[Row], findings: Sequence[Finding]) -> None:
     """NAME.csv, five significant digits, and NAME.json with the findings."""
-    folder.mkdir(parents=True, exist_ok=True)
     columns = list(dict.fromkeys(column for row in table for column in row))
-    with open(folder / f"{name}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({c: f"{x:.5g}" if isinstance(x, float) else x for c, x in row.items()} for row in table)
+    lines = io.StringIO(newline="")
+    writer = csv.DictWriter(lines, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({c: f"{x:.5g}" if isinstance(x, float) else x for c, x in row.items()} for row in table)
+    write_whole(folder / f"{name}.csv", lines.getvalue().encode())
     text = json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)
-    (folder / f"{name}.json").write_text(text + "\n")
+    write_whole(folder / f"{name}.json", (text + "\n").encode())
 
 
 def said(estimate: Estimate) -> str:

@@ -94,9 +94,9 @@ def parser() -> Parser:
     sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
     sub.add_argument("id", metavar="ID", help="a fine-tuning run")
     _add_fields(sub, None, "the one nearest to the run")
-    command("figures", figures, "draw the figures of a probe from its table").add_argument(
-        "id", metavar="ID", help="a probe"
-    )
+    sub = command("figures", figures, "draw the figures of a probe from its table")
+    sub.add_argument("id", metavar="ID", help="a probe")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="(default: figures in the probe)")
     sub = command("report", report, "write one report page about one probe or many")
     sub.add_argument("ids", metavar="ID", nargs="*", help="probes (default: all finished ones)")
     sub.add_argument(
@@ -187,21 +187,33 @@ def probe(options: argparse.Namespace) -> int:
 
 
 def figures(options: argparse.Namespace) -> int:
-    from implicit_inference import plots, store
+    from implicit_inference import store
 
-    for path in plots.draw_all(store.find(options.runs, options.id, "probe")):
+    found = store.find(options.runs, options.id, "probe")
+    from implicit_inference import plots
+
+    for path in plots.draw_all(found, options.out):
         print(path)
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
-    from implicit_inference import report as page
     from implicit_inference import store
 
     found = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
-    found = found or store.finished_runs(options.runs, "probe")
-    if not found:
+    begun = found or store.begun_runs(options.runs, "probe")
+    if not begun:
         raise store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
+    from implicit_inference import report as page
+
+    readable, faults = page.readable(begun)
+    if faults and (found or not readable):
+        raise faults[0]
+    if not readable:
+        raise store.StoreError(f"no finished probe run in {options.runs} yet; the command that began one resumes it")
+    for fault in faults:
+        _complain(f"left out: {fault}", fault.exit_code)
+    found = readable
     print(
         page.write(
             found, options.out or (found[0].path("report.html") if len(found) == 1 else options.runs / "report.html")
@@ -216,8 +228,10 @@ def show(options: argparse.Namespace) -> int:
     from implicit_inference.summary import summary_of
 
     found = store.find(options.runs, options.id, unfinished=True)
-    print(f"# {found.directory}\n# {found.info()}\n")
-    print(configs.stored_text(found.stage, found.config()))
+    config, info = found.config(), found.info()
+    state = "finished" if info["finished"] else "unfinished"
+    print(f"# {found.directory}\n# {state}; parents: {', '.join(info['parents']) or 'none'}\n")
+    print(configs.stored_text(found.stage, config))
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
@@ -228,9 +242,8 @@ def show(options: argparse.Namespace) -> int:
 def _how_far(unfinished: Run) -> str:
     """How far a stage had got when its state was last saved."""
     resume = "the command that began it resumes it"
-    if not unfinished.path("checkpoint.safetensors").exists():
+    if (step := unfinished.checkpoint) is None:
         return f"unfinished; nothing of it is kept yet; {resume}"
-    step = max(row["step"] for row in unfinished.read_table("training.parquet"))
     return f"unfinished; step {step} of {getattr(unfinished.config(), unfinished.stage).steps} is kept; {resume}"
 
 
@@ -297,6 +310,7 @@ def _train(lab: Lab, *stages: str) -> None:
 
 
 def _probe_and_show(lab: Lab) -> int:
+    from implicit_inference import plots
     from implicit_inference import report as page
     from implicit_inference.probe import probe
     from implicit_inference.progress import console, counting_progress, summary_table
@@ -306,6 +320,7 @@ def _probe_and_show(lab: Lab) -> int:
         done = probe(lab, count)
     console.print(summary_table(summary_of(done)))
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
+    plots.draw_all(done)
     print(f"figures  {done.path('figures')}\nreport   {page.write([done], done.path('report.html'))}")
     return 0
 

@@ -113,11 +113,7 @@ def _by_range(losses: Losses, values: Any) -> dict[str, Any]:
 
 def provenance(runs: list[Run]) -> list[dict[str, Any]]:
     """Every stage behind the runs, each once: its id, the runs that rest on it, its parents and its environment."""
-    behind = [
-        (stage, letter(i))
-        for i, run in enumerate(runs)
-        for stage in (*(Run(run.directory.parent / parent) for parent in run.info()["parents"]), run)
-    ]
+    behind = [(stage, letter(i)) for i, run in enumerate(runs) for stage in (*run.parents(), run)]
     order = ("pretrain", "scratch", "finetune", "probe")
     behind.sort(key=lambda pair: (order.index(pair[0].stage), pair[0].id))
     return [

@@ -299,15 +299,21 @@ def changes_in(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file: UTF-8, with or without a byte-order mark. Raises ConfigError."""
+    """The tables of a TOML file; raises ConfigError."""
     try:
         with open(path, "rb") as file:
             text = file.read(LONGEST_FILE + 1)
-        if len(text) > LONGEST_FILE:
-            raise ConfigError(f"{named(path)}: is too large; allowed: at most {LONGEST_FILE} bytes")
-        return tomllib.loads(text.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{named(path)}: cannot be read ({error.strerror})") from error
+    if len(text) > LONGEST_FILE:
+        raise ConfigError(f"{named(path)}: is too large; allowed: at most {LONGEST_FILE} bytes")
+    return parsed_toml(path, text)
+
+
+def parsed_toml(path: Path, text: bytes) -> dict[str, Any]:
+    """The tables of a file's text: UTF-8, with or without a byte-order mark. Raises ConfigError, which names it."""
+    try:
+        return tomllib.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # of the syntax, of UTF-8, of numbers and nesting without end
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         raise ConfigError(f"{named(path)}: not TOML ({reason})") from error

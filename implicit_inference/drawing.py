@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from io import BytesIO
-from pathlib import Path
 
 import matplotlib.style
 import numpy as np
@@ -14,7 +13,6 @@ from matplotlib.figure import Figure
 from implicit_inference.config import Config
 from implicit_inference.metrics import Estimate, Values, over_seeds
 from implicit_inference.notation import Look
-from implicit_inference.store import Run
 
 
 def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
@@ -58,10 +56,3 @@ def rendered(figure: Figure, kind: str) -> bytes:
     picture = BytesIO()
     figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return picture.getvalue()
-
-
-def save(figure: Figure, run: Run, name: str) -> list[Path]:
-    """The figure as PNG and SVG in the run's `figures` folder."""
-    for kind in ("png", "svg"):
-        run.write(f"figures/{name}.{kind}", rendered(figure, kind))
-    return [run.path(f"figures/{name}.{kind}") for kind in ("png", "svg")]

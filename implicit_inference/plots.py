@@ -1,5 +1,6 @@
 """Tables -> figures. Reads what a probe and its training stages stored; needs no parameters and trains nothing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from matplotlib.figure import Figure
 
 from implicit_inference import notation, origin
 from implicit_inference.config import Config
-from implicit_inference.drawing import curve, estimates, legend_below, rendered, save, style, titled
+from implicit_inference.drawing import curve, estimates, legend_below, rendered, style, titled
+from implicit_inference.files import write_whole
 from implicit_inference.losses import Losses, predicted_recovery, recovery_of
 from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
 from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look
@@ -21,12 +23,11 @@ WHERE = ("early", "late")
 WHICH = ("predicted", "measured")
 
 
-def draw_all(run: Run) -> list[Path]:
-    """Every figure of a probe, as PNG and SVG, in its `figures` folder."""
+def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
+    """{file name: picture} of every figure of a probe, in every kind (png, svg). Writes nothing."""
     config, rows = run.config(), run.read_table("table.parquet")
     losses = Losses(rows, config)
-    training = {parent.split("-")[0]: Run(run.directory.parent / parent) for parent in run.info()["parents"]}
-    tables = {stage: parent.read_table("training.parquet") for stage, parent in training.items()}
+    tables = {parent.stage: parent.read_table("training.parquet") for parent in run.parents()}
     with style():
         figures = {
             "loss_by_position": loss_by_position(losses, config),
@@ -36,7 +37,16 @@ def draw_all(run: Run) -> list[Path]:
             "origin": origin_of_forgetting(rows, config),
             "training": training_curves(tables),
         }
-        return [path for name, figure in figures.items() for path in save(figure, run, name)]
+        return {f"{name}.{kind}": rendered(figure, kind) for name, figure in figures.items() for kind in kinds}
+
+
+def draw_all(run: Run, folder: Path | None = None) -> list[Path]:
+    """Every figure of a probe, as PNG and SVG, in `folder`, or in the probe's own `figures`."""
+    folder, paths = folder or run.path("figures"), []
+    for name, picture in drawn(run, ("png", "svg")).items():
+        write_whole(folder / name, picture)
+        paths.append(folder / name)
+    return paths
 
 
 def loss_by_position(losses: Losses, config: Config) -> Figure:

@@ -20,6 +20,7 @@ from implicit_inference.beliefs import (
     prior_rows,
 )
 from implicit_inference.config import FAMILIES
+from implicit_inference.environment import environment
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import CLOSENESS_EDGES, Values
 from implicit_inference.regression.conjugate import (
@@ -56,17 +57,21 @@ def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     """
     run = lab.run_of("probe")
     if run.finished:
+        run.tidy()
         return run
-    began = time.monotonic()
     stages = [lab.run_of(stage) for stage in NETWORKS.values()]
     for stage in stages:
         if not stage.finished:
             raise StoreError(f"{stage.id}: must be finished before it is probed")
-    run.begin(lab.config, [stage.id for stage in stages])
-    rows = measure(lab, report)
-    run.write_table("table.parquet", rows)
-    run.write_json("result.json", {"id": run.id, "summary": summarise(rows, lab.config)})
-    run.finish(time.monotonic() - began)
+    with run.owned() as draft:
+        if run.finished:
+            return run
+        began = time.monotonic()
+        draft.begin(lab.config, [stage.id for stage in stages])
+        rows = measure(lab, report)
+        draft.write_table("table.parquet", rows)
+        draft.write_json("result.json", {"id": run.id, "summary": summarise(rows, lab.config)})
+        draft.finish(environment(time.monotonic() - began))
     return run
 
 

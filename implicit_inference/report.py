@@ -8,9 +8,10 @@ from typing import Any
 import jinja2
 
 from implicit_inference import compare, notation, plots
+from implicit_inference.files import write_whole
 from implicit_inference.losses import RANGES, Losses
 from implicit_inference.notation import estimate
-from implicit_inference.store import Run, write_whole
+from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summary_of
 
 CAPTIONS = {
@@ -30,7 +31,7 @@ CAPTIONS = {
 
 
 def write(runs: list[Run], path: Path) -> Path:
-    """Draw the figures of the probes, write the page about them, and return its `path`."""
+    """Write the page about the probes, with their figures in it, and return its `path`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("implicit_inference", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -61,6 +62,23 @@ def write(runs: list[Run], path: Path) -> Path:
     )
     write_whole(path, page.encode())
     return path
+
+
+def readable(runs: list[Run]) -> tuple[list[Run], list[StoreError]]:
+    """The finished probes of which everything that a page tells can be read, and what is wrong with the others."""
+    good, faults = [], []
+    for run in runs:
+        try:
+            if not run.finished:
+                continue
+            run.config(), summary_of(run), run.read_table("table.parquet"), compare.provenance([run])
+            for parent in run.parents():
+                parent.read_table("training.parquet")
+        except StoreError as fault:
+            faults.append(fault)
+        else:
+            good.append(run)
+    return good, faults
 
 
 def findings(summary: dict[str, Any]) -> list[str]:
@@ -110,11 +128,8 @@ def _negative(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _figures(run: Run) -> list[dict[str, str]]:
-    plots.draw_all(run)
-    return [
-        {"caption": text, "data": _embedded(run.path(f"figures/{name}.png").read_bytes())}
-        for name, text in CAPTIONS.items()
-    ]
+    pictures = plots.drawn(run, ("png",))
+    return [{"caption": text, "data": _embedded(pictures[f"{name}.png"])} for name, text in CAPTIONS.items()]
 
 
 def _embedded(picture: bytes) -> str:

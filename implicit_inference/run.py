@@ -1,6 +1,7 @@
 """Running the stages of an experiment: compiled over packed seeds, watched, kept, resumed."""
 
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -178,33 +179,39 @@ class Lab:
 
 @pinned()
 def train_stage(lab: Lab, name: str, report: Report) -> Run:
-    """Bring a stage to its end: skip it if finished, resume it if begun.
+    """Bring a stage to its end: skip it if finished, resume it if begun, wait for another process that is at it.
 
     Its parents must be finished. Raises TrainingDivergedError when a loss is not finite: the last checkpoint before it
     stays. On KeyboardInterrupt between two chunks the state is kept; within one, the last checkpoint.
     """
     run = lab.run_of(name)
-    hosts.same_everywhere("what is finished", run.finished)
-    if run.finished:
+    if hosts.agreed_everywhere("what is finished", run.finished):
+        run.tidy()
         return run
-    began = time.monotonic()
     valid(lab.config, sections_of(name))
     if jax.process_count() == 1:
         memory.check(lab.config, (name,))
+    with hosts.writing(run) as writer:
+        if not hosts.agreed_everywhere("what is finished", run.finished):
+            _train(lab, name, report, writer)
+    return run
+
+
+def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
+    """Train a stage that this process owns, from its beginning or from its checkpoint."""
+    began, run = time.monotonic(), writer.run
     stage = stage_of(lab.config, name)
     training = stage.training
     parents = tuple(lab.params_of(parent) for parent in stage.parents)
     state, merged = first_state(lab, stage, parents), lab.over_seeds(stage.merge)
-    writer = hosts.Writer(run)
     rows: list[Row] = []
-    step, checked = 0, True
-    resumed = run.path("checkpoint.safetensors").exists()
-    hosts.same_everywhere("what was begun", resumed)
+    step, checked = run.checkpoint or 0, True
+    resumed = hosts.agreed_everywhere("what was begun", run.checkpoint is not None)
     if resumed:
-        moving = run.read_tree("checkpoint.safetensors", replace(state, frozen=None))
+        moving = run.read_tree(f"checkpoint-{step}.safetensors", replace(state, frozen=None))
         state = replace(parallel.shard_seeds(moving, lab.mesh), frozen=state.frozen)
-        step = int(hosts.gathered(state.step)[0])
-        rows = [row for row in run.read_table("training.parquet") if row["step"] <= step]
+        rows = run.training()
+        writer.resume()
     else:
         writer.begin(lab.config, [lab.run_of(parent).id for parent in stage.parents])
     saved = _Checkpoints(writer)
@@ -237,10 +244,7 @@ def train_stage(lab: Lab, name: str, report: Report) -> Run:
         if checked and jax.process_count() == 1:
             saved.save(state, rows, step)
         raise
-    writer.write_tree("params.safetensors", params)
-    writer.write_table("training.parquet", rows)
-    writer.finish(time.monotonic() - began, resumed)
-    return run
+    writer.finish(params, rows, time.monotonic() - began, resumed)
 
 
 def first_state(lab: Lab, stage: Stage, parents: tuple[model.Params, ...]) -> train.TrainState:
@@ -262,14 +266,15 @@ def chunk_length(steps: int) -> int:
     return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
 
 
-def kept_params(step: int | str) -> str:
+def kept_params(step: int) -> str:
     """The file of the parameters kept at an evaluation."""
     return f"params-{step}.safetensors"
 
 
 def kept_steps(run: Run) -> list[int]:
     """The steps at which a stage kept its parameters, ascending."""
-    return sorted(int(path.stem.split("-")[1]) for path in run.directory.glob(kept_params("*")))
+    kept = (re.fullmatch(r"params-([0-9]+)\.safetensors", name) for name in run.info()["files"])
+    return sorted(int(found[1]) for found in kept if found)
 
 
 class _Checkpoints:
@@ -284,8 +289,7 @@ class _Checkpoints:
 
     def save(self, state: train.TrainState, rows: list[Row], step: int) -> None:
         began = time.monotonic()
-        self.writer.write_table("training.parquet", rows)
-        self.writer.write_tree("checkpoint.safetensors", replace(state, frozen=None))
+        self.writer.checkpoint(step, replace(state, frozen=None), rows)
         self.last = time.monotonic()
         self.cost, self.step = self.last - began, step
 

@@ -3,21 +3,26 @@
 Importing it does not import jax; only parameters and the environment need it.
 
 runs/<stage>-<hash>/
-  config.toml           every field of the experiment
-  run.json              stage, parents, finished or not
+  run.json              stage, parents, finished or not, and the SHA-256 of every file that counts
+  config.toml           every field that the run depends on
   env.json              versions, devices, git commit, wall time
   params.safetensors    the parameters, one array a name, a leading axis for seeds
   training.parquet      losses while training
-  checkpoint.safetensors  only while a stage is unfinished
+  checkpoint-<step>.*   the state and the losses of an unfinished stage
+  lock                  while a process writes
+
+run.json is replaced in one step, after the files that it names: a process killed at any time leaves the run as it was
+before that step, or as it was after it.
 """
 
+import contextlib
+import hashlib
 import json
-import os
-import platform
-import subprocess
+import math
+import re
 import sys
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +30,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from implicit_inference import config as configs
-from implicit_inference.config import Config
-from implicit_inference.errors import ConfigError, UserError
+from implicit_inference.config import STAGES, Config
+from implicit_inference.errors import ConfigError, UserError, named, one_line, quoted
+from implicit_inference.files import TEMPORARY, Lock, locked, write_whole
+
+FORMAT = 2
+"""The version of the run directory."""
+
+RUN_ID = re.compile(rf"({'|'.join(STAGES)})-[0-9a-f]{{10}}")
+DERIVED = ("report.html",)
+"""Files that are drawn from a finished run, by anyone at any time."""
 
 
 class StoreError(UserError):
-    """A run that is missing, unfinished or damaged: the file, and what to do."""
+    """A run that is missing, unfinished or damaged: its text names the file, and says what to do."""
+
+
+class NotFiniteError(UserError):
+    """A result that is no number; what would hold it is not finished."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """One stage's directory."""
+    """One stage's directory, to be read; `owned` lets one process at a time write to it."""
 
     directory: Path
 
@@ -53,136 +72,292 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the stage ran to its end; its files are then final."""
-        return (self.directory / "run.json").exists() and self.info()["finished"]
+        return self.begun and self.info()["finished"]
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of the stage is kept."""
+        return self.path("run.json").exists()
 
     def path(self, name: str) -> Path:
         return self.directory / name
 
     def info(self) -> dict[str, Any]:
-        """The content of run.json: stage, parents, finished."""
-        content = self.read_json("run.json")
-        if not isinstance(content, dict) or content.keys() != {"stage", "parents", "finished"}:
-            raise damaged(self.path("run.json"), ValueError("stage, parents and finished are expected"))
+        """The content of run.json: format, stage, parents, finished, files. Raises StoreError for any other shape."""
+        content = _parsed(self.path("run.json"), _read(self.path("run.json")))
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            version = content.get("format", 1) if isinstance(content, dict) else None
+            other = f"was written by another version of implicit-inference (format {quoted(version)}, not {FORMAT})"
+            mend = f"use that version, or delete {self.directory} and run its command again"
+            raise StoreError(f"{self.path('run.json')}: {other}; {mend}")
+        if fault := self._fault(content):
+            raise damaged(self.path("run.json"), ValueError(fault))
         return content
 
+    def _fault(self, content: dict[str, Any]) -> str | None:
+        """The first thing that is wrong with run.json, if anything is."""
+        if content.keys() != {"format", "stage", "parents", "finished", "files"}:
+            return "format, stage, parents, finished and files are expected"
+        if content["stage"] != self.stage or not RUN_ID.fullmatch(self.id):
+            return f"stage {quoted(content['stage'])} is not that of {named(self.id)}"
+        if content["finished"] is not True and content["finished"] is not False:
+            return f"finished = {quoted(content['finished'])} is neither true nor false"
+        parents, files = content["parents"], content["files"]
+        if not isinstance(parents, list) or not all(isinstance(p, str) and RUN_ID.fullmatch(p) for p in parents):
+            return f"parents = {quoted(parents)} are not the names of runs"
+        if not isinstance(files, dict) or not all(_is_entry(*item) for item in files.items()):
+            return "files are not names with their SHA-256"
+        return None
+
     def config(self) -> Config:
-        """The experiment's configuration, which must be the one that the run is named after."""
+        """The experiment's configuration, which must be the one that the run and its parents are named after."""
         path = self.path("config.toml")
+        content = self.read("config.toml")
         try:
-            config = configs.restored(self.stage, configs.read_toml(path))
+            config = configs.restored(self.stage, configs.parsed_toml(path, content))
         except ConfigError as error:
             raise damaged(path, error) from error
         if configs.run_id(self.stage, config) != self.id:
-            raise damaged(self.path("config.toml"), ValueError("it is not the configuration of this run"))
+            raise damaged(path, ValueError("it is not the configuration of this run"))
+        for parent in self.info()["parents"]:
+            if configs.run_id(parent.split("-")[0], config) != parent:
+                raise damaged(self.path("run.json"), ValueError(f"{parent} is not a parent of this configuration"))
         return config
 
-    def begin(self, config: Config, parents: list[str]) -> None:
-        """Make the directory, unfinished."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.write("config.toml", configs.stored_text(self.stage, config).encode())
-        self.write_json("run.json", {"stage": self.stage, "parents": parents, "finished": False})
+    def parents(self) -> list["Run"]:
+        """The runs that this one rests on, in the same directory."""
+        return [Run(self.directory.parent / parent) for parent in self.info()["parents"]]
 
-    def finish(self, seconds: float, resumed: bool = False) -> None:
-        """Write the environment and mark the run as finished; the checkpoint is no longer needed.
-
-        `seconds` is the wall time of this process; after a resume that is not all.
-        """
-        self.write_json("env.json", environment() | {"wall_seconds": round(seconds, 2), "resumed": resumed})
-        self.write_json("run.json", self.info() | {"finished": True})
-        self.path("checkpoint.safetensors").unlink(missing_ok=True)
-
-    def write(self, name: str, content: bytes) -> None:
-        write_whole(self.path(name), content)
-
-    def write_json(self, name: str, content: Any) -> None:
-        self.write(name, (json.dumps(content, indent=2) + "\n").encode())
+    def read(self, name: str) -> bytes:
+        """The bytes of a file; raises StoreError unless they are the ones that were written."""
+        expected = self.info()["files"].get(name)
+        if expected is None:
+            raise StoreError(f"{self.path(name)}: there is no such file in this run")
+        content = _read(self.path(name))
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise damaged(self.path(name), ValueError("its SHA-256 is not the one in run.json"))
+        return content
 
     def read_json(self, name: str) -> Any:
-        try:
-            return json.loads(self.path(name).read_text())
-        except OSError as error:
-            raise StoreError(f"{self.path(name)}: cannot be read ({error.strerror})") from error
-        except ValueError as error:
-            raise damaged(self.path(name), error) from error
-
-    def write_tree(self, name: str, tree: Any) -> None:
-        """Write a pytree of arrays as safetensors; each array's name is its path in the tree."""
-        self.write(name, save({path: np.ascontiguousarray(leaf) for path, leaf in named_leaves(tree)}))
+        return _parsed(self.path(name), self.read(name))
 
     def read_tree(self, name: str, like: Any) -> Any:
-        """Read a pytree of the structure, shapes and types of `like` (arrays or their abstract shapes)."""
+        """The pytree of a file, with the structure, shapes and types of `like` (arrays or their abstract shapes).
+
+        Raises StoreError for arrays that are missing, left over, of another shape or type, or not finite.
+        """
         import jax
 
-        path = self.path(name)
+        path, content = self.path(name), self.read(name)
         try:
-            stored = load_file(path)
-        except FileNotFoundError as error:
-            raise StoreError(f"{path}: there is no such file") from error
-        except (SafetensorError, OSError) as error:
+            stored = load(content)
+        except (SafetensorError, ValueError, KeyError) as error:
             raise damaged(path, error) from error
         leaves = []
         for leaf_name, leaf in named_leaves(like):
-            if leaf_name not in stored or stored[leaf_name].shape != leaf.shape:
-                raise StoreError(f"{path}: {leaf_name} is missing or has another shape than {leaf.shape}")
-            leaves.append(stored[leaf_name].astype(leaf.dtype, copy=False))
+            found = stored.pop(leaf_name, None)
+            if found is None or found.shape != leaf.shape or found.dtype != leaf.dtype:
+                raise StoreError(f"{path}: {leaf_name} is missing or is not {leaf.dtype} of shape {leaf.shape}")
+            leaves.append(found)
+        if stored:
+            raise StoreError(f"{path}: {named(min(stored))} does not belong there")
+        _refuse_not_finite(path, zip((n for n, _ in named_leaves(like)), leaves, strict=True))
         return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
+    def read_table(self, name: str) -> list[dict[str, Any]]:
+        """The tidy rows of a table."""
+        content = self.read(name)
+        try:
+            return pq.read_table(pa.BufferReader(content)).to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(self.path(name), error) from error
+
+    @property
+    def checkpoint(self) -> int | None:
+        """The step whose state is kept of an unfinished stage, if any is."""
+        names = [name for name in self.info()["files"] if name.startswith("checkpoint-")] if self.begun else []
+        return int(names[0].split("-")[1].split(".")[0]) if names else None
+
+    def training(self) -> list[dict[str, Any]]:
+        """The losses while training, up to the end or to the state that is kept; none if nothing is."""
+        if self.finished:
+            return self.read_table("training.parquet")
+        step = self.checkpoint
+        return [] if step is None else self.read_table(f"checkpoint-{step}.parquet")
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator["Draft"]:
+        """Lets this process alone write to the run, as long as it lives; waits for another owner, and says so."""
+
+        def waiting(owner: str) -> None:
+            print(one_line(f"{self.id}: waiting for {owner}, which is making it"), file=sys.stderr, flush=True)
+
+        try:
+            with locked(self.directory, waiting) as lock:
+                draft = Draft(self, lock, self.info()["files"] if self.begun else {})
+                draft.tidy()
+                yield draft
+        except OSError as error:
+            if error.filename is None and error.errno is not None:
+                error.filename = str(self.directory)
+            raise
+
+    def tidy(self) -> None:
+        """Removes what a killed process left beside a finished run, where this process may."""
+        files = self.info()["files"]
+        if any(path.name == "lock" or _is_stray(path, files) for path in self.directory.iterdir()):
+            with contextlib.suppress(OSError), self.owned():
+                pass
+
+
+@dataclass
+class Draft:
+    """A run that this process owns. What is written counts once `commit` has named it in run.json."""
+
+    run: Run
+    lock: Lock
+    files: dict[str, str]
+    parents: list[str] = field(default_factory=list)
+
+    def begin(self, config: Config, parents: list[str]) -> None:
+        """Names the run's configuration and parents; nothing else of it counts any more."""
+        self.files, self.parents = {}, parents
+        self.write("config.toml", configs.stored_text(self.run.stage, config).encode())
+        self.commit()
+
+    def write(self, name: str, content: bytes) -> None:
+        self._check()
+        write_whole(self.run.path(name), content)
+        self.files[name] = hashlib.sha256(content).hexdigest()
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Writes plain values; raises NotFiniteError for a number that is none, which JSON cannot hold."""
+        try:
+            text = json.dumps(content, indent=2, allow_nan=False)
+        except ValueError as error:
+            raise NotFiniteError(f"{self.run.path(name)}: would hold a number that is not finite") from error
+        self.write(name, (text + "\n").encode())
+
+    def write_tree(self, name: str, tree: Any) -> None:
+        """Writes a pytree of arrays as safetensors; each array's name is its path in the tree.
+
+        Raises NotFiniteError for numbers that are not finite.
+        """
+        leaves = {path: np.ascontiguousarray(leaf) for path, leaf in named_leaves(tree)}
+        _refuse_not_finite(self.run.path(name), leaves.items(), NotFiniteError)
+        self.write(name, save(leaves))
+
     def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
-        """Write tidy rows as Parquet."""
+        """Writes tidy rows as Parquet; raises NotFiniteError for a number that is not finite, with its row."""
+        for row in rows:
+            for column, value in row.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    labels = ", ".join(f"{k} {v}" for k, v in row.items() if v is not None and k != column)
+                    raise NotFiniteError(f"{self.run.path(name)}: would hold {column} = {value} ({labels})")
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink)
         self.write(name, sink.getvalue().to_pybytes())
 
-    def read_table(self, name: str) -> list[dict[str, Any]]:
-        """Read tidy rows."""
-        try:
-            return pq.read_table(self.path(name)).to_pylist()
-        except FileNotFoundError as error:
-            raise StoreError(f"{self.path(name)}: there is no such file") from error
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(self.path(name), error) from error
+    def commit(self, finished: bool = False) -> None:
+        """Makes all that was written count, in one step."""
+        self._check()
+        info = {"format": FORMAT, "stage": self.run.stage, "parents": self.parents, "finished": finished}
+        text = json.dumps(info | {"files": dict(sorted(self.files.items()))}, indent=2)
+        write_whole(self.run.path("run.json"), (text + "\n").encode())
+        self.tidy()
+
+    def finish(self, environment: dict[str, Any]) -> None:
+        """Writes the environment and marks the run as finished, without its checkpoint."""
+        self.drop_checkpoint()
+        self.write_json("env.json", environment)
+        self.commit(finished=True)
+
+    def drop_checkpoint(self) -> None:
+        """Leaves the checkpoint out of the next commit, which removes it."""
+        self.files = {name: digest for name, digest in self.files.items() if not name.startswith("checkpoint-")}
+
+    def resume(self) -> None:
+        """Goes on with what is kept."""
+        self.parents = self.run.info()["parents"]
+
+    def tidy(self) -> None:
+        """Removes files of this run that do not count: those of a process that was killed, and old checkpoints."""
+        for path in self.run.directory.iterdir():
+            if _is_stray(path, self.files):
+                path.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        """Raises StoreError unless the run is still this process's to write to."""
+        if not self.lock.held:
+            raise StoreError(f"{self.run.id}: is no longer this process's; nothing more is written; run it again")
+        if self.run.finished:
+            raise StoreError(f"{self.run.id}: is finished, by another process; nothing more is written")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole: temporary file, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def _is_entry(name: str, digest: Any) -> bool:
+    plain = "/" not in name and "\\" not in name and not name.startswith(".") and name.isprintable()
+    return plain and isinstance(digest, str) and bool(re.fullmatch("[0-9a-f]{64}", digest))
 
 
-def finished_runs(runs: Path, stage: str) -> list[Run]:
-    """All finished runs of a stage in the directory `runs`, by id."""
+def _is_stray(path: Path, files: dict[str, str]) -> bool:
+    """Whether a file is of the kind that an owner writes, and does not count."""
+    if path.name.endswith(TEMPORARY) and path.name.startswith("."):
+        return not path.name.startswith(tuple(f".{name}." for name in DERIVED))
+    return path.name.startswith(("checkpoint-", "params")) and path.name not in files
+
+
+def _refuse_not_finite(path: Path, leaves: Any, error: type[UserError] = StoreError) -> None:
+    for name, leaf in leaves:
+        if np.issubdtype(leaf.dtype, np.inexact) and not np.all(np.isfinite(leaf)):
+            raise error(f"{path}: {name} holds numbers that are not finite")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _parsed(path: Path, content: bytes) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(content.decode(), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+
+
+def begun_runs(runs: Path, stage: str) -> list[Run]:
+    """All runs of a stage of which anything is kept in the directory `runs`, by id."""
     known = [Run(path) for path in sorted(runs.glob(f"{stage}-*")) if path.is_dir()]
-    return [run for run in known if run.finished]
+    return [run for run in known if run.begun]
 
 
 def find(runs: Path, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
     """The finished run whose id starts with `prefix` in the directory `runs`; of `stage`, if that is given.
 
-    `unfinished`: one that has only begun will do too.
+    `unfinished`: one that has only begun will do too. Raises StoreError.
     """
-    known = sorted(path.name for path in runs.glob("*-*") if path.is_dir())
+    known = sorted(path.name for path in runs.glob("*-*") if path.is_dir() and RUN_ID.fullmatch(path.name))
     allowed = [name for name in known if stage is None or name.startswith(f"{stage}-")]
     matches = [name for name in allowed if name.startswith(prefix)]
     kind = f"{stage} run" if stage else "run"
     if prefix in known and prefix not in allowed:
         raise StoreError(f"{prefix}: is not a {kind}; allowed: {', '.join(allowed) or f'none in {runs} yet'}")
     if len(matches) != 1:
-        problem = "names more than one run" if matches else f"no such {kind} in {runs}"
-        raise StoreError(f"{prefix}: {problem}; allowed: {', '.join(matches or allowed) or 'none yet'}")
+        problem = "names more than one run" if matches else f"no such {kind} in {named(runs)}"
+        raise StoreError(f"{named(prefix)}: {problem}; allowed: {', '.join(matches or allowed) or 'none yet'}")
     found = Run(runs / matches[0])
-    if not found.finished and not (unfinished and found.path("run.json").exists()):
+    if not found.finished and not (unfinished and found.begun):
         raise StoreError(f"{found.id}: is unfinished; the command that began it resumes it")
     return found
 
 
 def damaged(path: Path, error: Exception) -> StoreError:
     """The error for a file that cannot be read whole."""
-    reason = str(error).splitlines()[0]
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return StoreError(f"{path}: is damaged ({reason}); delete {path.parent} and run its command again")
 
 
@@ -192,33 +367,3 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
 
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return [(jax.tree_util.keystr(path, simple=True, separator="/"), leaf) for path, leaf in leaves]
-
-
-def environment() -> dict[str, Any]:
-    """What the numbers were made with: versions, backend, devices, git commit, flags, command."""
-    import jax
-
-    packages = ("implicit-inference", "jax", "jaxlib", "flax", "optax", "numpy")
-    devices = jax.devices()
-    return {
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
-        "backend": jax.default_backend(),
-        "devices": f"{len(devices)} x {devices[0].device_kind}",
-        "cpu_cores": os.cpu_count(),
-        "git_commit": _git_commit(),
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "command": " ".join(sys.argv[1:]),
-    }
-
-
-def _git_commit() -> str | None:
-    """The commit of the checkout that the package runs from, if it runs from one and git is there."""
-    checkout = Path(__file__).parent.parent
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -26,7 +26,12 @@ SECTIONS = {"loss", "recovery", "controls", "effective_prior", "attribution", "g
 
 def summary_of(run: Run) -> dict[str, Any]:
     """The stored summary of a finished probe."""
-    summary = run.read_json("result.json")["summary"]
+    result = run.read_json("result.json")
+    summary = result.get("summary") if isinstance(result, dict) else None
+    if not isinstance(summary, dict):
+        raise StoreError(
+            f"{run.path('result.json')}: holds no summary; delete {run.directory} and run its command again"
+        )
     if missing := SECTIONS - summary.keys():
         raise StoreError(
             f"{run.id}: was measured before {', '.join(sorted(missing))} existed; delete {run.directory} and run its "

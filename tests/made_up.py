@@ -3,6 +3,7 @@
 import numpy as np
 
 from implicit_inference.config import Config, override, run_id
+from implicit_inference.environment import environment
 from implicit_inference.metrics import GATE_EDGES
 from implicit_inference.probe import COLUMNS
 from implicit_inference.rows import position_rows
@@ -102,11 +103,22 @@ def _origin_rows(forgetting):
         yield from (labels | {"seed": seed, "bin": b} for seed in CONFIG.seeds for b in (0, 3))
 
 
+def finished(run, config, parents=(), files=None):
+    """The run, brought to its end with these files: rows of tables, or plain values, by name; nothing is trained."""
+    if run.finished:
+        return run
+    with run.owned() as draft:
+        draft.begin(config, [parent.id for parent in parents])
+        for name, content in (files or {}).items():
+            (draft.write_table if name.endswith(".parquet") else draft.write_json)(name, content)
+        draft.finish(environment(12.25))
+    return run
+
+
 def probe_run(runs, config=CONFIG):
     """A finished probe of `config` in the directory `runs`, with the stages that it rests on."""
     stages = [Run(runs / run_id(stage, config)) for stage in ("pretrain", "finetune", "scratch")]
     for stage in stages:
-        stage.begin(config, [stages[0].id] if stage.stage == "finetune" else [])
         rows = [
             {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": 1.0 - step / 100}
             for step in (0, 10)
@@ -114,11 +126,7 @@ def probe_run(runs, config=CONFIG):
             for family in ("discrete", "gaussian")
             for predictor in ("network", "bayes")
         ]
-        stage.write_table("training.parquet", rows)
-        stage.finish(12.25)
+        finished(stage, config, stages[:1] if stage.stage == "finetune" else [], {"training.parquet": rows})
     probe = Run(runs / run_id("probe", config))
-    probe.begin(config, [stage.id for stage in stages])
-    probe.write_table("table.parquet", table())
-    probe.write_json("result.json", {"id": probe.id, "summary": summarise(table(), config)})
-    probe.finish(3.5)
-    return probe
+    result = {"id": probe.id, "summary": summarise(table(), config)}
+    return finished(probe, config, stages, {"table.parquet": table(), "result.json": result})

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from made_up import finished
 
 from implicit_inference import cli
 from implicit_inference.cli import main
@@ -77,8 +78,7 @@ def test_public_names_import_without_a_backend():
 def paper(tmp_path, monkeypatch):
     """A finished pretraining of the paper's size that was never trained; children stop before they train."""
     run = Run(tmp_path / "runs" / run_id("pretrain", PRESETS["paper"]))
-    run.begin(PRESETS["paper"], [])
-    run.finish(1.0)
+    finished(run, PRESETS["paper"])
     trained = []
     monkeypatch.setattr(cli, "_lab", lambda config, options, *stages: trained.append(config))
     monkeypatch.setattr(cli, "_train", lambda lab, *stages: None)
@@ -127,8 +127,7 @@ def test_the_same_command_gives_the_same_child_whoever_made_the_parent(tmp_path,
     for name, maker in (("a", {}), ("b", {"finetune.steps": 7000, "probe.prompts": 7, "tune.steps": 70})):
         config = override(PRESETS["smoke"], maker)
         run = Run(tmp_path / name / run_id("pretrain", config))
-        run.begin(config, [])
-        run.finish(1.0)
+        finished(run, config)
         assert main(["finetune", f"--parent={run.id}", f"--runs={tmp_path / name}"]) == 0
     assert found[0] == found[1]
     assert found[0].finetune == PRESETS["smoke"].finetune

@@ -9,7 +9,7 @@ import pytest
 
 from implicit_inference import hosts
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, override
+from implicit_inference.config import PRESETS, run_id
 from implicit_inference.store import Run, find
 
 FLAGS = [
@@ -64,7 +64,12 @@ def test_a_wrong_description_is_refused(wrong, capsys):
 def test_one_host_gathers_and_agrees_with_itself(tmp_path):
     assert hosts.agreed(True)
     assert not hosts.agreed(False)
-    writer = hosts.Writer(Run(tmp_path / "pretrain-x"))
-    writer.begin(override(PRESETS["smoke"], {}), [])
-    writer.write_tree("tree.safetensors", {"a": np.arange(3.0)})
-    np.testing.assert_array_equal(writer.run.read_tree("tree.safetensors", {"a": np.zeros(3)})["a"], np.arange(3.0))
+    run = Run(tmp_path / run_id("pretrain", PRESETS["smoke"]))
+    with hosts.writing(run) as writer:
+        writer.begin(PRESETS["smoke"], [])
+        writer.checkpoint(5, {"a": np.arange(3.0)}, [{"step": 5, "mean": 0.5}])
+        assert run.checkpoint == 5
+        assert run.training() == [{"step": 5, "mean": 0.5}]
+        np.testing.assert_array_equal(
+            run.read_tree("checkpoint-5.safetensors", {"a": np.zeros(3)})["a"], np.arange(3.0)
+        )

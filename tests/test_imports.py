@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "errors", "runtime"},
+    {"bench.pytorch", "bench.timing", "environment", "errors", "files", "runtime"},
     {"keys", "notation", "sections", "regression.pairs", "regression.each", "regression.precision"},
     {"checks", "regression.filters", "regression.tasks"},
     {"config"},

@@ -1,5 +1,6 @@
 """The page about probes, opened in a browser where one is installed."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from made_up import CONFIG, probe_run
 from implicit_inference.cli import main
 from implicit_inference.config import Config, fields_of, override
 from implicit_inference.report import CAPTIONS
+from implicit_inference.store import Run
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -23,7 +25,7 @@ def runs(tmp_path_factory):
     probe_run(directory)
     probe_run(directory, override(CONFIG, {"finetune.steps": 100}))
     unfinished = probe_run(directory, override(CONFIG, {"finetune.steps": 50}))
-    unfinished.write_json("run.json", unfinished.info() | {"finished": False})
+    unfinished.path("run.json").write_text(json.dumps(unfinished.info() | {"finished": False}))
     return directory
 
 
@@ -35,7 +37,7 @@ def page(runs):
 
 def ids(runs, finished=True):
     found = sorted(path.parent for path in runs.glob("probe-*/run.json"))
-    return [path.name for path in found if ('"finished": true' in (path / "run.json").read_text()) == finished]
+    return [path.name for path in found if Run(path).finished == finished]
 
 
 def test_one_page_stands_alone_and_shows_every_finished_probe(runs, page):

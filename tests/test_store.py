@@ -1,112 +1,413 @@
+"""A run directory: what was written comes back, or one line says which file is not what was written."""
+
+import contextlib
 import json
+import os
+import subprocess
+import sys
+import threading
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from made_up import finished, probe_run
+from safetensors.numpy import load_file, save_file
 
-from implicit_inference import store
+from implicit_inference import environment, files, store
+from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, Config, override, run_id
-from implicit_inference.store import Run, StoreError
+from implicit_inference.environment import environment as made_with
+from implicit_inference.store import NotFiniteError, Run, StoreError
 
+SMOKE = PRESETS["smoke"]
 TREE = {"a": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "b": np.array([1, 2], np.int32)}
+ROWS = [{"step": s, "mean": 0.5} for s in range(100)]
 
 
 @pytest.fixture
 def run(tmp_path):
-    run = Run(tmp_path / "runs" / run_id("pretrain", PRESETS["smoke"]))
-    run.begin(PRESETS["smoke"], [])
-    return run
+    return Run(tmp_path / "runs" / run_id("pretrain", SMOKE))
 
 
-def test_trees_come_back_bit_equal_and_have_readable_names(run):
-    run.write_tree("params.safetensors", TREE)
+@pytest.fixture
+def draft(run):
+    with run.owned() as draft:
+        draft.begin(SMOKE, [])
+        yield draft
+
+
+def kept(draft, name="params.safetensors", tree=TREE):
+    draft.write_tree(name, tree)
+    draft.commit()
+    return draft.run
+
+
+def one_line(error):
+    message = str(error.value)
+    assert message.isprintable()
+    return message
+
+
+def test_trees_come_back_bit_equal_and_have_readable_names(draft):
+    run = kept(draft)
     assert set(load_file(run.path("params.safetensors"))) == {"a/kernel", "b"}
     back = run.read_tree("params.safetensors", TREE)
     np.testing.assert_array_equal(back["a"]["kernel"], TREE["a"]["kernel"])
     np.testing.assert_array_equal(back["b"], TREE["b"])
 
 
-@pytest.mark.parametrize("kept", [0, 4, 60, 0.9])
-def test_truncated_files_are_named_and_never_half_read(run, kept):
-    run.write_tree("params.safetensors", TREE)
-    run.write_table("training.parquet", [{"step": s, "mean": 0.5} for s in range(100)])
+def test_another_shape_type_or_set_of_arrays_is_named(draft):
+    run = kept(draft)
+    for like, name in (
+        (TREE | {"a": {"kernel": jnp.zeros((3, 3))}}, "a/kernel"),
+        (TREE | {"a": {"kernel": np.zeros((2, 3), np.float64)}}, "a/kernel"),
+        (TREE | {"b": np.zeros(2, np.int64)}, "b is missing or is not int64"),
+        (TREE | {"c": jnp.zeros(3)}, "c is missing"),
+        ({"a": TREE["a"]}, "b does not belong"),
+    ):
+        with pytest.raises(StoreError, match=name):
+            run.read_tree("params.safetensors", like)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nothing_that_is_kept_holds_a_number_that_is_none(draft, value):
+    with pytest.raises(NotFiniteError, match="a holds"):
+        draft.write_tree("params.safetensors", {"a": np.array([1.0, value])})
+    with pytest.raises(NotFiniteError, match=r"mean = .*seed 3"):
+        draft.write_table("table.parquet", [{"seed": 3, "mean": 1.0}, {"seed": 3, "mean": value}])
+    with pytest.raises(NotFiniteError, match=r"result\.json"):
+        draft.write_json("result.json", {"summary": {"mean": value}})
+    assert {path.name for path in draft.run.directory.iterdir()} == {"config.toml", "run.json", "lock"}
+
+
+def test_parameters_that_are_not_finite_are_not_read(draft):
+    run = draft.run
+    save_file({"a": np.array([np.nan], np.float32)}, run.path("params.safetensors"))
+    draft.write("params.safetensors", run.path("params.safetensors").read_bytes())
+    draft.commit()
+    with pytest.raises(StoreError, match="not finite"):
+        run.read_tree("params.safetensors", {"a": np.zeros(1, np.float32)})
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    return probe_run(tmp_path_factory.mktemp("work") / "runs")
+
+
+def readers(probe):
+    """(file, what reads it) for every kind of stored file."""
+    trained = probe.parents()[0]
+    return [
+        (trained, "config.toml", trained.config),
+        (trained, "training.parquet", lambda: trained.read_table("training.parquet")),
+        (trained, "env.json", lambda: trained.read_json("env.json")),
+        (probe, "config.toml", probe.config),
+        (probe, "table.parquet", lambda: probe.read_table("table.parquet")),
+        (probe, "result.json", lambda: probe.read_json("result.json")),
+    ]
+
+
+def test_every_flipped_byte_is_seen(probe, draft):
+    run = kept(draft)
+    cases = [*readers(probe), (run, "params.safetensors", lambda: run.read_tree("params.safetensors", TREE))]
+    for of, name, read in cases:
+        path = of.path(name)
+        content = path.read_bytes()
+        read()
+        for place in np.linspace(0, len(content) - 1, 12).astype(int):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+            with pytest.raises(StoreError) as error:
+                read()
+            assert f"{name}: is damaged" in one_line(error)
+        path.write_bytes(content)
+
+
+def test_a_flipped_byte_of_run_json_never_passes_for_another_run(probe):
+    path = probe.path("run.json")
+    content, told = path.read_bytes(), []
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with contextlib.suppress(StoreError):
+            probe.config()
+            for name in probe.info()["files"]:
+                probe.read(name)
+            told.append(probe.info())
+    path.write_bytes(content)
+    assert all(info == json.loads(content) for info in told)
+
+
+@pytest.mark.parametrize("left", [0, 4, 0.9])
+def test_truncated_files_are_named_and_never_half_read(draft, left):
+    draft.write_table("training.parquet", ROWS)
+    run = kept(draft)
     for name, read in (
         ("params.safetensors", lambda: run.read_tree("params.safetensors", TREE)),
         ("training.parquet", lambda: run.read_table("training.parquet")),
     ):
         content = run.path(name).read_bytes()
-        run.path(name).write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
-        with pytest.raises(StoreError, match=rf"{name}.*damaged") as caught:
+        run.path(name).write_bytes(content[: int(left * len(content)) if isinstance(left, float) else left])
+        with pytest.raises(StoreError, match=rf"{name}.*damaged") as error:
             read()
-        assert "\n" not in str(caught.value)
+        one_line(error)
 
 
-def test_another_shape_or_a_missing_array_is_named(run):
-    run.write_tree("params.safetensors", TREE)
-    with pytest.raises(StoreError, match="a/kernel"):
-        run.read_tree("params.safetensors", TREE | {"a": {"kernel": jnp.zeros((3, 3))}})
-    with pytest.raises(StoreError, match="c is missing"):
-        run.read_tree("params.safetensors", TREE | {"c": jnp.zeros(3)})
+def test_another_run_s_file_in_its_place_is_seen(tmp_path, draft):
+    run = kept(draft)
+    other = Run(tmp_path / "runs" / run_id("pretrain", override(SMOKE, {"seeds": [3]})))
+    with other.owned() as second:
+        second.begin(override(SMOKE, {"seeds": [3]}), [])
+        kept(second, tree=TREE | {"b": np.array([3, 4], np.int32)})
+    for name in ("params.safetensors", "config.toml"):
+        run.path(name).write_bytes(other.path(name).read_bytes())
+    with pytest.raises(StoreError, match="damaged"):
+        run.read_tree("params.safetensors", TREE)
+    with pytest.raises(StoreError, match="damaged"):
+        run.config()
+    run.path("run.json").write_bytes(other.path("run.json").read_bytes())
+    with pytest.raises(StoreError, match="not the configuration of this run"):
+        run.config()
 
 
-def test_a_failed_write_leaves_the_old_file(run, monkeypatch):
-    run.write("result.json", b"old")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 1}, "another version"),
+        ({"format": "2"}, "another version"),
+        ({"format": None}, "another version"),
+        ({"stage": "dance"}, "stage 'dance'"),
+        ({"stage": "probe"}, "stage 'probe'"),
+        ({"parents": None}, "parents = None"),
+        ({"parents": "pretrain-0123456789"}, "not the names of runs"),
+        ({"parents": ["/etc"]}, "not the names of runs"),
+        ({"parents": ["../../pretrain-0123456789"]}, "not the names of runs"),
+        ({"parents": ["pretrain-0123456789"]}, "is not a parent of this configuration"),
+        ({"finished": "false"}, "neither true nor false"),
+        ({"finished": 1}, "neither true nor false"),
+        ({"files": None}, "SHA-256"),
+        ({"files": {"../x": "0" * 64}}, "SHA-256"),
+        ({"files": {"x": "0"}}, "SHA-256"),
+        ({"more": 1}, "are expected"),
+    ],
+)
+def test_a_run_json_of_another_shape_is_one_line(draft, change, words):
+    run = draft.run
+    info = run.info() | change
+    run.path("run.json").write_text(json.dumps({name: value for name, value in info.items() if value != "gone"}))
+    with pytest.raises(StoreError, match=r"run\.json") as error:
+        run.config()
+    assert words in one_line(error)
 
-    def fail(descriptor):
-        raise OSError("disk full")
 
-    monkeypatch.setattr(store.os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        run.write("result.json", b"new")
-    assert run.path("result.json").read_bytes() == b"old"
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"format": NaN}', b"1" * 5000, b"null"])
+def test_a_run_json_that_is_none_is_one_line(draft, text):
+    draft.run.path("run.json").write_bytes(text)
+    with pytest.raises(StoreError, match=r"run\.json"):
+        draft.run.info()
 
 
-def test_the_configuration_comes_back(run):
-    config = run.config()
-    assert (config.tasks, config.pretrain) == (PRESETS["smoke"].tasks, PRESETS["smoke"].pretrain)
+def test_a_file_that_run_json_does_not_name_does_not_count(draft):
+    draft.write_table("training.parquet", ROWS)
+    with pytest.raises(StoreError, match="no such file in this run"):
+        draft.run.read_table("training.parquet")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: from here on nothing reaches the disk."""
+
+
+CALLS = ("open", "replace", "fsync", "unlink", "ftruncate", "pwrite")
+
+
+def killed_at(monkeypatch, number):
+    """Ends the process at the so-manieth call to the system that changes files; returns the count of calls."""
+    count = [0]
+
+    def counted(real):
+        def call(*arguments, **options):
+            count[0] += 1
+            if count[0] > number:
+                raise Killed
+            return real(*arguments, **options)
+
+        return call
+
+    for name in CALLS:
+        monkeypatch.setattr(files.os, name, counted(getattr(os, name)))
+    monkeypatch.setattr(store.Path, "unlink", counted(store.Path.unlink))
+    return count
+
+
+def train(run, stop=3):
+    """A training that counts: its state is the number of steps, its checkpoint one step old at most."""
+    if run.finished:
+        run.tidy()
+        return
+    with run.owned() as draft:
+        if run.finished:
+            return
+        step = run.checkpoint or 0
+        if step:
+            state = run.read_tree(f"checkpoint-{step}.safetensors", {"state": np.zeros(1)})["state"]
+            rows = run.training()
+            draft.resume()
+        else:
+            state, rows = np.zeros(1), []
+            draft.begin(SMOKE, [])
+        assert state[0] == step == len(rows)
+        while step < stop:
+            step, state = step + 1, state + 1
+            rows = [*rows, {"step": step}]
+            draft.drop_checkpoint()
+            draft.write_table(f"checkpoint-{step}.parquet", rows)
+            draft.write_tree(f"checkpoint-{step}.safetensors", {"state": state})
+            draft.commit()
+        draft.write_tree("params.safetensors", {"state": state})
+        draft.write_table("training.parquet", rows)
+        draft.finish({"made": "up"})
+
+
+def test_a_kill_at_any_point_of_the_protocol_loses_nothing(tmp_path, monkeypatch):
+    number, whole = 0, None
+    while whole is None:
+        run = Run(tmp_path / str(number) / run_id("pretrain", SMOKE))
+        with monkeypatch.context() as patched, contextlib.suppress(Killed):
+            killed_at(patched, number)
+            train(run)
+            whole = number
+        train(run)
+        train(run)
+        assert run.finished
+        assert run.read_tree("params.safetensors", {"state": np.zeros(1)})["state"][0] == 3
+        assert run.training() == [{"step": step} for step in (1, 2, 3)]
+        assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
+        number += 1
+    assert whole > 50
+
+
+def test_two_writers_of_one_run_take_turns(run, capsys):
+    threads = [threading.Thread(target=train, args=(run, 20)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert run.finished
+    assert len(run.training()) == 20
+    assert "waiting for" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_never_written_to(run):
+    with run.owned() as draft:
+        draft.begin(SMOKE, [])
+        draft.write_table("training.parquet", [{"step": 1}])
+        draft.finish({})
+        before = {path.name: path.read_bytes() for path in run.directory.iterdir()}
+        for write in (lambda: draft.begin(SMOKE, []), lambda: draft.write("x", b""), draft.commit):
+            with pytest.raises(StoreError, match="is finished"):
+                write()
+        assert {path.name: path.read_bytes() for path in run.directory.iterdir()} == before
+
+
+def test_an_owner_whose_directory_was_taken_away_writes_nothing(run):
+    with run.owned() as draft:
+        draft.begin(SMOKE, [])
+        run.path("lock").unlink()
+        with run.owned() as other:
+            other.begin(SMOKE, [])
+            with pytest.raises(StoreError, match="no longer this process's"):
+                draft.write_table("training.parquet", ROWS)
+
+
+def test_a_finished_run_is_tidied_where_that_is_allowed(run, monkeypatch):
+    finished(run, SMOKE)
+    strays = ("checkpoint-5.safetensors", ".run.json.0123.tmp", "params-5.safetensors", "lock")
+    for name in strays:
+        run.path(name).write_bytes(b"x")
+    run.path(".report.html.0123.tmp").write_bytes(b"being written")
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "open", lambda *a: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+        run.tidy()
+    assert run.path("lock").exists()
+    run.tidy()
+    assert not any(run.path(name).exists() for name in strays)
+    assert run.path(".report.html.0123.tmp").exists()
+
+
+def test_the_configuration_comes_back(draft):
+    config = draft.run.config()
+    assert (config.tasks, config.pretrain) == (SMOKE.tasks, SMOKE.pretrain)
     assert config.finetune == Config().finetune  # a pretraining does not depend on it
 
 
-def test_a_cut_configuration_or_state_is_named(run):
-    text = run.path("config.toml").read_text()
-    run.write("config.toml", text[: text.index("[model]")].encode())
-    with pytest.raises(StoreError, match=r"config\.toml: is damaged"):
-        run.config()
-    run.write("run.json", b"{}")
-    with pytest.raises(StoreError, match=r"run\.json: is damaged"):
-        run.info()
-
-
-def test_the_environment_does_without_git(run, monkeypatch):
+def test_the_environment_does_without_git_and_tells_the_flags(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    run.finish(1.0)
-    assert json.loads(run.path("env.json").read_text())["git_commit"] is None
-
-
-def test_finished_runs_record_their_environment(run):
-    assert not run.finished
-    run.write_tree("checkpoint.safetensors", TREE)
-    run.finish(12.5)
-    assert run.finished
-    assert not run.path("checkpoint.safetensors").exists()
-    environment = json.loads(run.path("env.json").read_text())
-    assert environment["wall_seconds"] == 12.5
-    assert environment["versions"]["jax"]
-    assert environment["devices"].startswith("2 x")
+    monkeypatch.setenv("JAX_ENABLE_X64", "1")
+    found = made_with(12.5)
+    assert found["git_commit"] is None
+    assert found["jax_variables"]["JAX_ENABLE_X64"] == "1"
+    assert found["wall_seconds"] == 12.5
+    assert found["versions"]["jax"]
+    assert found["devices"].startswith("2 x")
+    assert environment.PACKAGES[0] in found["versions"]
 
 
 def test_finding_a_run(run, tmp_path):
     runs = tmp_path / "runs"
+    with run.owned() as draft:
+        draft.begin(SMOKE, [])
+    (runs / "pretrain-of-mine").mkdir()
     with pytest.raises(StoreError, match="unfinished"):
         store.find(runs, run.id, "pretrain")
-    run.finish(1.0)
+    finished(run, SMOKE)
     assert store.find(runs, run.id[:12], "pretrain") == run
     with pytest.raises(StoreError, match=r"finetune-9: no such finetune run .* allowed: none yet"):
         store.find(runs, "finetune-9", "finetune")
     with pytest.raises(StoreError, match=f"{run.id}: is not a finetune run"):
         store.find(runs, run.id, "finetune")
-    config = override(PRESETS["smoke"], {"seeds": [3]})
-    Run(runs / run_id("pretrain", config)).begin(config, [])
+    other = override(SMOKE, {"seeds": [3]})
+    finished(Run(runs / run_id("pretrain", other)), other)
     with pytest.raises(StoreError, match="more than one"):
         store.find(runs, "pretrain-", "pretrain")
+
+
+def test_one_unreadable_probe_does_not_stop_the_page_of_the_others(tmp_path, capsys):
+    runs = tmp_path / "runs"
+    good = probe_run(runs)
+    broken = probe_run(runs, override(good.config(), {"finetune.steps": 100}))
+    broken.path("result.json").write_text("{}")
+    old = runs / "probe-0000000000"
+    old.mkdir()
+    (old / "run.json").write_text('{"stage": "probe", "parents": [], "finished": true}')
+    assert main(["report", "--runs", str(runs)]) == 0
+    err = capsys.readouterr().err
+    assert err.count("\n") == 2
+    assert f"left out: {broken.path('result.json')}: is damaged" in err
+    assert "another version" in err
+    assert main(["report", broken.id, "--runs", str(runs)]) == 2
+    assert main(["show", old.name, "--runs", str(runs)]) == 2
+    capsys.readouterr()
+    for path in (good.path("run.json"), broken.path("run.json")):
+        path.write_text("{")
+    assert main(["report", "--runs", str(runs)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_finished_probe_is_read_and_drawn_without_a_write_to_it(probe, tmp_path):
+    def snapshot():
+        runs = probe.directory.parent
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(runs.rglob("*"))}
+
+    before = snapshot()
+    runs = f"--runs={probe.directory.parent}"
+    assert main(["report", probe.id, runs, f"--out={tmp_path / 'page.html'}"]) == 0
+    assert main(["figures", probe.id, runs, f"--out={tmp_path / 'drawn'}"]) == 0
+    assert main(["show", probe.id, runs]) == 0
+    assert snapshot() == before
+    assert (tmp_path / "page.html").read_text().count("data:image/png;base64,") == 6
+    assert len(list((tmp_path / "drawn").glob("*.svg"))) == 6
+
+
+def test_reading_a_run_needs_no_jax(probe):
+    code = "import sys; from implicit_inference.store import Run; from pathlib import Path"
+    code += f"; run = Run(Path({str(probe.directory)!r}))"
+    code += "; run.config(); run.read_table('table.parquet'); sys.exit('jax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_up import finished
 
 from implicit_inference.config import PRESETS, override
 from implicit_inference.errors import ConfigError
@@ -31,10 +32,9 @@ def pretend(lab, stage, report):
     """What `train_stage` promises a sweep, without the training; test_run holds the real one to it."""
     run = lab.run_of(stage)
     if not run.finished:
-        run.begin(lab.config, [lab.run_of("pretrain").id] if stage == "finetune" else [])
         for step in (0, 10):
             report(Progress(stage, step, 10, {}))
-        run.finish(0.0)
+        finished(run, lab.config, [lab.run_of("pretrain")] if stage == "finetune" else [])
     return run
 
 
