@@ -13,6 +13,7 @@ _PUBLIC = {
     "regression.own_noise": ("OwnNoise",),
     "regression.features": ("Chebyshev", "FeatureTasks", "Features", "Fourier", "Polynomial", "ReLU"),
     "regression.sharded": ("ShardedTasks",),
+    "regression.precision": ("thirty_digits",),
     "regression.prompts": ("Batch", "Predictor", "Prompts", "sample_batch"),
     "regression.bayes": ("Predictive", "bayes_predictor", "component_posterior", "posterior_predictive"),
     "regression.inference": ("entropy", "log_posterior_odds", "sequential_evidence", "task_posterior"),

@@ -5,7 +5,6 @@ No jax here: a wrong value is refused before anything slow is imported.
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -29,6 +28,7 @@ from implicit_inference.sections import (
     TrainingConfig,
     knob,
 )
+from implicit_inference.tables import read_toml
 
 FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
 STEER = replace(FINETUNE, target="posterior_mean")
@@ -286,9 +286,6 @@ def value_of(config: Config, path: str) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-LONGEST_FILE = 2**20
-
-
 def changes_in(path: Path) -> dict[str, Any]:
     """The fields that a TOML file names, by path; raises ConfigError, which names the file."""
     tables = read_toml(path)
@@ -296,27 +293,6 @@ def changes_in(path: Path) -> dict[str, Any]:
         return changed_fields(tables)
     except ConfigError as error:
         raise ConfigError(f"{named(path)}: {error}") from error
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; raises ConfigError."""
-    try:
-        with open(path, "rb") as file:
-            text = file.read(LONGEST_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"{named(path)}: cannot be read ({error.strerror})") from error
-    if len(text) > LONGEST_FILE:
-        raise ConfigError(f"{named(path)}: is too large; allowed: at most {LONGEST_FILE} bytes")
-    return parsed_toml(path, text)
-
-
-def parsed_toml(path: Path, text: bytes) -> dict[str, Any]:
-    """The tables of a file's text: UTF-8, with or without a byte-order mark. Raises ConfigError, which names it."""
-    try:
-        return tomllib.loads(text.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # of the syntax, of UTF-8, of numbers and nesting without end
-        reason = "nested too deep" if isinstance(error, RecursionError) else error
-        raise ConfigError(f"{named(path)}: not TOML ({reason})") from error
 
 
 def to_toml(config: Config) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from implicit_inference.config import Config
+from implicit_inference.drafts import Draft, owned
 from implicit_inference.environment import environment
 from implicit_inference.errors import ConfigError, UserError
 from implicit_inference.rows import Row
-from implicit_inference.store import Draft, Run
+from implicit_inference.store import Run
 
 
 def join(where: tuple[str, int, int] | None) -> None:
@@ -97,5 +98,5 @@ def writing(run: Run) -> Iterator[Writer]:
     if jax.process_index():
         yield Writer(run, None)
         return
-    with run.owned() as draft:
+    with owned(run) as draft:
         yield Writer(run, draft)

@@ -61,9 +61,11 @@ def significant(estimate: Estimate) -> bool:
 def recovered_fraction(pretrained: Values, finetuned: Values, recovered: Values) -> Estimate | None:
     """(L_ft - L_recovered) / (L_ft - L_pre), losses by seed [S]: 0 = nothing returned, 1 = the pretrained loss.
 
-    A ratio of means over seeds. None where the forgetting L_ft - L_pre is not significantly positive.
+    A ratio of means over seeds; nan if a loss is. None where the forgetting L_ft - L_pre is not significantly positive.
     """
     forgetting = finetuned - pretrained
+    if np.any(np.isnan(forgetting + recovered)):
+        return Estimate(float("nan"), float("nan"))
     return ratio(finetuned - recovered, forgetting) if significant(over_seeds(forgetting)) else None
 
 
@@ -89,9 +91,10 @@ def effective_gate(
     second are the exact predictions under either family (the discrete posterior and ridge). Of an exact mixture it
     is the posterior probability of `first`, averaged with weights (first - second)^2. All arrays have one shape, of
     prompts and positions; to gate a conjugated predictor, conjugate first and second too, and keep the log odds.
-    Bin b is [edges[b-1], edges[b]), open at both ends: B = len(edges) + 1. A bin with fewer than two predictions,
-    or with first = second throughout, has coefficient nan. The standard error is the heteroscedastic one of least
-    squares (White 1980) and takes predictions as independent. Raises ValueError if the shapes differ.
+    Bin b is [edges[b-1], edges[b]), open at both ends: B = len(edges) + 1. A bin with fewer than two predictions, with
+    first = second throughout or with a nan in it has coefficient nan; log odds of nan may be in any bin. The standard
+    error is the heteroscedastic one of least squares (White 1980) and takes predictions as independent. Raises
+    ValueError if the shapes differ.
     """
     if len({np.shape(x) for x in (predictions, first, second, log_odds)}) > 1:
         raise ValueError("predictions, first, second and log_odds must have one shape")
@@ -101,6 +104,7 @@ def effective_gate(
     def total(values: Values) -> Values:
         return np.bincount(bins, values, size).astype(np.float64)
 
+    target = np.where(np.isnan(log_odds).any(), np.nan, target)  # a prediction of no known bin is of any
     n, power = np.bincount(bins, minlength=size), total(direction**2)
     usable = (n > 1) & (power > 0)
     power = np.where(usable, power, np.nan)

@@ -20,6 +20,7 @@ from implicit_inference.beliefs import (
     prior_rows,
 )
 from implicit_inference.config import FAMILIES
+from implicit_inference.drafts import owned, tidy
 from implicit_inference.environment import environment
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import CLOSENESS_EDGES, Values
@@ -57,13 +58,13 @@ def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     """
     run = lab.run_of("probe")
     if run.finished:
-        run.tidy()
+        tidy(run)
         return run
     stages = [lab.run_of(stage) for stage in NETWORKS.values()]
     for stage in stages:
         if not stage.finished:
             raise StoreError(f"{stage.id}: must be finished before it is probed")
-    with run.owned() as draft:
+    with owned(run) as draft:
         if run.finished:
             return run
         began = time.monotonic()

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 
 from implicit_inference import hosts, keys, memory, model, network, optimize, parallel, train
 from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
+from implicit_inference.drafts import tidy
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
@@ -186,7 +187,7 @@ def train_stage(lab: Lab, name: str, report: Report) -> Run:
     """
     run = lab.run_of(name)
     if hosts.agreed_everywhere("what is finished", run.finished):
-        run.tidy()
+        tidy(run)
         return run
     valid(lab.config, sections_of(name))
     if jax.process_count() == 1:
@@ -227,6 +228,8 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
             params = merged(state.params, state.frozen)
             if not rows or rows[-1]["step"] < step:
                 losses = {"network": lab.validate(stage, params, families), "bayes": exact}
+                by_family = np.stack([*losses["network"].values()], axis=1)
+                _refuse_divergence(name, training, lab.config.seeds, [step] * len(families), by_family, saved.step)
                 rows += _validation_rows(lab.config.seeds, step, losses)
             if training.keep_every and step % (length * training.keep_every) == 0:
                 writer.write_tree(kept_params(step), params)
@@ -238,7 +241,9 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
             n_steps = min(length, training.steps - step)
             state, taken = lab.chunk(name, n_steps)(lab.seeds, stream, source, rate, state)
             taken, finite = hosts.gathered((taken, lab.is_finite(state.params)))
-            _refuse_divergence(name, training, lab.config.seeds, step, taken, finite, saved.step)
+            after = np.where(finite, 0.0, np.nan)  # losses are taken before each update
+            steps, taken = [*range(step + 1, step + n_steps + 1), step + n_steps], np.column_stack([taken, after])
+            _refuse_divergence(name, training, lab.config.seeds, steps, taken, saved.step)
             step, checked = step + n_steps, True
     except KeyboardInterrupt:
         if checked and jax.process_count() == 1:
@@ -313,21 +318,14 @@ def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
 
 
 def _refuse_divergence(
-    stage: str,
-    training: TrainingConfig,
-    seeds: tuple[int, ...],
-    step: int,
-    losses: np.ndarray,
-    finite: np.ndarray,
-    kept: int,
+    stage: str, training: TrainingConfig, seeds: Sequence[int], steps: Sequence[int], losses: np.ndarray, kept: int
 ) -> None:
-    """`losses` [S, steps] were taken before each update, so `finite` [S] tells of the last one."""
-    bad = np.argwhere(~np.isfinite(np.column_stack([losses, np.where(finite, 0.0, np.nan)])))
+    """Raises TrainingDivergedError unless all losses [S, steps] are finite; it names the first that is not."""
+    bad = np.argwhere(~np.isfinite(losses))
     if len(bad):
-        seed_index, first = bad[np.argmin(bad[:, 1])]
-        last = step + min(first + 1, losses.shape[1])
+        seed, first = bad[np.argmin(bad[:, 1])]
         raise TrainingDivergedError(
-            f"{stage}: the loss is not finite at step {last} (seed {seeds[seed_index]}); "
+            f"{stage}: the loss is not finite at step {steps[first]} (seed {seeds[seed]}); "
             f"lower {stage}.learning_rate = {training.learning_rate:g} or {stage}.clip = {training.clip:g}; "
             f"the state after step {kept} is kept"
         )

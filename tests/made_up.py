@@ -3,6 +3,7 @@
 import numpy as np
 
 from implicit_inference.config import Config, override, run_id
+from implicit_inference.drafts import owned
 from implicit_inference.environment import environment
 from implicit_inference.metrics import GATE_EDGES
 from implicit_inference.probe import COLUMNS
@@ -107,7 +108,7 @@ def finished(run, config, parents=(), files=None):
     """The run, brought to its end with these files: rows of tables, or plain values, by name; nothing is trained."""
     if run.finished:
         return run
-    with run.owned() as draft:
+    with owned(run) as draft:
         draft.begin(config, [parent.id for parent in parents])
         for name, content in (files or {}).items():
             (draft.write_table if name.endswith(".parquet") else draft.write_json)(name, content)
@@ -115,7 +116,7 @@ def finished(run, config, parents=(), files=None):
     return run
 
 
-def probe_run(runs, config=CONFIG):
+def probe_run(runs, config=CONFIG, summary=None):
     """A finished probe of `config` in the directory `runs`, with the stages that it rests on."""
     stages = [Run(runs / run_id(stage, config)) for stage in ("pretrain", "finetune", "scratch")]
     for stage in stages:
@@ -128,5 +129,5 @@ def probe_run(runs, config=CONFIG):
         ]
         finished(stage, config, stages[:1] if stage.stage == "finetune" else [], {"training.parquet": rows})
     probe = Run(runs / run_id("probe", config))
-    result = {"id": probe.id, "summary": summarise(table(), config)}
+    result = {"id": probe.id, "summary": summary or summarise(table(), config)}
     return finished(probe, config, stages, {"table.parquet": table(), "result.json": result})

@@ -9,8 +9,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
     {"bench.pytorch", "bench.timing", "environment", "errors", "files", "runtime"},
-    {"keys", "notation", "sections", "regression.pairs", "regression.each", "regression.precision"},
-    {"checks", "regression.filters", "regression.tasks"},
+    {"keys", "notation", "sections", "regression.pairs", "regression.each"},
+    {"regression.precision", "regression.shapes"},
+    {"checks", "tables", "regression.filters", "regression.tasks"},
     {"config"},
     {"memory"},
     {"regression.prompts", "adapt", "metrics", "optimize", "parallel"},
@@ -19,6 +20,7 @@ LEVELS = [
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
+    {"drafts"},
     {"hosts", "network", "world"},
     {"batches", "penalties"},
     {"stages"},

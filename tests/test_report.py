@@ -79,8 +79,7 @@ def test_the_place_of_the_page_can_be_given(runs, tmp_path):
 
 def test_what_cannot_be_reported_is_one_line(runs, tmp_path, capsys):
     begun = ids(runs, finished=False)[0]
-    old = probe_run(tmp_path / "old")
-    old.write_json("result.json", {"id": old.id, "summary": {"loss": {}}})
+    probe_run(tmp_path / "old", summary={"loss": {}})
     for arguments, words in (
         (["report", "probe-0", "--runs", str(runs)], "no such probe run"),
         (["report", ids(runs)[0], begun, "--runs", str(runs)], f"{begun}: is unfinished"),

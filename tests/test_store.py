@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,8 +17,9 @@ from safetensors.numpy import load_file, save_file
 from implicit_inference import environment, files, store
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, Config, override, run_id
+from implicit_inference.drafts import NotFiniteError, owned, tidy
 from implicit_inference.environment import environment as made_with
-from implicit_inference.store import NotFiniteError, Run, StoreError
+from implicit_inference.store import Run, StoreError
 
 SMOKE = PRESETS["smoke"]
 TREE = {"a": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "b": np.array([1, 2], np.int32)}
@@ -31,7 +33,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def draft(run):
-    with run.owned() as draft:
+    with owned(run) as draft:
         draft.begin(SMOKE, [])
         yield draft
 
@@ -154,7 +156,7 @@ def test_truncated_files_are_named_and_never_half_read(draft, left):
 def test_another_run_s_file_in_its_place_is_seen(tmp_path, draft):
     run = kept(draft)
     other = Run(tmp_path / "runs" / run_id("pretrain", override(SMOKE, {"seeds": [3]})))
-    with other.owned() as second:
+    with owned(other) as second:
         second.begin(override(SMOKE, {"seeds": [3]}), [])
         kept(second, tree=TREE | {"b": np.array([3, 4], np.int32)})
     for name in ("params.safetensors", "config.toml"):
@@ -233,16 +235,16 @@ def killed_at(monkeypatch, number):
 
     for name in CALLS:
         monkeypatch.setattr(files.os, name, counted(getattr(os, name)))
-    monkeypatch.setattr(store.Path, "unlink", counted(store.Path.unlink))
+    monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
     return count
 
 
 def train(run, stop=3):
     """A training that counts: its state is the number of steps, its checkpoint one step old at most."""
     if run.finished:
-        run.tidy()
+        tidy(run)
         return
-    with run.owned() as draft:
+    with owned(run) as draft:
         if run.finished:
             return
         step = run.checkpoint or 0
@@ -296,7 +298,7 @@ def test_two_writers_of_one_run_take_turns(run, capsys):
 
 
 def test_a_finished_run_is_never_written_to(run):
-    with run.owned() as draft:
+    with owned(run) as draft:
         draft.begin(SMOKE, [])
         draft.write_table("training.parquet", [{"step": 1}])
         draft.finish({})
@@ -308,10 +310,10 @@ def test_a_finished_run_is_never_written_to(run):
 
 
 def test_an_owner_whose_directory_was_taken_away_writes_nothing(run):
-    with run.owned() as draft:
+    with owned(run) as draft:
         draft.begin(SMOKE, [])
         run.path("lock").unlink()
-        with run.owned() as other:
+        with owned(run) as other:
             other.begin(SMOKE, [])
             with pytest.raises(StoreError, match="no longer this process's"):
                 draft.write_table("training.parquet", ROWS)
@@ -325,9 +327,9 @@ def test_a_finished_run_is_tidied_where_that_is_allowed(run, monkeypatch):
     run.path(".report.html.0123.tmp").write_bytes(b"being written")
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "open", lambda *a: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
-        run.tidy()
+        tidy(run)
     assert run.path("lock").exists()
-    run.tidy()
+    tidy(run)
     assert not any(run.path(name).exists() for name in strays)
     assert run.path(".report.html.0123.tmp").exists()
 
@@ -352,7 +354,7 @@ def test_the_environment_does_without_git_and_tells_the_flags(monkeypatch):
 
 def test_finding_a_run(run, tmp_path):
     runs = tmp_path / "runs"
-    with run.owned() as draft:
+    with owned(run) as draft:
         draft.begin(SMOKE, [])
     (runs / "pretrain-of-mine").mkdir()
     with pytest.raises(StoreError, match="unfinished"):

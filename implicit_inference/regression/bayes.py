@@ -7,8 +7,11 @@ Inputs may be float32: the formulas run in float64 (precision.py), so that means
 to 1e-4 with noise down to 1e-4 of the prior's spread, on prompts however far from every task (docs/exactness.md).
 """
 
+import contextlib
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +21,9 @@ from jaxtyping import Float
 
 from implicit_inference.regression.each import each
 from implicit_inference.regression.filters import gaussian_filter, task_filter
-from implicit_inference.regression.precision import in_float64
-from implicit_inference.regression.prompts import Predictor, Prompts
+from implicit_inference.regression.precision import in_float64, thirty_digits
+from implicit_inference.regression.prompts import Predictor, Prompts, check_prompts
+from implicit_inference.regression.shapes import require_dim, require_scalar
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
 
 NEVER = -1e300
@@ -40,12 +44,45 @@ class Predictive:
 
 
 @functools.singledispatch
-def posterior_predictive(tasks: TaskDistribution, prompts: Prompts, noise_std: Array | float) -> Predictive:
+def _of_family(tasks: TaskDistribution, prompts: Prompts, noise_std: Array | float) -> Predictive:
+    raise TypeError(f"no exact predictive is registered for {type(tasks).__name__}")
+
+
+@runtime_checkable
+class Dispatched(Protocol):
+    """A function of tasks, prompts and the noise believed in, which families of tasks are registered with."""
+
+    @property
+    def register(self) -> Callable[[Any], Any]: ...
+
+    def __call__(
+        self, tasks: TaskDistribution, prompts: Prompts, noise_std: Array | float, digits: int = ...
+    ) -> Predictive: ...
+
+
+def _dispatched(function: Any) -> Dispatched:
+    function.register = _of_family.register
+    return function
+
+
+@_dispatched
+def posterior_predictive(
+    tasks: TaskDistribution, prompts: Prompts, noise_std: Array | float, digits: int = 16
+) -> Predictive:
     """E[y_k | past, x_k] and log p(y_k | past, x_k) under the prior `tasks`, at every position.
 
+    `digits`: 16, those of float64, or 30 (see `thirty_digits`). A label of infinity has the lowest log density that the
+    type holds, one of nan nan. Raises ValueError for arrays that do not fit together.
     Register a function for a new family of tasks with `@posterior_predictive.register`.
     """
-    raise TypeError(f"no exact predictive is registered for {type(tasks).__name__}")
+    require_dim(tasks, check_prompts(prompts), "prompts")
+    require_scalar("noise_std", noise_std)
+    if digits not in (16, 30):
+        raise ValueError(f"digits = {digits}: allowed: 16, 30")
+    with thirty_digits() if digits == 30 else contextlib.nullcontext():
+        found = _of_family(tasks, prompts, noise_std)
+    lowest = jnp.finfo(found.log_density.dtype).min
+    return Predictive(found.mean, jnp.where(jnp.isinf(prompts.ys), lowest, found.log_density))
 
 
 @posterior_predictive.register
@@ -120,6 +157,7 @@ def joined(a: Part, b: Part) -> Part:
 
 def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> Part:
     """The components as parts of the mixture, stacked along the first axis. To be called in float64."""
+    mixture.check()
     log_masses = jax.nn.log_softmax(jnp.asarray(mixture.log_weights))
     predictives = each(lambda component: posterior_predictive(component, prompts, noise_std), mixture.components)
     common = jnp.max(jax.lax.stop_gradient(predictives.log_density), axis=0)
@@ -145,4 +183,5 @@ def _predictive_mean(tasks: TaskDistribution, noise_std: Array | float, prompts:
 
 def log_evidence_before(log_densities: Float[Array, "*batch K"]) -> Float[Array, "*batch K"]:
     """The sum of log densities over earlier positions: 0 at the first."""
-    return jnp.cumsum(jnp.pad(log_densities[..., :-1], [(0, 0)] * (log_densities.ndim - 1) + [(1, 0)]), axis=-1)
+    shifted = jnp.pad(log_densities, [(0, 0)] * (log_densities.ndim - 1) + [(1, 0)])[..., : log_densities.shape[-1]]
+    return jnp.cumsum(shifted, axis=-1)

@@ -16,7 +16,8 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from implicit_inference.regression.prompts import Predictor, Prompts
+from implicit_inference.regression.prompts import Predictor, Prompts, check_prompts
+from implicit_inference.regression.shapes import require, require_scalar
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
@@ -66,12 +67,15 @@ class ScaleLabels(Conjugation):
     factor: Float[Array, ""] | float
 
     def apply(self, prompts: Prompts) -> Prompts:
+        require_scalar("the factor of ScaleLabels", self.factor)
         return replace(prompts, ys=self.factor * prompts.ys)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
+        require_predictions(predictions, prompts)
         return predictions / self.factor
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
+        require_scalar("the factor of ScaleLabels", self.factor)
         return tasks.push(WeightMap(label_scale=self.factor)), jnp.abs(self.factor) * noise_std
 
     def inverse(self) -> ScaleLabels:
@@ -86,12 +90,14 @@ class ScaleInputs(Conjugation):
     factor: Float[Array, ""] | float
 
     def apply(self, prompts: Prompts) -> Prompts:
+        require_scalar("the factor of ScaleInputs", self.factor)
         return replace(prompts, xs=prompts.xs / self.factor)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         return predictions
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
+        require_scalar("the factor of ScaleInputs", self.factor)
         return tasks.push(WeightMap(input_scale=self.factor)), noise_std
 
     def inverse(self) -> ScaleInputs:
@@ -106,16 +112,21 @@ class RotateInputs(Conjugation):
     rotation: Float[Array, "d d"]
 
     def apply(self, prompts: Prompts) -> Prompts:
+        self._check(check_prompts(prompts))
         return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, prompts.xs))
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         return predictions
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
+        self._check(tasks.dim)
         return tasks.push(WeightMap(rotation=self.rotation)), noise_std
 
     def inverse(self) -> RotateInputs:
         return RotateInputs(jnp.swapaxes(self.rotation, -1, -2))
+
+    def _check(self, dim: int) -> None:
+        require("the rotation of RotateInputs", self.rotation, (dim, dim), f"there are {dim} inputs")
 
 
 @register_dataclass
@@ -126,16 +137,23 @@ class ShiftLabels(Conjugation):
     shift: Float[Array, " d"]
 
     def apply(self, prompts: Prompts) -> Prompts:
+        self._check(check_prompts(prompts))
         return replace(prompts, ys=prompts.ys + prompts.xs @ self.shift)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
+        self._check(check_prompts(prompts))
+        require_predictions(predictions, prompts)
         return predictions - prompts.xs @ self.shift
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
+        self._check(tasks.dim)
         return tasks.push(WeightMap(shift=self.shift)), noise_std
 
     def inverse(self) -> ShiftLabels:
         return ShiftLabels(-self.shift)
+
+    def _check(self, dim: int) -> None:
+        require("the shift of ShiftLabels", self.shift, (dim,), f"there are {dim} inputs")
 
 
 @register_dataclass
@@ -163,6 +181,11 @@ class Chain(Conjugation):
 
     def inverse(self) -> Chain:
         return Chain(tuple(c.inverse() for c in reversed(self.conjugations)))
+
+
+def require_predictions(predictions: Array, prompts: Prompts) -> None:
+    """Raises ValueError unless there is one prediction for each label."""
+    require("predictions", predictions, jnp.shape(prompts.ys), f"ys have shape {jnp.shape(prompts.ys)}")
 
 
 def conjugated(predictor: Predictor, conjugation: Conjugation) -> Predictor:

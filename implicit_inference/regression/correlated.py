@@ -14,6 +14,7 @@ from implicit_inference.regression.bayes import Predictive, posterior_predictive
 from implicit_inference.regression.filters import gaussian_filter
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.shapes import floating, require
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
@@ -30,11 +31,17 @@ class CorrelatedTasks(TaskDistribution):
         return self.mean.shape[-1]
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
-        mean, root = jnp.asarray(self.mean), jnp.asarray(self.root)
+        self.check()
+        mean, root = floating(self.mean), floating(self.root)
         ws = mean[None] + jax.random.normal(key, (n, self.dim), jnp.float32) @ root.T
         return ws, jnp.zeros(n, jnp.int32)
 
+    def check(self) -> None:
+        require("the mean of CorrelatedTasks", self.mean, (self.dim,), "it is one list of numbers")
+        require("the root of CorrelatedTasks", self.root, (self.dim, self.dim), f"there are {self.dim} inputs")
+
     def push(self, weight_map: WeightMap) -> CorrelatedTasks:
+        self.check()
         turned = replace(weight_map, shift=None)(jnp.asarray(self.root).T).T
         return CorrelatedTasks(weight_map(self.mean), turned)
 

@@ -10,6 +10,12 @@ import numpy as np
 R = TypeVar("R")
 
 
+def as_tree(function: Callable[..., R]) -> Callable[..., R]:
+    """Makes a function an argument of compiled programs: those that are pytrees stay, others are told by identity."""
+    is_leaf = jax.tree_util.all_leaves([function])
+    return jax.tree_util.Partial(function) if is_leaf else function
+
+
 def each(function: Callable[[Any], R], trees: Sequence[Any]) -> R:
     """function(tree) of one tree after the other, stacked along a new first axis.
 

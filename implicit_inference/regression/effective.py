@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from implicit_inference.metrics import Attribution, attribution
 from implicit_inference.regression.bayes import bayes_predictor, posterior_predictive
-from implicit_inference.regression.conjugate import Conjugation, Identity, conjugated
+from implicit_inference.regression.conjugate import Conjugation, Identity, conjugated, require_predictions
 from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Mixture, TaskDistribution
@@ -65,12 +65,17 @@ def effective_prior(
     """argmin and minimum over prior log odds in LOGITS of the mean of (predictions - mixture)^2.
 
     `prompts` should come from both families, in equal parts. A grid over LOGITS, refined twice around its best point to
-    a resolution of 0.003.
+    a resolution of 0.003. With a prediction or a label of nan, or no prompts, all three are nan.
     """
+    require_predictions(predictions, prompts)
     first_mean = posterior_predictive(first, prompts, noise_std).mean
     second_mean = posterior_predictive(second, prompts, noise_std).mean
     log_ratio = log_evidence_ratio(first, second, prompts, noise_std)
+    return _closest(predictions, first_mean, second_mean, log_ratio)
 
+
+@jax.jit
+def _closest(predictions: Array, first_mean: Array, second_mean: Array, log_ratio: Array) -> EffectivePrior:
     def residuals(logit: Array) -> Array:
         mixture = second_mean + jax.nn.sigmoid(logit + log_ratio) * (first_mean - second_mean)
         return jnp.mean((predictions - mixture) ** 2, axis=-1)
@@ -87,13 +92,15 @@ def effective_prior(
         return jnp.mean(worse) <= 2 * jnp.std(worse) / worse.size**0.5
 
     bound = jnp.where(no_worse(high), 1, jnp.where(no_worse(low), -1, 0))
-    return EffectivePrior(best, jnp.mean(residuals(best)), bound)
+    residual = jnp.mean(residuals(best))
+    return EffectivePrior(*(jnp.where(jnp.isnan(residual), jnp.nan, part) for part in (best, residual, bound)))
 
 
 def excess(
     predictions: Float[Array, "*batch K"], second: TaskDistribution, prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, " K"]:
     """The mean over prompts of (predictions - exact prediction under `second`)^2, by position [K]."""
+    require_predictions(predictions, prompts)
     distance = (predictions - posterior_predictive(second, prompts, noise_std).mean) ** 2
     return jnp.mean(distance, axis=tuple(range(distance.ndim - 1)))
 

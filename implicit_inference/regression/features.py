@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from implicit_inference.regression.bayes import Predictive, posterior_predictive
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.shapes import floating, require
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
 
 
@@ -29,6 +30,9 @@ class Features(abc.ABC):
     @abc.abstractmethod
     def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
         """The features of each input."""
+
+    def check(self) -> None:  # noqa: B027
+        """Raises ValueError if the arrays of the map do not fit together."""
 
     @property
     def size(self) -> int:
@@ -102,11 +106,16 @@ class ReLU(Features):
     weights: Float[Array, "m d"]
     biases: Float[Array, " m"]
 
+    def check(self) -> None:
+        m = len(self.weights)
+        require("the biases of ReLU", self.biases, (m,), f"there are {m} rows of weights")
+
     @property
     def dim(self) -> int:
         return self.weights.shape[-1]
 
     def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+        self.check()
         products = jnp.einsum("...d,md->...m", xs, self.weights)
         return jax.nn.relu(products + self.biases.reshape((1,) * (products.ndim - 1) + self.biases.shape))
 
@@ -126,6 +135,13 @@ class FeatureTasks(TaskDistribution):
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n m"], Int[Array, " n"]]:
         return self.tasks.draw(key, n)
 
+    def check(self) -> None:
+        self.features.check()
+        self.tasks.check()
+        if self.tasks.dim != self.features.size:
+            name = type(self.features).__name__
+            raise ValueError(f"{self.features.size} features of {name}, and a prior over {self.tasks.dim} weights")
+
     def push(self, weight_map: WeightMap) -> FeatureTasks:
         """Only label scales act on w; a map of the inputs, or a linear shift, would need another phi."""
         set_fields = {f.name for f in fields(weight_map) if getattr(weight_map, f.name) is not None}
@@ -136,11 +152,11 @@ class FeatureTasks(TaskDistribution):
         return FeatureTasks(self.features, self.tasks.push(weight_map))
 
     def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
-        return self.tasks.answer(key, self.features(xs), noise_std)
+        return self.tasks.answer(key, self.features(floating(xs)), noise_std)
 
 
 @posterior_predictive.register
 @in_float64
 def _(tasks: FeatureTasks, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The posterior of the tasks within, on the features of the inputs."""
-    return posterior_predictive(tasks.tasks, Prompts(tasks.features(prompts.xs), prompts.ys), noise_std)
+    return posterior_predictive(tasks.tasks, Prompts(tasks.features(floating(prompts.xs)), prompts.ys), noise_std)

@@ -12,7 +12,7 @@ from jax import Array
 from jaxtyping import Float
 
 from implicit_inference.regression.pairs import Pair
-from implicit_inference.regression.precision import full_accuracy
+from implicit_inference.regression.precision import with_thirty_digits
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -22,6 +22,9 @@ at once at K=40, d=20, n=64. Other devices want all at once."""
 
 UNROLLED = 4
 """Positions of a recursion compiled as one piece: a tenth faster than one by one."""
+
+UNBELIEVABLE = 1e100
+"""Labels are cut there: the square of an infinite one would leave nothing to compare tasks by."""
 
 Means = Float[Array, "*batch K"]
 LogDensities = Float[Array, "*batch K"]
@@ -40,11 +43,11 @@ def gaussian_filter(
     The posterior covariance is carried as a square root A A^T (Potter's update; Bierman 1977, chapter II.8): rounding
     grows with prior std / noise std, where formulas with the covariance or the Gram matrix pay for its square.
 
-    At full accuracy every number is a pair of float64: large labels with a narrow noise cancel in y - <x, w>, and
+    With thirty digits every number is a pair of float64: large labels with a narrow noise cancel in y - <x, w>, and
     leave 20 digits of the 30. That takes 25 to 80 times as long. Derivatives are those of the fast filter.
     """
     inputs = (jnp.asarray(x, jnp.float64) for x in (mean, root, xs, ys, noise_std))
-    return (_precise_gaussian_filter if full_accuracy() else _fast_gaussian_filter)(*inputs)
+    return (_precise_gaussian_filter if with_thirty_digits() else _fast_gaussian_filter)(*inputs)
 
 
 def _fast_gaussian_filter(
@@ -158,8 +161,12 @@ def _in_blocks(
     Prompt i is in block i modulo their number, so that every device has its part of each block of sharded prompts.
     (Blocks add zeros to their initial state so that it varies over the devices of a sharded map as the inputs do.)
     """
-    flat_xs, flat_ys = xs.reshape(-1, *xs.shape[-2:]), ys.reshape(-1, ys.shape[-1])
+    prompts = math.prod(ys.shape[:-1])
+    flat_xs, flat_ys = xs.reshape(prompts, *xs.shape[-2:]), ys.reshape(prompts, ys.shape[-1])
+    flat_ys = jnp.clip(flat_ys, -UNBELIEVABLE, UNBELIEVABLE)
     count = len(flat_ys)
+    if not flat_ys.size:
+        return jnp.zeros(ys.shape, ys.dtype), jnp.zeros(ys.shape, ys.dtype)
     size = 2 ** int(math.log2(max(1, CACHED // state_size)))
     if jax.default_backend() != "cpu" or size >= count:
         size = count

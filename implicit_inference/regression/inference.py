@@ -6,8 +6,10 @@ from jax import Array
 from jaxtyping import Float
 
 from implicit_inference.regression.bayes import NEVER, component_parts, log_evidence_before, posterior_predictive
+from implicit_inference.regression.filters import UNBELIEVABLE
 from implicit_inference.regression.precision import in_float64
-from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.prompts import Prompts, check_prompts
+from implicit_inference.regression.shapes import require_dim, require_scalar
 from implicit_inference.regression.tasks import DiscreteTasks, Mixture, TaskDistribution
 
 
@@ -37,8 +39,10 @@ def log_posterior_odds(
 @in_float64
 def task_posterior(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Float[Array, "*batch K n"]:
     """The posterior probability of each task of a discrete set before y_k is seen, [..., K, n]."""
+    require_dim(tasks, check_prompts(prompts), "prompts")
+    require_scalar("noise_std", noise_std)
     residuals = prompts.ys[..., None] - jnp.einsum("...kd,nd->...kn", prompts.xs, tasks.ws)
-    log_likelihoods = -0.5 * (residuals / noise_std) ** 2
+    log_likelihoods = -0.5 * (jnp.clip(residuals, -UNBELIEVABLE, UNBELIEVABLE) / noise_std) ** 2
     relative = log_likelihoods - jnp.max(jax.lax.stop_gradient(log_likelihoods), axis=-1, keepdims=True)
     past = jnp.moveaxis(log_evidence_before(jnp.moveaxis(relative, -2, -1)), -1, -2)
     log_prior = jnp.maximum(tasks.log_prior, NEVER)

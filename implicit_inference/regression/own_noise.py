@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 
 from implicit_inference.regression.bayes import Predictive, posterior_predictive
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.shapes import require_scalar
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
 
 
@@ -29,7 +30,12 @@ class OwnNoise(TaskDistribution):
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n p"], Int[Array, " n"]]:
         return self.tasks.draw(key, n)
 
+    def check(self) -> None:
+        require_scalar("the noise_std of OwnNoise", self.noise_std)
+        self.tasks.check()
+
     def push(self, weight_map: WeightMap) -> OwnNoise:
+        self.check()
         scale = 1.0 if weight_map.label_scale is None else jnp.abs(jnp.asarray(weight_map.label_scale))
         return OwnNoise(self.tasks.push(weight_map), scale * self.noise_std)
 

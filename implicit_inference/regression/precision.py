@@ -13,77 +13,103 @@ from jax.custom_batching import custom_vmap
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_rounding = ContextVar("_rounding", default=False)
+_inside = ContextVar("_inside", default=False)
+_thirty_digits = ContextVar("_thirty_digits", default=False)
+
+KEPT = 1024
+"""Kinds of calls, by formula and structure of the arguments, whose compiled programs are kept."""
 
 
-def full_accuracy() -> bool:
-    """Whether the inputs were float64 already, so that the results' last digits are not going to be rounded away."""
-    return not _rounding.get()
+@contextlib.contextmanager
+def thirty_digits() -> Iterator[None]:
+    """Runs exact inference with 30 digits where float64 has 16; about 100 times as slow.
+
+    For float64 inputs (64-bit JAX on); of float32 inputs the results are rounded to float32 all the same. A function
+    under `jax.jit` has the digits that it was traced with.
+    """
+    before = _thirty_digits.set(True)
+    try:
+        yield
+    finally:
+        _thirty_digits.reset(before)
+
+
+def with_thirty_digits() -> bool:
+    """Whether the formula that is being traced was asked for with 30 digits."""
+    return _thirty_digits.get()
 
 
 def in_float64(formula: Callable[P, R]) -> Callable[P, R]:
-    """`formula`, a function of numbers, computed in float64 and rounded to the precision of its inputs.
+    """Makes `formula`, a function of numbers, one that computes in float64 and rounds to its inputs' precision.
 
     Log evidences reach 1e10 where their differences of order 1 decide, and a posterior variance may be 1e-8 of its
     prior: float32 has no digits left for either, and the inputs are exact numbers. Works with 64-bit JAX on or off
     (TPUs emulate it), inside jit, vmap, scan, shard_map and reverse-mode derivatives of any order; forward mode
-    needs 64-bit on. A result too large for the inputs' precision becomes its largest number.
-    A marked formula that another one calls gets float64 and stays in it.
+    needs 64-bit on. A result too large for the inputs' precision becomes its largest number. Integers are taken as
+    numbers of JAX's default precision. A marked formula that another one calls gets float64 and stays in it.
+    Compiled once for each structure, shape and precision of the arguments, so that calls may be eager.
     """
 
     @functools.wraps(formula)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         leaves, structure = jax.tree.flatten((args, kwargs))
         dtype = jnp.result_type(*leaves, 1.0)
-        if dtype == jnp.float64:
+        if _inside.get():
             return formula(*args, **kwargs)
-        structures = []
-
-        def flat(*leaves: jax.Array) -> list[jax.Array]:
-            args, kwargs = jax.tree.unflatten(structure, leaves)
-            results, result_structure = jax.tree.flatten(formula(*args, **kwargs))
-            structures.append(result_structure)
-            return results
-
-        results = _rounded_to(dtype, flat)(*leaves)
-        return jax.tree.unflatten(structures[-1], results)
+        section: Callable[..., R] = _section_of(formula, structure, dtype, with_thirty_digits())
+        return section(*leaves)
 
     return wrapped
 
 
-Flat = Callable[..., list[jax.Array]]
+@functools.lru_cache(maxsize=KEPT)
+def _section_of(formula: Callable[..., Any], structure: Any, dtype: Any, thirty: bool) -> Callable[..., Any]:
+    """The compiled section of a formula, a function of the leaves of its arguments."""
+
+    def flat(*leaves: jax.Array) -> Any:
+        args, kwargs = jax.tree.unflatten(structure, leaves)
+        digits = thirty_digits() if thirty else contextlib.nullcontext()
+        with _section(), digits:
+            return formula(*args, **kwargs)
+
+    if dtype == jnp.float64:
+        return jax.jit(lambda *leaves: jax.tree.map(_clipped, flat(*(jnp.asarray(x, jnp.float64) for x in leaves))))
+    return jax.jit(_rounded_to(dtype, flat))
 
 
-def _rounded_to(dtype: Any, formula: Flat) -> Flat:
+def _rounded_to(dtype: Any, formula: Callable[..., Any]) -> Callable[..., Any]:
     """The 64-bit section; its derivative and its batched form are 64-bit sections too.
 
     JAX would transform it outside of the section, where its rules round constants of theirs to float32.
     """
 
     @custom_vmap
-    def section(*inputs: Any) -> list[jax.Array]:
-        with _section():
+    def section(*inputs: Any) -> Any:
+        with jax.enable_x64(True):
             results = formula(*(jnp.asarray(x, jnp.float64) for x in inputs))
-            return [_clipped(x.astype(dtype)) for x in results]
+            return jax.tree.map(lambda x: _clipped(x.astype(dtype)), results)
 
     @section.def_vmap
-    def batched(axis_size: int, in_batched: list[bool], *inputs: Any) -> tuple[list[jax.Array], list[bool]]:
+    def batched(axis_size: int, in_batched: list[bool], *inputs: Any) -> tuple[Any, Any]:
         axes = [0 if is_batched else None for is_batched in in_batched]
         results = _rounded_to(dtype, jax.vmap(formula, axes, axis_size=axis_size))(*inputs)
-        return results, [True] * len(results)
+        return results, jax.tree.map(lambda _: True, results)
 
     @jax.custom_vjp
-    def differentiable(*inputs: Any) -> list[jax.Array]:
+    def differentiable(*inputs: Any) -> Any:
         return section(*inputs)
 
-    def forward(*inputs: Any) -> tuple[list[jax.Array], tuple]:
+    def forward(*inputs: Any) -> tuple[Any, tuple]:
         return differentiable(*inputs), inputs
 
-    def backward(inputs: tuple, cotangents: list[jax.Array]) -> tuple:
-        def transposed(*both: jax.Array) -> list[jax.Array]:
-            return list(jax.vjp(formula, *both[: len(inputs)])[1](list(both[len(inputs) :])))
+    def backward(inputs: tuple, cotangents: Any) -> tuple:
+        leaves, structure = jax.tree.flatten(cotangents)
 
-        return tuple(_rounded_to(dtype, transposed)(*inputs, *cotangents))
+        def transposed(*both: jax.Array) -> tuple:
+            primals, into = both[: len(inputs)], jax.tree.unflatten(structure, both[len(inputs) :])
+            return jax.vjp(formula, *primals)[1](into)
+
+        return _rounded_to(dtype, transposed)(*inputs, *leaves)
 
     differentiable.defvjp(forward, backward)
     return differentiable
@@ -91,12 +117,11 @@ def _rounded_to(dtype: Any, formula: Flat) -> Flat:
 
 @contextlib.contextmanager
 def _section() -> Iterator[None]:
-    before = _rounding.set(True)
+    before = _inside.set(True)
     try:
-        with jax.enable_x64(True):
-            yield
+        yield
     finally:
-        _rounding.reset(before)
+        _inside.reset(before)
 
 
 def _clipped(x: jax.Array) -> jax.Array:

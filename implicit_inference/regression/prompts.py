@@ -10,6 +10,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
+from implicit_inference.regression.shapes import require, require_scalar
 from implicit_inference.regression.tasks import TaskDistribution
 
 Tokens = Literal["compact", "interleaved"]
@@ -22,6 +23,15 @@ class Prompts:
 
     xs: Float[Array, "*batch K d"]
     ys: Float[Array, "*batch K"]
+
+
+def check_prompts(prompts: Prompts) -> int:
+    """Returns d, the number of inputs; raises ValueError unless there is one label for each x_k."""
+    shape = jnp.shape(prompts.xs)
+    if len(shape) < 2:
+        raise ValueError(f"xs have shape {shape}: [..., K, d] are expected")
+    require("ys", prompts.ys, shape[:-1], f"xs have shape {shape}, and one label for each x_k is expected")
+    return shape[-1]
 
 
 Predictor = Callable[[Prompts], Array]
@@ -44,6 +54,8 @@ def sample_batch(key: Array, tasks: TaskDistribution, n: int, length: int, noise
 
     `noise_std` is the noise of tasks that bring none of their own.
     """
+    require_scalar("noise_std", noise_std)
+    tasks.check()
     task_key, input_key, noise_key = jax.random.split(key, 3)
     xs = jax.random.normal(input_key, (n, length, tasks.dim), jnp.float32)
     answers = tasks.answer(task_key, xs, noise_std)
@@ -63,10 +75,12 @@ def to_tokens(layout: Tokens, prompts: Prompts) -> Float[Array, "*batch T token"
     compact: one token (x_k, x_{k-1}, y_{k-1}) for each pair, zeros before the first.
     The last label is never a token of the compact layout: nothing is predicted after it.
     """
-    xs, ys = prompts.xs, prompts.ys
+    check_prompts(prompts)
+    dtype = jnp.result_type(prompts.xs, prompts.ys, 1.0)
+    xs, ys = jnp.asarray(prompts.xs, dtype), jnp.asarray(prompts.ys, dtype)
     if layout == "interleaved":
         padded = jnp.zeros_like(xs).at[..., 0].set(ys)
-        return jnp.stack([xs, padded], axis=-2).reshape(*xs.shape[:-2], -1, xs.shape[-1])
+        return jnp.stack([xs, padded], axis=-2).reshape(*xs.shape[:-2], 2 * xs.shape[-2], xs.shape[-1])
     past = jnp.concatenate([xs, ys[..., None]], axis=-1)[..., :-1, :]
     past = jnp.concatenate([jnp.zeros_like(past[..., :1, :]), past], axis=-2)
     return jnp.concatenate([xs, past], axis=-1)

@@ -35,6 +35,9 @@ class ShardedTasks(TaskDistribution):
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         return self.tasks.draw(key, n)
 
+    def check(self) -> None:
+        self.tasks.check()
+
     def push(self, weight_map: WeightMap) -> ShardedTasks:
         return ShardedTasks(self.tasks.push(weight_map), self.mesh)
 

@@ -13,6 +13,8 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
+from implicit_inference.regression.shapes import floating, require, require_scalar
+
 T = TypeVar("T")
 
 
@@ -79,10 +81,14 @@ class TaskDistribution(abc.ABC):
     def push(self, weight_map: WeightMap) -> TaskDistribution:
         """The distribution of `weight_map(w)`; an error if the family has no such member."""
 
+    def check(self) -> None:  # noqa: B027
+        """Raises ValueError if the arrays of the distribution do not fit together; families with several say how."""
+
     def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
         """n tasks drawn with `key` answer `xs`, by <w, x> unless the family says otherwise."""
         ws, component = self.draw(key, len(xs))
-        return Answers(ws, component, jnp.einsum("nkd,nd->nk", xs, ws), jnp.full(len(xs), noise_std, xs.dtype))
+        noise = jnp.full(len(xs), noise_std, jnp.result_type(noise_std, xs, 1.0))
+        return Answers(ws, component, jnp.einsum("nkd,nd->nk", xs, ws), noise)
 
     def sample(self, key: Array, n: int) -> Float[Array, "n d"]:
         """n independent tasks."""
@@ -102,11 +108,17 @@ class GaussianTasks(TaskDistribution):
         return self.mean.shape[-1]
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
-        mean = jnp.asarray(self.mean)
+        self.check()
+        mean = floating(self.mean)
         ws = mean[None] + self.std * jax.random.normal(key, (n, *mean.shape), jnp.float32)
         return ws, jnp.zeros(n, jnp.int32)
 
+    def check(self) -> None:
+        require("the mean of GaussianTasks", self.mean, (self.dim,), "it is one list of numbers")
+        require_scalar("the std of GaussianTasks", self.std)
+
     def push(self, weight_map: WeightMap) -> GaussianTasks:
+        self.check()
         return GaussianTasks(weight_map(self.mean), weight_map.stretch * self.std)
 
 
@@ -129,10 +141,22 @@ class DiscreteTasks(TaskDistribution):
         return jnp.full(n, -jnp.log(n)) if self.log_probs is None else jax.nn.log_softmax(self.log_probs)
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
-        index = jax.random.categorical(key, self.log_prior, shape=(n,))
-        return jnp.asarray(self.ws)[index], index
+        self.check()
+        index = _drawn(key, self.log_prior, n)
+        return floating(self.ws)[index], index
+
+    def check(self) -> None:
+        if jnp.ndim(self.ws) != 2 or not len(self.ws):
+            raise ValueError(
+                f"the ws of DiscreteTasks have shape {jnp.shape(self.ws)}: one row for each task, at least one"
+            )
+        if self.log_probs is not None:
+            require(
+                "the log_probs of DiscreteTasks", self.log_probs, (len(self.ws),), f"there are {len(self.ws)} tasks"
+            )
 
     def push(self, weight_map: WeightMap) -> DiscreteTasks:
+        self.check()
         return DiscreteTasks(weight_map(self.ws), self.log_probs)
 
 
@@ -148,6 +172,14 @@ class Mixture(TaskDistribution):
     def dim(self) -> int:
         return self.components[0].dim
 
+    def check(self) -> None:
+        n, dims = len(self.components), [component.dim for component in self.components]
+        require("the log_weights of a Mixture", self.log_weights, (n,), f"there are {n} components")
+        if len(set(dims)) != 1:
+            raise ValueError(f"the components of a Mixture have {dims} inputs: at least one component, all alike")
+        for component in self.components:
+            component.check()
+
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n p"], Int[Array, " n"]]:
         return self._picked(key, n, lambda component, key: component.draw(key, n)[0])
 
@@ -160,10 +192,17 @@ class Mixture(TaskDistribution):
 
     def _picked(self, key: Array, n: int, ask: Callable[[TaskDistribution, Array], T]) -> tuple[T, Int[Array, " n"]]:
         """Asks every component for n rows; keeps, for each row, those of a component drawn at random."""
+        self.check()
         pick_key, *keys = jax.random.split(key, 1 + len(self.components))
-        index = jax.random.categorical(pick_key, jnp.asarray(self.log_weights), shape=(n,))
+        index = _drawn(pick_key, self.log_weights, n)
         asked = [ask(component, key) for component, key in zip(self.components, keys, strict=True)]
         return jax.tree.map(lambda *parts: _stacked(parts)[index, jnp.arange(n)], *asked), index
+
+
+def _drawn(key: Array, log_weights: Array, n: int) -> Int[Array, " n"]:
+    """n indices, each with probability proportional to the exponential of its log weight; the same under any flag."""
+    weights = jnp.asarray(log_weights, jnp.float32)
+    return jax.random.categorical(key, weights, shape=(n,), mode="low").astype(jnp.int32)
 
 
 def _stacked(parts: tuple[Array, ...]) -> Array:
