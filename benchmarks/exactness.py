@@ -10,6 +10,7 @@ of a discrete task and of a Gaussian one. Minutes: 5, nearly all of them for the
 """
 
 import argparse
+import contextlib
 import itertools
 import sys
 from pathlib import Path
@@ -22,7 +23,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from dense import dense_mixture, dense_predictive, worst_error
 
-from implicit_inference import DiscreteTasks, GaussianTasks, Mixture, Prompts, component_posterior, posterior_predictive
+from implicit_inference import (
+    DiscreteTasks,
+    GaussianTasks,
+    Mixture,
+    Prompts,
+    component_posterior,
+    posterior_predictive,
+    thirty_digits,
+)
 
 SHAPES = [(12, 4, 4), (40, 20, 64), (128, 64, 16), (512, 8, 16), (512, 128, 8)]
 SIGMAS, TAUS, GAMMAS, ALPHAS = (1e-2, 1.0, 10.0), (1e-2, 1.0, 1e2), (1e-3, 1.0, 1e3), (1e-9, 0.5, 1 - 1e-9)
@@ -32,7 +41,7 @@ QUANTITIES += ("mixture mean", "mixture log density", "component posterior")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--x64", action="store_true")
+    parser.add_argument("--x64", action="store_true", help="float64 inputs, with thirty digits")
     parser.add_argument("--longest", type=int, default=512, help="leave out longer prompts")
     args = parser.parse_args()
     jax.config.update("jax_enable_x64", args.x64)
@@ -41,9 +50,9 @@ def main() -> None:
     print("|---" * (1 + len(QUANTITIES)) + "|")
     for shape in SHAPES:
         if shape[0] <= args.longest:
-            print(
-                f"| {', '.join(map(str, shape))} | {' | '.join(f'{e:.0e}' for e in worst(shape, dtype))} |", flush=True
-            )
+            with thirty_digits() if args.x64 else contextlib.nullcontext():
+                errors = worst(shape, dtype)
+            print(f"| {', '.join(map(str, shape))} | {' | '.join(f'{e:.0e}' for e in errors)} |", flush=True)
 
 
 def worst(shape: tuple[int, int, int], dtype: type) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "environment", "errors", "files", "runtime"},
+    {"bench.pytorch", "bench.timing", "environment", "errors", "files", "reports", "runtime"},
     {"keys", "notation", "sections", "regression.pairs", "regression.each"},
     {"regression.precision", "regression.shapes"},
     {"checks", "tables", "regression.filters", "regression.tasks"},
@@ -31,8 +31,9 @@ LEVELS = [
     {"probe", "drawing", "compare"},
     {"plots"},
     {"report"},
-    {"bench.suite", "progress"},
+    {"bench.suite", "progress", "start"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
 MODULES = {
