@@ -19,7 +19,14 @@ from implicit_inference.errors import Terminated
 from implicit_inference.reports import Progress, Report
 from implicit_inference.store import Run
 
-console = Console()
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command's door: rich would end the process with an exit code of its own."""
+        raise BrokenPipeError
+
+
+console = _Console()
 
 LONGEST_SILENCE = 60.0
 """Seconds between two lines of a log file."""
