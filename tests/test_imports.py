@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "environment", "errors", "files", "reports", "runtime"},
-    {"keys", "notation", "sections", "regression.pairs", "regression.each"},
+    {"bench.pytorch", "bench.timing", "environment", "errors", "reports", "runtime"},
+    {"files", "keys", "notation", "sections", "regression.pairs", "regression.each"},
     {"regression.precision", "regression.shapes"},
     {"checks", "tables", "regression.filters", "regression.tasks"},
     {"config"},
