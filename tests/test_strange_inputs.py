@@ -313,3 +313,23 @@ def test_thirty_digits_come_by_name_and_not_because_64_bits_are_on():
         np.testing.assert_array_equal(within.log_density, named.log_density)
         assert np.any(np.asarray(plain.log_density) != np.asarray(named.log_density))
         np.testing.assert_allclose(plain.log_density, named.log_density, rtol=1e-6)
+
+
+def test_small_and_unsigned_integers_are_conjugated_like_numbers():
+    for dtype in (jnp.uint8, jnp.int8, jnp.bool_):
+        small = jax.tree.map(lambda x, dtype=dtype: jnp.abs(x).astype(dtype), INTEGERS)
+        real = jax.tree.map(lambda x: x.astype(jnp.float32), small)
+        shift = jnp.array([1, 2, 3], jnp.uint8)
+        for move in (ii.ScaleLabels(-200), ii.ScaleInputs(-2), ii.ShiftLabels(shift), ii.ShiftLabels(shift).inverse()):
+            for a, b in zip(jax.tree.leaves(move.apply(small)), jax.tree.leaves(move.apply(real)), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_bare_function_may_change_its_answer():
+    state = [1.0]
+    predictor = lambda prompts: state[0] * prompts.ys  # noqa: E731
+    for factor in (1.0, 5.0):
+        state[0] = factor
+        np.testing.assert_allclose(ii.averaged(predictor, [ii.Identity()])(P), factor * P.ys, rtol=1e-6)
+        answered = ii.continued(predictor, P, K - 1, jnp.zeros_like(P.ys)).ys
+        np.testing.assert_allclose(answered[..., -1], factor * P.ys[..., -1], rtol=1e-6)

@@ -17,7 +17,7 @@ from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from implicit_inference.regression.prompts import Predictor, Prompts, check_prompts
-from implicit_inference.regression.shapes import require, require_scalar
+from implicit_inference.regression.shapes import floating, require, require_scalar
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
@@ -68,7 +68,7 @@ class ScaleLabels(Conjugation):
 
     def apply(self, prompts: Prompts) -> Prompts:
         require_scalar("the factor of ScaleLabels", self.factor)
-        return replace(prompts, ys=self.factor * prompts.ys)
+        return replace(prompts, ys=self.factor * floating(prompts.ys))
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         require_predictions(predictions, prompts)
@@ -91,7 +91,7 @@ class ScaleInputs(Conjugation):
 
     def apply(self, prompts: Prompts) -> Prompts:
         require_scalar("the factor of ScaleInputs", self.factor)
-        return replace(prompts, xs=prompts.xs / self.factor)
+        return replace(prompts, xs=floating(prompts.xs) / self.factor)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         return predictions
@@ -113,7 +113,7 @@ class RotateInputs(Conjugation):
 
     def apply(self, prompts: Prompts) -> Prompts:
         self._check(check_prompts(prompts))
-        return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, prompts.xs))
+        return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, floating(prompts.xs)))
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         return predictions
@@ -138,19 +138,19 @@ class ShiftLabels(Conjugation):
 
     def apply(self, prompts: Prompts) -> Prompts:
         self._check(check_prompts(prompts))
-        return replace(prompts, ys=prompts.ys + prompts.xs @ self.shift)
+        return replace(prompts, ys=floating(prompts.ys) + floating(prompts.xs) @ self.shift)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         self._check(check_prompts(prompts))
         require_predictions(predictions, prompts)
-        return predictions - prompts.xs @ self.shift
+        return predictions - floating(prompts.xs) @ self.shift
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
         self._check(tasks.dim)
         return tasks.push(WeightMap(shift=self.shift)), noise_std
 
     def inverse(self) -> ShiftLabels:
-        return ShiftLabels(-self.shift)
+        return ShiftLabels(-floating(self.shift))
 
     def _check(self, dim: int) -> None:
         require("the shift of ShiftLabels", self.shift, (dim,), f"there are {dim} inputs")

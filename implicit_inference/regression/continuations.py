@@ -1,13 +1,11 @@
 """Continuations: a predictor answers the later labels of a prompt itself, one after the other."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from implicit_inference.regression.each import as_tree
+from implicit_inference.regression.each import compiled_once
 from implicit_inference.regression.prompts import Predictor, Prompts, check_prompts
 from implicit_inference.regression.shapes import require
 
@@ -27,12 +25,14 @@ def continued(predictor: Predictor, prompts: Prompts, start: int, noise: Float[A
         raise ValueError(f"start = {start}: allowed: 0 to {length}, the number of labels")
     dtype = jnp.result_type(prompts.xs, prompts.ys, noise, 1.0)
     xs, ys, noise = (jnp.asarray(x, dtype) for x in (prompts.xs, prompts.ys, noise))
-    return _continued(as_tree(predictor), Prompts(xs, ys), start, noise) if start < length else Prompts(xs, ys)
+    return _continued(predictor, Prompts(xs, ys), start, noise) if start < length else Prompts(xs, ys)
 
 
-@partial(jax.jit, static_argnums=2)
-def _continued(predictor: Predictor, prompts: Prompts, start: int, noise: Array) -> Prompts:
+def _answered(predictor: Predictor, prompts: Prompts, start: int, noise: Array) -> Prompts:
     def answer(k: Array, ys: Array) -> Array:
         return ys.at[..., k].set((predictor(Prompts(prompts.xs, ys)) + noise)[..., k].astype(ys.dtype))
 
     return Prompts(prompts.xs, jax.lax.fori_loop(start, prompts.ys.shape[-1], answer, prompts.ys))
+
+
+_continued = compiled_once(_answered, static=(2,))

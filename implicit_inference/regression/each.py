@@ -1,5 +1,6 @@
 """A function of each of many pytrees, compiled once for all that are alike."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -10,10 +11,20 @@ import numpy as np
 R = TypeVar("R")
 
 
-def as_tree(function: Callable[..., R]) -> Callable[..., R]:
-    """Makes a function an argument of compiled programs: those that are pytrees stay, others are told by identity."""
-    is_leaf = jax.tree_util.all_leaves([function])
-    return jax.tree_util.Partial(function) if is_leaf else function
+def compiled_once(function: Callable[..., R], static: tuple[int, ...] = ()) -> Callable[..., R]:
+    """Compiles a function once for arguments of one structure, shapes and types, so that it may be called eagerly.
+
+    A bare Python function among the arguments may answer differently at the next call: then nothing is kept.
+    """
+    kept = jax.jit(function, static_argnums=static)
+
+    @functools.wraps(function)
+    def call(*args: Any) -> R:
+        traced = [arg for i, arg in enumerate(args) if i not in static]
+        of_numbers = not any(callable(leaf) for leaf in jax.tree.leaves(traced))
+        return kept(*args) if of_numbers else function(*args)
+
+    return call
 
 
 def each(function: Callable[[Any], R], trees: Sequence[Any]) -> R:

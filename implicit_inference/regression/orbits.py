@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 from implicit_inference.regression.conjugate import Conjugation, RotateInputs, ScaleLabels, conjugated
-from implicit_inference.regression.each import as_tree, each
+from implicit_inference.regression.each import compiled_once, each
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Predictor, Prompts
@@ -65,7 +65,7 @@ def selected(
 
 
 def _average(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Array:
-    return jnp.mean(_conjugates(as_tree(predictor), conjugations, prompts), axis=0)
+    return jnp.mean(_conjugates(predictor, conjugations, prompts), axis=0)
 
 
 def _select(
@@ -76,10 +76,10 @@ def _select(
     prompts: Prompts,
 ) -> Array:
     choice = jnp.argmin(_shown(tasks, conjugations, prompts, noise_std), axis=0)
-    return jnp.take_along_axis(_conjugates(as_tree(predictor), conjugations, prompts), choice[None], axis=0)[0]
+    return jnp.take_along_axis(_conjugates(predictor, conjugations, prompts), choice[None], axis=0)[0]
 
 
-@jax.jit
+@compiled_once
 def _shown(
     tasks: TaskDistribution, conjugations: tuple[Conjugation, ...], prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, "S *batch K"]:
@@ -87,7 +87,7 @@ def _shown(
     return each(lambda c: sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1], conjugations)
 
 
-@jax.jit
+@compiled_once
 def _conjugates(
     predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts
 ) -> Float[Array, "S *batch K"]:
