@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -101,7 +102,10 @@ def test_a_stop_is_one_line_while_jax_is_imported(number, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    time.sleep(0.6)
+    deadline = time.monotonic() + 30
+    while "jaxlib" not in Path(f"/proc/{process.pid}/maps").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     code, word = {signal.SIGINT: (130, b"interrupted"), signal.SIGTERM: (143, b"terminated")}[number]
