@@ -133,7 +133,7 @@ def as_integers(tree):
     return jax.tree.map(lambda x: jnp.asarray(jnp.round(2 * x), jnp.int8), tree)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ["gaussian", "correlated", "own noise", "mixture with features"])
 def test_tasks_of_integers_are_those_of_equal_floating_point(family):
     """Small integers: products beyond 127 would wrap."""
     whole = as_integers(FAMILIES[family](np.random.default_rng(0), 2))
@@ -166,7 +166,7 @@ def test_draws_follow_their_weights_whatever_the_type_of_the_weights_and_the_fla
     points = tuple(DiscreteTasks(jnp.full((1, 1), float(i))) for i in range(4))
     discrete = DiscreteTasks(jnp.zeros((4, 1)), jnp.float32(log_weights))
     mixture = Mixture(points, jnp.float32(log_weights))
-    drawn = [tasks.draw(jax.random.key(5), 4 * N)[1] for tasks in (discrete, mixture)]
+    drawn = [tasks.draw(jax.random.key(5), N)[1] for tasks in (discrete, mixture)]
     for index in drawn:
         within_errors(np.eye(4)[index], probs)
     with jax.enable_x64(True):
@@ -175,6 +175,6 @@ def test_draws_follow_their_weights_whatever_the_type_of_the_weights_and_the_fla
             Mixture(points, jnp.float64(np.float32(log_weights))),
         ]
         for tasks, expected in zip(wide, drawn, strict=True):
-            index = tasks.draw(jax.random.key(5), 4 * N)[1]
+            index = tasks.draw(jax.random.key(5), N)[1]
             assert index.dtype == jnp.int32
             assert np.mean(index != expected) < 1e-4

@@ -132,9 +132,9 @@ def forgetting_attribution(
     """The forgetting on prompts of `second`, by position [K]: (forgetting, inference shift, capability loss).
 
     forgetting = E(after - ridge)^2 - E(before - ridge)^2; inference shift = the same of the ideal learners with the
-    effective priors `logits`, (before, after); capability loss = the rest. `before` and `after` [..., K] are predictions of
-    the network for `prompts`, all of which must come from `second`; fit `logits` by `effective_prior` on others. Average
-    over positions first and then take the share, a ratio of means over seeds (metrics.ratio).
+    effective priors `logits`, (before, after); capability loss = the rest. `before` and `after` [..., K] are
+    predictions of the network for `prompts`, all of which must come from `second`; fit `logits` by `effective_prior`
+    on others. Average over positions first and then take the share, a ratio of means over seeds (metrics.ratio).
     """
     exact = [shifted_excess(logit, first, second, prompts, noise_std) for logit in logits]
     return attribution(*(excess(f, second, prompts, noise_std) for f in (before, after)), *exact)
