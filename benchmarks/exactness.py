@@ -1,7 +1,7 @@
 """How close exact inference is to the truth: the table of docs/exactness.md.
 
-    python benchmarks/exactness.py          float32 inputs, 64-bit JAX off
-    python benchmarks/exactness.py --x64    float64 inputs, 64-bit JAX on
+    python benchmarks/exactness.py                      float32 inputs, 64-bit JAX off
+    python benchmarks/exactness.py --x64                float64 inputs, 64-bit JAX on
     python benchmarks/exactness.py --x64 --digits 30    the same with thirty digits
 
 Truth is the textbook formula in extended precision (18 digits; the Gaussian part through an orthogonal factorisation,

@@ -15,6 +15,7 @@ are those of the validation prompts, averaged over all positions, as training go
 """
 
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -24,7 +25,6 @@ from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds
 from implicit_inference.run import VALIDATION_PROMPTS, Lab
-from implicit_inference.world import log_weights
 
 ALPHAS = (0.2, 0.5, 0.8)
 VARIANTS = [{"pretrain.discrete_prob": alpha} for alpha in ALPHAS]
@@ -39,10 +39,10 @@ def measure(lab: Lab) -> list[dict]:
         for row in table
         if row["predictor"] == "network"
     ]
-    exam, exact = Exam(lab), lab.bayes_losses(lab.config.pretrain)
+    exam = Exam(lab)
     for prior in PRIORS:
-        weights = lab.packed(log_weights(prior))
-        losses = jax.tree.map(np.asarray, exact(lab.seeds, weights, {f: lab.validation[f] for f in FAMILIES}))
+        exact = lab.bayes_losses(replace(lab.config.pretrain, discrete_prob=prior))
+        losses = jax.tree.map(np.asarray, exact(lab.seeds, {f: lab.validation[f] for f in FAMILIES}))
         for family, loss in losses.items():
             found = exam.rows(loss, prior=prior, prompts=family, predictor="bayes")
             rows += [row | {"n": VALIDATION_PROMPTS} for row in found]

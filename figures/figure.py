@@ -11,7 +11,7 @@ import pyarrow.csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import legend_below, style
+from implicit_inference.drawing import count, legend_below, style
 from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
 
 FIGURES = Path(__file__).parent
@@ -49,7 +49,7 @@ class Table:
     def sizes(self) -> str:
         """The n of the table: seeds, and prompts for each family and seed."""
         seeds, prompts = (max(self.levels(name)) for name in ("seeds", "n"))
-        return f"{seeds} seeds × {prompts} prompts; bands and bars: ± 1 standard error over seeds"
+        return f"{count(seeds, 'seed')} × {prompts} prompts; bands and bars: ± 1 standard error over seeds"
 
 
 def band(axes: Axes, look: Look, x: Sequence[float] | np.ndarray, rows: Table, shade: float = 0.2) -> None:

@@ -5,6 +5,8 @@ import sys
 from figure import COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
+from implicit_inference.drawing import whole_ticks
+
 SCALES = (1.5, 2.0, 3.0)
 
 
@@ -18,6 +20,7 @@ def draw(table: Table) -> Figure:
             band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("exemplars"), rows)
         zero(axes, 0.0, 1.0)
         axes.set(title=f"α = {alpha:g}", xlabel="exemplars in context", ylim=(-1.5, 2.0))
+        whole_ticks(axes)
     figure.axes[0].set_ylabel("recovered fraction")
     return finished(figure, "Recovery by position (a gap: no significant forgetting there)", table)
 

@@ -5,6 +5,7 @@ import sys
 from figure import ERROR, Table, band, finished, main
 from matplotlib.figure import Figure
 
+from implicit_inference.drawing import whole_ticks
 from implicit_inference.notation import LOOKS
 
 
@@ -16,6 +17,7 @@ def draw(table: Table) -> Figure:
             band(axes, LOOKS[name], rows.column("position"), rows)
         title = f"{family.capitalize()} tasks alone, in training and here"
         axes.set(title=title, xlabel="exemplars in context", ylabel=ERROR, ylim=(0, None))
+        whole_ticks(axes)
     return finished(figure, "One task distribution alone: the network against exact Bayes", table)
 
 

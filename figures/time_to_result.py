@@ -9,7 +9,7 @@ import pyarrow.csv
 from figure import COLOURS, FIGURES, Look, Table, band
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import style
+from implicit_inference.drawing import count, style
 
 PANELS = {
     "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),
@@ -30,7 +30,7 @@ def draw(table: Table) -> Figure:
     seeds = max(table.levels("n"))
     figure.suptitle(
         f"Noise-free loss above exact Bayes, both families, in equal time\n"
-        f"{seeds} seeds × 512 prompts a family; bands: ± 1 standard error over seeds",
+        f"{count(seeds, 'seed')} × 512 prompts a family; bands: ± 1 standard error over seeds",
         x=0.01,
         ha="left",
         fontsize=11,

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 from implicit_inference import config as configs
 from implicit_inference import memory
 from implicit_inference.config import Config
-from implicit_inference.errors import ConfigError, UserError, one_line, quoted
+from implicit_inference.errors import ConfigError, Terminated, UserError, one_line, quoted
+from implicit_inference.start import started
 
 if TYPE_CHECKING:
     from implicit_inference.run import Lab
     from implicit_inference.store import Run
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 SIZES = ("S", "M", "G")
 CHILDREN = {
     "finetune": ("pretrain", ("finetune", "adapt"), "fine-tune a pretrain run"),
@@ -38,14 +39,21 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; mistakes are one line on stderr and exit code 2."""
+    """Runs a command; mistakes are one line on stderr and exit code 2.
+
+    Raises BrokenPipeError where nobody reads the output any more.
+    """
     try:
         options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return _complain(str(error), UserError.exit_code)
     except UserError as error:
         return _complain(str(error), error.exit_code)
+    except Terminated:
+        return _complain("terminated; the same command resumes", TERMINATED)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command resumes", INTERRUPTED)
 
@@ -131,10 +139,14 @@ def _add_hosts(sub: Parser) -> None:
 
 def _hosts(text: str) -> tuple[str, int, int] | None:
     """(address, number of hosts, which of them this is), or None for `auto`."""
-    found = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", text)
-    if text != "auto" and (not found or int(found[3]) >= int(found[2])):
-        raise ConfigError(f"hosts = {text!r}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with INDEX < COUNT")
-    return (found[1], int(found[2]), int(found[3])) if found else None
+    if text == "auto":
+        return None
+    found = re.fullmatch(r"((?:\[[0-9a-fA-F:.%]+\]|[^\[\]:,\s]+):([0-9]{1,5})),([0-9]{1,4}),([0-9]{1,4})", text)
+    if not found or not 1 <= int(found[2]) <= 65535 or int(found[4]) >= int(found[3]):
+        raise ConfigError(
+            f"hosts = {quoted(text)}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with PORT 1 to 65535, INDEX < COUNT"
+        )
+    return found[1], int(found[3]), int(found[4])
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
@@ -254,10 +266,9 @@ def presets(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    from implicit_inference import runtime
+    started()
     from implicit_inference.bench import suite
 
-    runtime.prepare()
     suite.run(options.sizes)
     return 0
 
@@ -289,14 +300,9 @@ def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
     """The lab of a configuration, once it is known that the machine has the memory for its stages."""
     if "hosts" not in options:
         memory.check(config, stages)
-    from implicit_inference import runtime
+    started(*([options.hosts] if "hosts" in options else []))
     from implicit_inference.run import Lab
 
-    runtime.prepare()
-    if "hosts" in options:
-        from implicit_inference import hosts
-
-        hosts.join(options.hosts)
     return Lab(config, options.runs)
 
 
@@ -305,7 +311,7 @@ def _train(lab: Lab, *stages: str) -> None:
     from implicit_inference.run import train_stage
 
     for stage in stages:
-        with training_progress(lab.run_of(stage)) as report:
+        with training_progress(lab.run_of(stage), lab.alone) as report:
             train_stage(lab, stage, report)
 
 

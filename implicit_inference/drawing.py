@@ -1,14 +1,16 @@
 """What every figure is drawn with: curves with bands over seeds, titles that state the setting, one legend."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from io import BytesIO
 
+import matplotlib
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from implicit_inference.config import Config
 from implicit_inference.metrics import Estimate, Values, over_seeds
@@ -21,7 +23,9 @@ def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
 
 
 def estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Estimate | None]) -> None:
-    """A line with a band of one standard error; undefined estimates leave a gap."""
+    """A line with a band of one standard error; undefined estimates leave a gap, and none at all no legend."""
+    if all(e is None or not np.isfinite(e.mean) for e in estimates):
+        return
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
     axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
@@ -32,7 +36,7 @@ def titled(figure: Figure, title: str, config: Config, spread: str = "bands") ->
     tasks = config.tasks
     setting = (
         f"d={tasks.dim}, n={tasks.n_discrete}, σ={tasks.noise_std:g}, α={config.pretrain.discrete_prob:g}; "
-        f"{len(config.seeds)} seeds × {config.probe.prompts} prompts; {spread}: ± 1 standard error over seeds"
+        f"{count(len(config.seeds), 'seed')} × {config.probe.prompts} prompts; {spread}: ± 1 standard error over seeds"
     )
     figure.suptitle(f"{title}\n{setting}", x=0.01, ha="left", fontsize=11)
     return figure
@@ -46,9 +50,23 @@ def legend_below(figure: Figure) -> None:
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
 
 
-def style() -> AbstractContextManager[None]:
-    """The one style of all figures."""
-    return matplotlib.style.context(str(files("implicit_inference") / "figures.mplstyle"))
+@contextmanager
+def style() -> Iterator[None]:
+    """The one style of all figures, from matplotlib's defaults: no settings of the user or the machine."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.style.use(str(files("implicit_inference") / "figures.mplstyle"))
+        yield
+
+
+def count(number: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Ticks the horizontal axis, which counts something, at whole numbers only."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def rendered(figure: Figure, kind: str) -> bytes:

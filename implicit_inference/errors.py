@@ -16,6 +16,10 @@ class ConfigError(UserError):
     """A wrong configuration: its text names the field, the value and what is allowed."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, taken as Ctrl-C is: what is done is kept, and the process ends."""
+
+
 def quoted(value: Any) -> str:
     """Writes a value of any kind and size as Python would, on one line, shortened to LONGEST_QUOTE characters."""
     try:

@@ -8,32 +8,37 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from implicit_inference.errors import UserError
+
 try:
     import fcntl
 except ImportError:  # no advisory locks on this system: runs are not guarded against a second process
     fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = ".tmp"
-NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+EXACT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""The file itself and not what a link points to, and its bytes as they are."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes a file whole: a temporary file of a name that nobody can know, made anew; fsync; rename; fsync.
 
-    Raises OSError; the file is then as it was before.
+    Raises OSError, which names the file; it is then as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINKS, 0o666)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | EXACT, 0o666)
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None
         raise
     _sync(path.parent)
 
@@ -70,12 +75,13 @@ def locked(directory: Path, waiting: Callable[[str], None]) -> Iterator[Lock]:
     """Holds the lock `directory`/lock; the directory is made if it is missing.
 
     The kernel frees the lock of a process that died, and keeps that of one that was stopped. Calls `waiting` with the
-    host and process of another owner before it waits for it. Raises OSError where files cannot be locked.
+    host and process of another owner before it waits for it; what `waiting` raises ends the wait. Raises UserError
+    where files cannot be locked.
     """
     lock = _acquired(directory, waiting)
     try:
         os.ftruncate(lock.descriptor, 0)
-        os.pwrite(lock.descriptor, f"{socket.gethostname()} process {os.getpid()}\n".encode(), 0)
+        os.write(lock.descriptor, f"{socket.gethostname()} process {os.getpid()}\n".encode())
         yield lock
     finally:
         try:
@@ -90,7 +96,7 @@ def _acquired(directory: Path, waiting: Callable[[str], None]) -> Lock:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "lock"
     while True:
-        lock = Lock(path, os.open(path, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o666))
+        lock = Lock(path, os.open(path, os.O_RDWR | os.O_CREAT | EXACT, 0o666))
         try:
             _wait_for(lock, waiting)
         except BaseException:
@@ -106,7 +112,11 @@ def _wait_for(lock: Lock, waiting: Callable[[str], None]) -> None:
     if fcntl is None:
         return
     try:
-        fcntl.flock(lock.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        waiting(os.pread(lock.descriptor, 200, 0).decode(errors="replace").strip() or "another process")
-        fcntl.flock(lock.descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(os.pread(lock.descriptor, 200, 0).decode(errors="replace").strip() or "another process")
+            fcntl.flock(lock.descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        allowed = "keep the runs on a file system that can lock files"
+        raise UserError(f"{lock.path}: cannot be locked ({error.strerror}); {allowed}") from error

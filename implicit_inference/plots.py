@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from implicit_inference import notation, origin
 from implicit_inference.config import Config
-from implicit_inference.drawing import curve, estimates, legend_below, rendered, style, titled
+from implicit_inference.drawing import count, curve, estimates, legend_below, rendered, style, titled, whole_ticks
 from implicit_inference.files import write_whole
 from implicit_inference.losses import Losses, predicted_recovery, recovery_of
 from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
@@ -66,6 +66,7 @@ def loss_by_position(losses: Losses, config: Config) -> Figure:
             title=f"{notation.family(family)} prompts", xlabel="exemplars in context", ylabel="noise-free squared error"
         )
         axes.set_ylim(bottom=0)
+        whole_ticks(axes)
     legend_below(figure)
     return titled(figure, "What is forgotten, and what a conjugated prompt brings back", config)
 
@@ -174,6 +175,7 @@ def _attribution(axes: Axes, distances: Losses) -> None:
         estimates(axes, look, range(distances.length), [over_seeds(values) for values in parts])
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(title="Gaussian prompts", xlabel="exemplars in context", ylabel="rise of the distance to ridge")
+    whole_ticks(axes)
 
 
 def _gates(axes: Axes, rows: list[Row], config: Config) -> None:
@@ -225,9 +227,10 @@ def training_curves(tables: dict[str, list[Row]]) -> Figure:
                 name = "network" if predictor == "network" else "exact Bayes, the stage's prior"
                 curve(axes, Look(f"{name}, {notation.family(family)} prompts", colour, line), steps, values)
         axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", ylim=(0, None))
+        whole_ticks(axes)
     legend_below(figure)
     n = len({row["seed"] for rows in tables.values() for row in rows})
-    figure.suptitle(f"Training; bands: ± 1 standard error over {n} seeds", x=0.01, ha="left")
+    figure.suptitle(f"Training; bands: ± 1 standard error over {count(n, 'seed')}", x=0.01, ha="left")
     return figure
 
 

@@ -2,28 +2,45 @@
 
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from rich.table import Table
 
 from implicit_inference import notation
-from implicit_inference import run as stages
+from implicit_inference.errors import Terminated
+from implicit_inference.reports import Progress, Report
 from implicit_inference.store import Run
 
-console = Console()
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command's door: rich would end the process with an exit code of its own."""
+        raise BrokenPipeError
+
+
+console = _Console()
+
+LONGEST_SILENCE = 60.0
+"""Seconds between two lines of a log file."""
 
 
 @contextmanager
-def training_progress(run: Run) -> Iterator[stages.Report]:
-    """A bar with time left and the loss of the network against exact Bayes; plain lines where there is no terminal."""
-    with _bar(run.id, run.finished) as update:
+def training_progress(run: Run, alone: bool = True) -> Iterator[Report]:
+    """A bar with time left and the loss of the network against exact Bayes; plain lines where there is no terminal.
 
-        def report(progress: stages.Progress) -> None:
+    `alone`: SIGTERM stops between two chunks; a host among several, which may be waiting for others, ends at once.
+    """
+    with _bar(run.id, run.finished, alone) as update:
+
+        def report(progress: Progress) -> None:
             losses = [f"{family} {loss:.3f} (Bayes {exact:.3f})" for family, (loss, exact) in progress.losses.items()]
             update(progress.step, progress.steps, "loss " + ", ".join(losses))
 
@@ -45,7 +62,7 @@ def sweep_progress(name: str) -> Iterator[Callable[[float, str], None]]:
 
 
 @contextmanager
-def _bar(name: str, finished: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+def _bar(name: str, finished: bool = False, alone: bool = True) -> Iterator[Callable[[int, int, str], None]]:
     if finished:
         console.print(f"{name}: is there already", highlight=False)
         yield lambda done, total, text: None
@@ -59,45 +76,53 @@ def _bar(name: str, finished: bool = False) -> Iterator[Callable[[int, int, str]
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar, _interrupts() as check_interrupt:
+    with Bar(*columns, console=console, disable=not console.is_terminal) as bar, _interrupts(alone) as check_interrupt:
         task = bar.add_task(name, total=1, text="compiling")
-        quarters = -1
+        quarters, began, said = -1, time.monotonic(), 0.0
 
         def update(done: int, total: int, text: str) -> None:
-            nonlocal quarters
+            nonlocal quarters, said
             check_interrupt()
             bar.update(task, completed=done, total=total, text=text)
-            if not console.is_terminal and done * 4 // total > quarters:
-                quarters = done * 4 // total
-                print(f"{name}: {done}/{total} {text}", flush=True)
+            now = time.monotonic()
+            if not console.is_terminal and (done * 4 // total > quarters or now - said >= LONGEST_SILENCE):
+                quarters, said = done * 4 // total, now
+                left = f"{(now - began) * (total - done) / done:.0f} s left, " if 0 < done < total else ""
+                print(f"{name}: {done}/{total} {left}{text}", flush=True)
 
         yield update
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], None]]:
-    """Ctrl-C at once, or, where it lands in a callback whose exceptions are dropped, silently at the next check."""
-    interrupted = False
+def _interrupts(alone: bool) -> Iterator[Callable[[], None]]:
+    """Takes Ctrl-C, and SIGTERM where `alone`: at once, or at the next check where a callback dropped the exception."""
+    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread alone
+        yield lambda: None
+        return
+    interrupted: list[type[KeyboardInterrupt]] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)[: 1 + alone]}
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
+        interrupted.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+        raise interrupted[0]
 
     def check() -> None:
         if interrupted:
-            raise KeyboardInterrupt
+            raise interrupted[0]
 
     def drop(unraisable: Any) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             previous_hook(unraisable)
 
-    previous, previous_hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
+    previous_hook = sys.unraisablehook
     sys.unraisablehook = drop
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, previous in before.items():
+            signal.signal(number, previous)
         sys.unraisablehook = previous_hook
 
 

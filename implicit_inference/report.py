@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from implicit_inference import compare, notation, plots
+from implicit_inference.drawing import count
 from implicit_inference.files import write_whole
 from implicit_inference.losses import RANGES, Losses
 from implicit_inference.notation import estimate
@@ -46,6 +47,7 @@ def write(runs: list[Run], path: Path) -> Path:
                 "id": run.id,
                 "name": name,
                 "config": config,
+                "seeds": count(len(config.seeds), "seed"),
                 "summary": summary,
                 "findings": findings(summary),
                 "figures": _figures(run),

@@ -4,7 +4,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
+from implicit_inference.reports import Progress, Report
 from implicit_inference.rows import Row
 from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
@@ -38,19 +39,6 @@ class TrainingDivergedError(UserError):
     """The loss stopped being a number; the last good state is kept."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a stage is: steps done of all, and the loss of the network and of exact Bayes by family of prompts."""
-
-    stage: str
-    step: int
-    steps: int
-    losses: dict[str, tuple[float, float]]
-
-
-Report = Callable[[Progress], None]
 
 
 class Lab:
@@ -69,6 +57,11 @@ class Lab:
         self.evaluator = PackedEvaluator(self.mesh)
         self._chunks: dict[Any, Callable[..., Any]] = {}
         self._exact: dict[Any, Callable[..., Any]] = {}
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other host takes part."""
+        return jax.process_count() == 1
 
     def run_of(self, stage: str) -> Run:
         """The directory of a stage of this configuration."""

@@ -19,9 +19,24 @@ def prepare() -> None:
     JAX_ENABLE_COMPILATION_CACHE=false does without.
     """
     use_cpu_cores()
-    if not jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
-        jax.config.update("jax_compilation_cache_dir", str(platformdirs.user_cache_path("implicit-inference") / "xla"))
+    if not jax.config.jax_compilation_cache_dir and (directory := _cache()):  # type: ignore[attr-defined]
+        jax.config.update("jax_compilation_cache_dir", directory)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_COMPILE_SECONDS)
+
+
+def _cache() -> str | None:
+    """The user's directory for compiled programs; None where there is no such place to write to."""
+    with contextlib.suppress(RuntimeError, KeyError, OSError):  # no home, an unknown user, a full or read-only disk
+        directory = platformdirs.user_cache_path("implicit-inference") / "xla"
+        directory.mkdir(parents=True, exist_ok=True)
+        if os.access(directory, os.W_OK):
+            return str(directory)
+    return None
+
+
+def find_devices() -> None:
+    """Starts JAX's devices; raises whatever it does where they cannot be had."""
+    jax.devices()
 
 
 @contextlib.contextmanager

@@ -65,8 +65,14 @@ class Run:
 
     @property
     def begun(self) -> bool:
-        """Whether anything of the stage is kept."""
-        return self.path("run.json").exists()
+        """Whether anything of the stage is kept. Raises StoreError for a directory that cannot be looked into."""
+        try:
+            self.path("run.json").stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise StoreError(f"{self.path('run.json')}: cannot be read ({error.strerror})") from error
+        return True
 
     def path(self, name: str) -> Path:
         return self.directory / name
@@ -96,6 +102,8 @@ class Run:
             return f"parents = {quoted(parents)} are not the names of runs"
         if not isinstance(files, dict) or not all(_is_entry(*item) for item in files.items()):
             return "files are not names with their SHA-256"
+        if len({_step(name) for name in files if name.startswith("checkpoint-")}) > 1:
+            return "files hold more than one checkpoint"
         return None
 
     def config(self) -> Config:
@@ -165,7 +173,7 @@ class Run:
     def checkpoint(self) -> int | None:
         """The step whose state is kept of an unfinished stage, if any is."""
         names = [name for name in self.info()["files"] if name.startswith("checkpoint-")] if self.begun else []
-        return int(names[0].split("-")[1].split(".")[0]) if names else None
+        return _step(names[0]) if names else None
 
     def training(self) -> list[dict[str, Any]]:
         """The losses while training, up to the end or to the state that is kept; none if nothing is."""
@@ -175,7 +183,14 @@ class Run:
         return [] if step is None else self.read_table(f"checkpoint-{step}.parquet")
 
 
+def _step(checkpoint: str) -> int:
+    """The step in the name of a checkpoint's file."""
+    return int(checkpoint.split("-")[1].split(".")[0])
+
+
 def _is_entry(name: str, digest: Any) -> bool:
+    if name.startswith("checkpoint-") and not re.fullmatch(r"checkpoint-[0-9]{1,18}\.(parquet|safetensors)", name):
+        return False
     plain = "/" not in name and "\\" not in name and not name.startswith(".") and name.isprintable()
     return plain and isinstance(digest, str) and bool(re.fullmatch("[0-9a-f]{64}", digest))
 

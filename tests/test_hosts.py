@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from implicit_inference import hosts
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, run_id
+from implicit_inference.errors import UserError
 from implicit_inference.store import Run, find
 
 FLAGS = [
@@ -55,10 +57,41 @@ def test_two_hosts_learn_what_one_learns(tmp_path):
     np.testing.assert_allclose(second, first, rtol=1e-5)
 
 
-@pytest.mark.parametrize("wrong", ["here", "localhost,2,0", "localhost:1,2,2", "localhost:1,two,0"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["here", "localhost,2,0", "localhost:1,2,2", "localhost:1,two,0", "h:99999,2,0", "h:0,2,0", "h:1,0,0", "::1:5,2,0"],
+)
 def test_a_wrong_description_is_refused(wrong, capsys):
     assert main(["pretrain", f"--hosts={wrong}"]) == 2
     assert f"hosts = {wrong!r}: allowed: auto, or ADDRESS:PORT" in capsys.readouterr().err
+
+
+def test_an_unknown_name_is_refused_at_once():
+    with pytest.raises(UserError, match=r"nowhere\.invalid:1234.*not known"):
+        hosts.meet("nowhere.invalid:1234", 2, 0)
+
+
+def test_an_absent_host_is_named_after_the_longest_wait(monkeypatch, capsys):
+    monkeypatch.setattr(hosts, "LONGEST_WAIT", 0.3)
+    address = f"127.0.0.1:{free_port()}"
+    with pytest.raises(UserError, match=rf"the hosts \[1, 2\] did not come to {address} in 0\.3 s"):
+        hosts.meet(address, 3, 0)
+    with pytest.raises(UserError, match=rf"the first host did not answer at {address}"):
+        hosts.meet(address, 3, 1)
+    assert f"waiting for 3 at {address}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "[::1]"])
+def test_hosts_that_are_there_meet_in_any_order_and_strangers_do_not_count(name):
+    address, met = f"{name}:{free_port()}", []
+    others = [threading.Thread(target=lambda i=i: met.append((hosts.meet(address, 3, i), i))) for i in (2, 1)]
+    for thread in others:
+        thread.start()
+    first = threading.Thread(target=lambda: met.append((hosts.meet(address, 3, 0), 0)))
+    first.start()
+    for thread in (first, *others):
+        thread.join(30)
+    assert sorted(index for _, index in met) == [0, 1, 2]
 
 
 def test_one_host_gathers_and_agrees_with_itself(tmp_path):

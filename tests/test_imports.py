@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "environment", "errors", "files", "runtime"},
-    {"keys", "notation", "sections", "regression.pairs", "regression.each"},
+    {"bench.pytorch", "bench.timing", "environment", "errors", "reports", "runtime"},
+    {"files", "keys", "notation", "sections", "regression.pairs", "regression.each"},
     {"regression.precision", "regression.shapes"},
     {"checks", "tables", "regression.filters", "regression.tasks"},
     {"config"},
@@ -31,8 +31,9 @@ LEVELS = [
     {"probe", "drawing", "compare"},
     {"plots"},
     {"report"},
-    {"bench.suite", "progress"},
+    {"bench.suite", "progress", "start"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
 MODULES = {

@@ -188,6 +188,8 @@ def test_another_run_s_file_in_its_place_is_seen(tmp_path, draft):
         ({"files": None}, "SHA-256"),
         ({"files": {"../x": "0" * 64}}, "SHA-256"),
         ({"files": {"x": "0"}}, "SHA-256"),
+        ({"files": {"checkpoint-x.parquet": "0" * 64}}, "SHA-256"),
+        ({"files": {"checkpoint-1.parquet": "0" * 64, "checkpoint-2.parquet": "0" * 64}}, "more than one checkpoint"),
         ({"more": 1}, "are expected"),
     ],
 )
@@ -217,7 +219,7 @@ class Killed(BaseException):
     """Stands for the end of the process: from here on nothing reaches the disk."""
 
 
-CALLS = ("open", "replace", "fsync", "unlink", "ftruncate", "pwrite")
+CALLS = ("open", "replace", "fsync", "unlink", "ftruncate", "write")
 
 
 def killed_at(monkeypatch, number):

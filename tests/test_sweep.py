@@ -6,8 +6,8 @@ from made_up import finished
 
 from implicit_inference.config import PRESETS, override
 from implicit_inference.errors import ConfigError
+from implicit_inference.reports import Progress
 from implicit_inference.rows import reduced
-from implicit_inference.run import Progress
 from implicit_inference.store import Run
 from implicit_inference.sweep import sweep, unfinished, varied_fields
 
