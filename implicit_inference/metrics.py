@@ -37,15 +37,36 @@ def positions(name: str, dim: int, length: int) -> slice:
     return ranges[name]
 
 
+def _one_shape(**arrays: Any) -> None:
+    """Raises ValueError, which names the arrays, unless they have one shape."""
+    shapes = {name: np.shape(values) for name, values in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"one shape is expected, not {', '.join(f'{s} of {name}' for name, s in shapes.items())}")
+
+
+def _alike(**arrays: Any) -> list[Values]:
+    """The arrays in float64; raises ValueError, which names them, unless they have one shape."""
+    _one_shape(**arrays)
+    return [np.asarray(values, np.float64) for values in arrays.values()]
+
+
 def over_seeds(values: Values) -> Estimate:
-    """Mean and standard error of independent values, one a seed [S]."""
+    """Mean and standard error of independent values, one a seed [S]; nan if one of them is, and for no seeds."""
     n = len(values)
+    if not n:
+        return Estimate(float("nan"), float("nan"))
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan"))
 
 
 def ratio(numerator: Values, denominator: Values) -> Estimate:
-    """mean(numerator) / mean(denominator) over seeds [S], with the jackknife standard error over seeds."""
+    """mean(numerator) / mean(denominator) over seeds [S], with the jackknife standard error over seeds.
+
+    Both are nan if one of the values is, and for no seeds. Raises ValueError if the shapes differ.
+    """
+    numerator, denominator = _alike(numerator=numerator, denominator=denominator)
     n = len(numerator)
+    if not n:
+        return Estimate(float("nan"), float("nan"))
     value = float(np.mean(numerator) / np.mean(denominator))
     if n == 1:
         return Estimate(value, float("nan"))
@@ -54,7 +75,7 @@ def ratio(numerator: Values, denominator: Values) -> Estimate:
 
 
 def significant(estimate: Estimate) -> bool:
-    """More than two standard errors above zero."""
+    """More than two standard errors above zero; never so for an estimate or a standard error of nan."""
     return bool(estimate.mean > 2 * estimate.stderr)
 
 
@@ -62,7 +83,9 @@ def recovered_fraction(pretrained: Values, finetuned: Values, recovered: Values)
     """(L_ft - L_recovered) / (L_ft - L_pre), losses by seed [S]: 0 = nothing returned, 1 = the pretrained loss.
 
     A ratio of means over seeds; nan if a loss is. None where the forgetting L_ft - L_pre is not significantly positive.
+    Raises ValueError if the shapes differ.
     """
+    pretrained, finetuned, recovered = _alike(pretrained=pretrained, finetuned=finetuned, recovered=recovered)
     forgetting = finetuned - pretrained
     if np.any(np.isnan(forgetting + recovered)):
         return Estimate(float("nan"), float("nan"))
@@ -70,7 +93,14 @@ def recovered_fraction(pretrained: Values, finetuned: Values, recovered: Values)
 
 
 def shrinkage(predictions: Values, targets: Values) -> Values:
-    """The factor 1/c, for each seed and position [S, K], for which predictions / c [S, prompts, K] are closest."""
+    """The factor 1/c, for each seed and position [S, K], for which predictions / c [S, prompts, K] are closest.
+
+    Predictions that are 0 throughout have factor 0; one nan among them or the targets, or no prompts, give nan. Raises
+    ValueError if the shapes differ.
+    """
+    predictions, targets = _alike(predictions=predictions, targets=targets)
+    if not predictions.shape[1]:
+        return np.full((predictions.shape[0], *predictions.shape[2:]), np.nan)
     return np.sum(predictions * targets, axis=1) / np.maximum(np.sum(predictions**2, axis=1), TINY)
 
 
@@ -92,21 +122,22 @@ def effective_gate(
     is the posterior probability of `first`, averaged with weights (first - second)^2. All arrays have one shape, of
     prompts and positions; to gate a conjugated predictor, conjugate first and second too, and keep the log odds.
     Bin b is [edges[b-1], edges[b]), open at both ends: B = len(edges) + 1. A bin with fewer than two predictions, with
-    first = second throughout or with a nan in it has coefficient nan; log odds of nan may be in any bin. The standard
-    error is the heteroscedastic one of least squares (White 1980) and takes predictions as independent. Raises
-    ValueError if the shapes differ.
+    first = second throughout or with a number that is not finite in it has coefficient nan. Log odds of nan are in no
+    bin and might be in any: n does not count them, and every coefficient is nan. The standard error is the
+    heteroscedastic one of least squares (White 1980) and takes predictions as independent. Raises ValueError if the
+    shapes differ.
     """
-    if len({np.shape(x) for x in (predictions, first, second, log_odds)}) > 1:
-        raise ValueError("predictions, first, second and log_odds must have one shape")
-    target, direction = (np.asarray(x, np.float64).ravel() for x in (predictions - second, first - second))
-    bins, size = np.digitize(np.ravel(log_odds), edges), len(edges) + 1
+    given = _alike(predictions=predictions, first=first, second=second, log_odds=log_odds)
+    *exact, log_odds = (values.ravel() for values in given)
+    predictions, first, second = (np.where(np.isfinite(values), values, np.nan) for values in exact)
+    target, direction, known = predictions - second, first - second, ~np.isnan(log_odds)
+    bins, size = np.digitize(log_odds, edges), len(edges) + 1
 
     def total(values: Values) -> Values:
         return np.bincount(bins, values, size).astype(np.float64)
 
-    target = np.where(np.isnan(log_odds).any(), np.nan, target)  # a prediction of no known bin is of any
-    n, power = np.bincount(bins, minlength=size), total(direction**2)
-    usable = (n > 1) & (power > 0)
+    n, power = np.bincount(bins[known], minlength=size), total(direction**2)
+    usable = (n > 1) & (power > 0) & known.all()
     power = np.where(usable, power, np.nan)
     coefficient = total(target * direction) / power
     errors = target - np.where(np.isfinite(coefficient), coefficient, 0.0)[bins] * direction
@@ -127,14 +158,16 @@ def attribution(before: Any, after: Any, exact_before: Any, exact_after: Any) ->
     forgetting = after - before; inference shift = exact_after - exact_before; capability loss = the rest.
     `before` and `after` are losses of the network on Gaussian prompts, best as mean squared distances to ridge: on
     these prompts E(f - y)^2 = E(f - ridge)^2 + E(ridge - y)^2 for every predictor f, and the last term cancels.
-    `exact_before` and `exact_after` are the same of the exact mixtures with the effective priors. Arrays of one shape.
+    `exact_before` and `exact_after` are the same of the exact mixtures with the effective priors. Raises ValueError
+    unless the arrays have one shape.
     """
+    _one_shape(before=before, after=after, exact_before=exact_before, exact_after=exact_after)
     forgetting, shift = after - before, exact_after - exact_before
     return Attribution(forgetting, shift, forgetting - shift)
 
 
 class RankCorrelation(NamedTuple):
-    """Kendall's tau-b and Spearman's rho, both in [-1, 1]; nan if either ranking is constant."""
+    """Kendall's tau-b and Spearman's rho, both in [-1, 1]; nan if either ranking is constant or holds a nan."""
 
     kendall: float
     spearman: float
@@ -146,11 +179,18 @@ def rank_correlation(predicted: Values, measured: Values) -> RankCorrelation:
     tau-b = sum_ij s_ij t_ij / sqrt(sum_ij s_ij^2 sum_ij t_ij^2), s_ij = sign(predicted_i - predicted_j), t_ij the same
     of `measured`; rho is the correlation of the ranks. Raises ValueError if they are not two lists of one length >= 2.
     """
-    if np.ndim(predicted) != 1 or np.shape(predicted) != np.shape(measured) or len(predicted) < 2:
-        raise ValueError("predicted and measured must be lists of one length, at least 2")
-    signs = [np.sign(np.subtract.outer(values, values)) for values in (predicted, measured)]
+    lists = _alike(predicted=predicted, measured=measured)
+    if lists[0].ndim != 1 or len(lists[0]) < 2:
+        raise ValueError(f"lists of at least 2 are expected, not predicted and measured {lists[0].shape}")
+    signs = [_signs(values) for values in lists]
     ranks = [sign.sum(axis=1) for sign in signs]  # twice the rank, centred
     return RankCorrelation(_cosine(*signs), _cosine(*ranks))
+
+
+def _signs(values: Values) -> Values:
+    """sign(values_i - values_j) [C, C], infinities among them; all nan if one of the values is."""
+    signs = np.greater.outer(values, values).astype(np.float64) - np.less.outer(values, values)
+    return np.full_like(signs, np.nan) if np.isnan(values).any() else signs
 
 
 def _cosine(a: Values, b: Values) -> float:

@@ -22,9 +22,9 @@ from implicit_inference import (
     component_posterior,
     posterior_predictive,
     sample_batch,
+    thirty_digits,
 )
-from implicit_inference.regression import bayes, filters
-from implicit_inference.regression.precision import thirty_digits
+from implicit_inference.regression import bayes
 
 predict = jax.jit(posterior_predictive)
 components = jax.jit(component_posterior)
@@ -32,6 +32,13 @@ components = jax.jit(component_posterior)
 SIGMAS, TAUS, GAMMAS = (1e-2, 1.0, 10.0), (1e-2, 1.0, 1e2), (1e-3, 1.0, 1e3)
 ALPHAS = (1e-9, 0.2, 1 - 1e-9)
 PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-9)])
+
+
+@contextlib.contextmanager
+def inputs_of(dtype):
+    """64-bit JAX and thirty digits for float64 inputs; neither for float32."""
+    with jax.enable_x64(dtype == np.float64), thirty_digits() if dtype == np.float64 else contextlib.nullcontext():
+        yield
 
 
 def paper_mixture(rng, n, d, tau, alpha, dtype):
@@ -66,7 +73,7 @@ def check_accuracy(mixture, prompts, sigma, tolerance):
 def test_holds_over_the_whole_grid(shape, dtype, tolerance):
     length, d, n = shape
     rng = np.random.default_rng(0)
-    with jax.enable_x64(dtype == np.float64), digits_for(dtype):
+    with inputs_of(dtype):
         for i, (sigma, tau, gamma, source) in enumerate(itertools.product(SIGMAS, TAUS, GAMMAS, (0, 1))):
             mixture = paper_mixture(rng, n, d, tau, ALPHAS[i % 3], dtype)
             prompts = wide_prompt(rng, mixture, length, tau, sigma, gamma, source, dtype)
@@ -86,7 +93,7 @@ def test_every_family_agrees_with_its_dense_formula(family):
 
 
 def test_derivatives_are_the_same_in_both_precisions():
-    """Float64 inputs take another way, whose derivatives are written apart."""
+    """Thirty digits take another way, whose derivatives are written apart."""
     tasks, prompts = GaussianTasks(jnp.array([0.5, -1.0, 2.0]), 1.5), small_case()[1]
 
     def loss(*inputs):
@@ -95,19 +102,14 @@ def test_derivatives_are_the_same_in_both_precisions():
 
     gradient = jax.jit(jax.grad(loss, (0, 1, 2)))
     single = gradient(tasks, prompts, 0.5)
-    with jax.enable_x64(True):
+    with inputs_of(np.float64):
         double = gradient(*jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), (tasks, prompts, 0.5)))
     assert_close(single, double, rtol=1e-4)
 
 
-def digits_for(dtype):
-    """Sixteen digits are promised for float32 inputs; of float64 ones the last digits take thirty."""
-    return thirty_digits() if dtype == np.float64 else contextlib.nullcontext()
-
-
 def check_long_prompts(length, d, sigma, tau, gamma, source, dtype, tolerance):
     rng = np.random.default_rng(1)
-    with jax.enable_x64(dtype == np.float64), digits_for(dtype):
+    with inputs_of(dtype):
         mixture = paper_mixture(rng, 8, d, tau, 0.5, dtype)
         prompts = wide_prompt(rng, mixture, length, tau, sigma, gamma, source, dtype)
         check_accuracy(mixture, prompts, jnp.asarray(sigma, dtype), tolerance)
@@ -131,7 +133,7 @@ def draw_and_check(data, dtype, tolerance):
     length, d, n = data.draw(st.sampled_from([(1, 1, 1), (5, 3, 2), (9, 4, 6)]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     sigma, tau, gamma = (10 ** data.draw(magnitudes) for _ in range(3))
-    with jax.enable_x64(dtype == np.float64), digits_for(dtype):
+    with inputs_of(dtype):
         mixture = paper_mixture(rng, n, d, tau, data.draw(st.floats(1e-9, 1 - 1e-9)), dtype)
         prompts = wide_prompt(rng, mixture, length, tau, sigma, gamma, data.draw(st.integers(0, 1)), dtype)
         check_accuracy(mixture, prompts, jnp.asarray(sigma, dtype), tolerance)
@@ -266,15 +268,20 @@ def test_a_weight_of_zero_gives_no_nan():
     np.testing.assert_allclose(predict(impossible, prompts, 0.5).mean, predict(three, prompts, 0.5).mean, rtol=1e-5)
 
 
-def test_streamed_tasks_give_the_same_numbers(monkeypatch):
-    _, prompts = small_case()
+@pytest.mark.parametrize("n", [2 * bayes.TASKS_AT_A_TIME, 2 * bayes.TASKS_AT_A_TIME + 500])
+def test_streamed_tasks_give_the_numbers_of_the_dense_formula(n):
+    """Whole chunks and a padded one; no task of the first chunk is possible."""
+    _, prompts = small_case(n=2)
     rng = np.random.default_rng(0)
-    log_probs = np.where(np.arange(1000) < 300, -np.inf, rng.normal(size=1000)).astype(np.float32)
-    tasks = DiscreteTasks(jnp.float32(rng.normal(size=(1000, 3))), jnp.array(log_probs))
-    whole = jax.jit(lambda: posterior_predictive(tasks, prompts, 0.01))()
-    for chunk in (256, 300):
-        monkeypatch.setattr(bayes, "TASKS_AT_A_TIME", chunk)
-        assert_close(jax.jit(lambda: posterior_predictive(tasks, prompts, 0.01))(), whole, rtol=1e-6)
+    impossible = np.arange(n) < bayes.TASKS_AT_A_TIME + 300
+    log_probs = jnp.float32(np.where(impossible, -np.inf, rng.normal(size=n)))
+    tasks = DiscreteTasks(jnp.float32(rng.normal(size=(n, 3))), log_probs)
+    actual = predict(tasks, prompts, 0.01)
+    possible = DiscreteTasks(tasks.ws[~impossible], log_probs[~impossible])
+    for b in range(2):
+        mean, log_density = dense_predictive(possible, prompts.xs[b], prompts.ys[b], 0.01)
+        assert worst_error(actual.mean[b], mean) < 1e-6
+        assert worst_error(actual.log_density[b], log_density) < 1e-6
 
 
 def test_a_million_tasks_in_bounded_memory():
@@ -326,10 +333,9 @@ def test_the_same_numbers_inside_every_transformation():
         np.testing.assert_allclose(jax.jit(mapped)(stds)[0], expected, rtol=1e-6, atol=1e-7)
 
 
-def test_sharded_prompts_give_the_same_numbers_where_they_are(monkeypatch):
-    """Blocks of prompts take a part from every device: no device computes for another."""
-    monkeypatch.setattr(filters, "CACHED", 64)
-    mixture, prompts = small_case(n=32)
+def test_sharded_prompts_give_the_same_numbers_where_they_are():
+    """Blocks of prompts, several of them, take a part from every device: no device computes for another."""
+    mixture, prompts = small_case(n=2**13)
     mesh = jax.make_mesh((2,), ("prompts",), axis_types=(AxisType.Auto,))
     placed = jax.device_put(prompts, jax.NamedSharding(mesh, PartitionSpec("prompts")))
     run = jax.jit(lambda prompts: posterior_predictive(mixture, prompts, 0.5))

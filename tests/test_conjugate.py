@@ -156,3 +156,48 @@ def test_a_conjugated_predictor_is_a_pytree():
     step = jnp.array([0.0, 1e-2, 0.0])
     difference = (loss(jnp.array([0.1, 0.21, 0.3])) - loss(jnp.array([0.1, 0.19, 0.3]))) / (2 * step[1])
     np.testing.assert_allclose(gradient[1], difference, rtol=2e-2)
+
+
+def drawn(conjugation):
+    return CONJUGATIONS[conjugation](lambda _: 2.0, np.random.default_rng(0), 3)
+
+
+@each_conjugation
+def test_predictions_and_labels_that_do_not_fit_are_refused(conjugation):
+    s, prompts = drawn(conjugation), prompt(np.random.default_rng(0), 4, 3)
+    for shape in ((), (4,), (2, 1), (1, 4)):
+        with pytest.raises(ValueError, match=r"predictions has shape .*ys have shape \(2, 4\)"):
+            s.undo(jnp.ones(shape), prompts)
+    for shape in ((4,), (2, 1), (2, 4, 1)):
+        with pytest.raises(ValueError, match="ys has shape"):
+            s.apply(Prompts(prompts.xs, jnp.ones(shape)))
+    if conjugation == "rotate inputs":
+        with pytest.raises(ValueError, match="rotation"):
+            s.undo(jnp.ones((2, 4)), prompt(np.random.default_rng(0), 4, 2))
+
+
+@each_conjugation
+def test_integers_are_moved_as_equal_floating_point(conjugation):
+    """Labels of 100 in 8 bits, doubled, would wrap."""
+    s, (xs, ys) = drawn(conjugation), (jnp.ones((1, 2, 3), jnp.int8), jnp.array([[100, 3]], jnp.int8))
+    whole, real = Prompts(xs, ys), Prompts(jnp.float32(xs), jnp.float32(ys))
+    assert all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(s.apply(whole)))
+    leaves_close(s.apply(whole), s.apply(real), 1e-6)
+    leaves_close(s.undo(ys, whole), s.undo(jnp.float32(ys), real), 1e-6)
+    leaves_close(s.inverse().apply(s.apply(whole)), real, 1e-5)
+
+
+@each_conjugation
+@pytest.mark.parametrize(("n", "length"), [(0, 4), (2, 0)])
+def test_nothing_stays_nothing(conjugation, n, length):
+    s, empty = drawn(conjugation), Prompts(jnp.zeros((n, length, 3)), jnp.zeros((n, length)))
+    moved = s.apply(empty)
+    assert (moved.xs.shape, moved.ys.shape) == ((n, length, 3), (n, length))
+    assert s.undo(empty.ys, empty).shape == (n, length)
+
+
+def test_unsigned_parameters_and_noise_that_is_no_number():
+    assert ShiftLabels(jnp.array([1, 2], jnp.uint8)).inverse().shift.tolist() == [-1.0, -2.0]
+    assert ScaleLabels(jnp.int8(-128)).push(GaussianTasks(jnp.zeros(2)), 1.0)[1] == 128.0
+    with pytest.raises(ValueError, match=r"noise_std has shape \(3,\)"):
+        ScaleLabels(2.0).push(GaussianTasks(jnp.zeros(3)), jnp.ones(3))

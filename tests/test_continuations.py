@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from implicit_inference import DiscreteTasks, GaussianTasks, Prompts, bayes_predictor, sample_batch
 from implicit_inference.regression.continuations import continued
@@ -39,3 +40,28 @@ def test_over_the_noise_an_answer_has_the_exact_predictive_mean():
 def test_nothing_is_answered_from_the_end_on():
     noise = jnp.ones((50, LENGTH))
     np.testing.assert_array_equal(continued(TEACHER, BATCH.prompts, LENGTH, noise).ys, BATCH.prompts.ys)
+
+
+def test_a_start_may_be_traced_and_is_checked_where_it_is_known():
+    noise = jax.random.normal(jax.random.key(1), (50, LENGTH))
+    expected = continued(TEACHER, BATCH.prompts, START, noise).ys
+    traced = jax.jit(lambda start: continued(TEACHER, BATCH.prompts, start, noise).ys)
+    np.testing.assert_allclose(traced(START), expected, rtol=1e-6)
+    np.testing.assert_array_equal(traced(LENGTH), BATCH.prompts.ys)
+    for start in (np.int64(START), jnp.array(START)):
+        np.testing.assert_array_equal(continued(TEACHER, BATCH.prompts, start, noise).ys, expected)
+    for start in (-1, -2, LENGTH + 1, np.int64(-1)):
+        with pytest.raises(ValueError, match=f"start = {start}: allowed: 0 to {LENGTH}"):
+            continued(TEACHER, BATCH.prompts, start, noise)
+    nothing = Prompts(jnp.zeros((2, 0, DIM)), jnp.zeros((2, 0)))
+    assert jax.jit(lambda start: continued(TEACHER, nothing, start, nothing.ys).ys)(0).shape == (2, 0)
+
+
+def test_labels_and_noise_of_integers_are_answered_in_floating_point():
+    whole = Prompts(jnp.int8(jnp.round(BATCH.prompts.xs)), jnp.int8(jnp.round(BATCH.prompts.ys)))
+    real = jax.tree.map(jnp.float32, whole)
+    noise = jnp.ones((50, LENGTH), jnp.int8)
+    found, expected = (continued(TEACHER, p, START, noise) for p in (whole, real))
+    assert found.ys.dtype == jnp.float32
+    np.testing.assert_array_equal(found.ys, expected.ys)
+    assert np.any(np.asarray(found.ys) % 1 != 0)

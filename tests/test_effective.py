@@ -185,3 +185,22 @@ def test_theory_ranks_label_scales_as_the_mixture_does():
     assert rank_correlation(moved, -loss) == pytest.approx((1.0, 1.0))
     still = np.asarray(moved_odds(turn, *WORLD, shown, NOISE))[:, -1]
     assert abs(still.mean()) < 4 * still.std() / np.sqrt(len(still))
+
+
+@pytest.mark.parametrize("value", [jnp.nan, jnp.inf, -jnp.inf, 1e30])
+def test_what_cannot_be_squared_has_no_effective_prior(value):
+    shown = prompts()
+    found = effective_prior(mixture(0.0, shown).at[3, 2].set(value), *WORLD, shown, NOISE)
+    assert all(np.isnan(part) for part in found)
+
+
+def test_odds_are_one_number_and_may_be_an_integer():
+    with pytest.raises(ValueError, match=r"logit has shape \(2,\)"):
+        shifted_prior(*WORLD, jnp.zeros(2))
+    expected = [-np.log1p(np.exp(-3)), -np.log1p(np.exp(3))]
+    np.testing.assert_allclose(shifted_prior(*WORLD, 3).log_weights, expected, rtol=1e-6)
+
+
+def test_of_no_conjugations_nothing_is_predicted():
+    shown = gaussian_batch(n=5).prompts
+    assert predicted_recovery((0.0, 3.0), (), *WORLD, shown, NOISE).shape == (0,)

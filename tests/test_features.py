@@ -45,3 +45,39 @@ def test_a_learner_that_knows_the_features_learns_a_nonlinear_task():
     errors = (posterior_predictive(tasks, batch.prompts, 1e-3).mean - batch.clean_labels) ** 2
     assert float(jnp.median(errors, axis=0)[3:].max()) < 1e-3
     assert float(jnp.median(errors[:, 0])) > 0.1
+
+
+@pytest.mark.parametrize(
+    "features", [Polynomial(3, 2), Chebyshev(3, 2), Fourier(jnp.ones((2, 3))), ReLU(jnp.ones((2, 3)), jnp.ones(2))]
+)
+def test_inputs_of_another_dimension_are_refused_and_integers_are_numbers(features):
+    name = type(features).__name__
+    for dim in (1, 2, 4):
+        with pytest.raises(ValueError, match=rf"xs has shape \(5, {dim}\).*{name} has 3 inputs"):
+            features(jnp.ones((5, dim)))
+    whole = jnp.array([[100, -3, 2], [0, 1, 1]], jnp.int8)
+    found, expected = features(whole), features(jnp.float32(whole))
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, expected)
+    assert features(jnp.zeros((0, 3))).shape == (0, features.size)
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (lambda: Fourier(jnp.ones(3)), "frequencies of Fourier"),
+        (lambda: ReLU(jnp.ones(3), jnp.ones(3)), "weights of ReLU"),
+        (lambda: ReLU(jnp.ones((2, 3)), jnp.ones((2, 1))), "biases of ReLU"),
+    ],
+)
+def test_maps_whose_arrays_do_not_fit_are_refused(features, words):
+    with pytest.raises(ValueError, match=words):
+        features()(jnp.ones((5, 3)))
+
+
+def test_a_prior_over_another_number_of_weights_is_refused_when_drawn_too():
+    tasks = FeatureTasks(Polynomial(3, 1), GaussianTasks(jnp.zeros(3)))
+    with pytest.raises(ValueError, match="4 features of Polynomial, and a prior over 3 weights"):
+        tasks.draw(jax.random.key(0), 2)
+    with pytest.raises(ValueError, match="4 features of Polynomial, and a prior over 3 weights"):
+        tasks.answer(jax.random.key(0), jnp.ones((2, 4, 3)), 1.0)

@@ -15,6 +15,7 @@ from implicit_inference import (
     component_posterior,
     entropy,
     log_posterior_odds,
+    posterior_predictive,
     sample_batch,
     sequential_evidence,
     task_posterior,
@@ -85,3 +86,47 @@ def test_the_posterior_recovers_the_task():
     posterior = task_posterior(tasks, batch.prompts, 0.3)[:, -1]
     np.testing.assert_array_equal(posterior.argmax(-1), batch.component)
     assert float(entropy(posterior).max()) < 0.1
+
+
+@jax.jit
+def readings(tasks, prompts):
+    """Every reading of a prompt under a mixture of the tasks with a Gaussian prior, by name."""
+    mixture = Mixture((tasks, GaussianTasks(jnp.zeros(3))), jnp.zeros(2))
+    found, components = posterior_predictive(mixture, prompts, 0.4), component_posterior(mixture, prompts, 0.4)
+    return {
+        "mean": found.mean,
+        "log density": found.log_density,
+        "components": components,
+        "odds": log_posterior_odds(mixture, prompts, 0.4),
+        "entropy": entropy(components),
+    }
+
+
+NESTED = pytest.mark.parametrize("family", ["discrete", "own noise", "mixture with features"])
+
+
+@NESTED
+def test_after_a_label_of_nan_nothing_is_known_and_an_infinite_one_tells_nothing_apart(family):
+    """All that stands before the label, and in other prompts, keeps every bit."""
+    tasks, labels = FAMILIES[family](np.random.default_rng(0), 3), (np.nan, np.inf, -np.inf, 3e38, -3e38)
+    broken = readings(tasks, Prompts(PROMPTS.xs, PROMPTS.ys.at[1:, 1].set(jnp.array(labels))))
+    for name, sound in readings(tasks, PROMPTS).items():
+        first, found = (1 if name == "log density" else 2), broken[name]
+        np.testing.assert_array_equal(found[0], sound[0])
+        np.testing.assert_array_equal(found[:, :first], sound[:, :first])
+        assert np.isnan(found[1, first:]).all(), name
+        assert np.isfinite(found[2:]).all(), name
+    np.testing.assert_array_equal(broken["log density"][2:4, 1], np.finfo(np.float32).min)
+    sound = readings(tasks, PROMPTS)["odds"]
+    np.testing.assert_allclose(broken["odds"][2:4, 2], sound[2:4, 1], rtol=1e-5)
+
+
+@NESTED
+@pytest.mark.parametrize(("n", "length"), [(0, 5), (3, 0), (0, 0)])
+def test_no_prompts_and_no_labels_give_empty_arrays(family, n, length):
+    empty = Prompts(jnp.zeros((n, length, 3)), jnp.zeros((n, length)))
+    tasks = FAMILIES[family](np.random.default_rng(0), 3)
+    for name, found in readings(tasks, empty).items():
+        assert found.shape == ((n, length, 2) if name in ("components", "odds") else (n, length))
+        assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(sequential_evidence(tasks, empty, 0.4), np.zeros((n, length + 1)))

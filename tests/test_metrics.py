@@ -100,5 +100,74 @@ def test_rank_correlations_of_known_orders():
     # a tie: tau-b = 2 / sqrt(3 * 2); ranks 1, 2, 3 against 1.5, 1.5, 3
     assert rank_correlation(np.arange(3.0), np.array([0.0, 0.0, 1.0])) == pytest.approx((2 / 6**0.5, 0.75**0.5))
     assert np.isnan(rank_correlation(order, np.zeros(5)).kendall)
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match=r"\(5,\) of predicted, \(3,\) of measured"):
         rank_correlation(order, order[:3])
+
+
+ONE, TWO, THREE = np.ones(1), np.ones(2), np.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (ratio, (ONE, THREE)),
+        (recovered_fraction, (ONE, THREE, THREE)),
+        (recovered_fraction, (THREE, THREE, ONE)),
+        (shrinkage, (np.ones((3, 5, 2)), np.ones((1, 5, 2)))),
+        (attribution, (THREE, THREE, THREE, ONE)),
+        (effective_gate, (THREE, THREE, THREE, ONE)),
+        (rank_correlation, (TWO, ONE)),
+    ],
+)
+def test_arrays_that_would_broadcast_are_named(function, arguments):
+    with pytest.raises(ValueError, match=r"one shape is expected, not .*\(3,|\(2,\) of predicted, \(1,\) of measured"):
+        function(*arguments)
+
+
+def test_what_is_not_known_is_no_estimate():
+    unknown = np.array([1.0, np.nan, 3.0])
+    for found in (over_seeds(unknown), ratio(unknown, THREE), ratio(THREE, unknown), over_seeds([]), ratio([], [])):
+        assert np.isnan(found.mean)
+        assert np.isnan(found.stderr)
+    losses = np.array([[1.0, 1.1, 0.9], [2.0, 2.3, 1.8], [1.5, 1.6, 1.4]])
+    for i in range(3):
+        broken = losses.copy()
+        broken[i, 1] = np.nan
+        assert np.isnan(recovered_fraction(*broken).mean)
+    assert not significant(over_seeds(unknown))
+    assert np.isnan(rank_correlation(unknown, np.arange(3.0))).all()
+    predictions, targets = np.ones((2, 4, 3)), np.ones((2, 4, 3))
+    predictions[0, 1, 2] = targets[1, 0, 0] = np.nan
+    np.testing.assert_array_equal(shrinkage(predictions, targets), [[1, 1, np.nan], [np.nan, 1, 1]])
+    assert np.isnan(shrinkage(np.ones((2, 0, 3)), np.ones((2, 0, 3)))).all()
+    assert np.isnan(attribution(THREE, unknown, THREE, THREE).capability_loss[1])
+
+
+def test_log_odds_of_nan_are_counted_in_no_bin_and_might_be_in_any():
+    first, second = np.arange(1.0, 9.0), np.zeros(8)
+    odds = np.where(np.arange(8) < 4, -1.0, 1.0)
+    known = effective_gate(0.5 * first, first, second, odds, (0.0,))
+    np.testing.assert_allclose(known.coefficient, 0.5)
+    odds[7] = np.nan
+    gate = effective_gate(0.5 * first, first, second, odds, (0.0,))
+    assert gate.n.tolist() == [4, 3]
+    assert np.isnan(gate.coefficient).all()
+    assert np.isnan(gate.stderr).all()
+    for value in (np.nan, np.inf):
+        broken = np.where(np.arange(8) == 0, value, 0.5 * first)
+        gate = effective_gate(broken, first, second, np.where(np.arange(8) < 4, -1.0, 1.0), (0.0,))
+        np.testing.assert_array_equal(gate.coefficient, [np.nan, 0.5])
+    empty = effective_gate(*np.zeros((4, 0, 3)), (0.0,))
+    assert empty.n.tolist() == [0, 0]
+    assert np.isnan(empty.coefficient).all()
+
+
+def test_infinities_and_unsigned_numbers_have_an_order():
+    order = np.array([-np.inf, 0.0, 1e308, np.inf])
+    assert rank_correlation(order, np.arange(4.0)) == pytest.approx((1.0, 1.0))
+    assert rank_correlation(np.array([3, 1, 2], np.uint8), np.array([3.0, 1.0, 2.0])) == pytest.approx((1.0, 1.0))
+    before, after = np.array([[4, 5, 4], [2, 2, 2]], np.uint8)
+    assert recovered_fraction(after, before, after).mean == pytest.approx(1.0)
+    assert ratio(after - 1.0, before).mean == pytest.approx(3 / 13)
+    gate = effective_gate(np.array([0, 0], np.uint8), np.array([1, 1]), np.array([2, 2]), np.zeros(2), ())
+    assert gate.coefficient[0] == pytest.approx(2.0)

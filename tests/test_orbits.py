@@ -100,3 +100,18 @@ def test_selection_is_causal():
     predictor = selected(bayes_predictor(TASKS, 0.5), scales([1.0, -1.0, 2.0]), TASKS.components[0], 0.5)
     changed = Prompts(BATCH.prompts.xs, BATCH.prompts.ys.at[:, 3:].add(7.0))
     np.testing.assert_array_equal(run(predictor, changed)[:, :4], run(predictor, BATCH.prompts)[:, :4])
+
+
+def test_without_conjugations_there_is_nothing_to_average_or_to_choose():
+    for build in (lambda: averaged(bayes_predictor(TASKS, 0.5), ()), lambda: selected(sum, (), TASKS, 0.5)):
+        with pytest.raises(ValueError, match=r"conjugations = \(\): at least 1"):
+            build()
+
+
+def test_a_past_of_nan_chooses_nothing():
+    """Whatever the predictor says; positions up to the label of nan, and other prompts, keep their choice."""
+    predictor = selected(lambda prompts: jnp.ones_like(prompts.ys), scales([1.0, 2.0]), TASKS.components[0], 0.5)
+    broken = predictor(Prompts(BATCH.prompts.xs, BATCH.prompts.ys.at[0, 2].set(jnp.nan)))
+    expected = np.array(predictor(BATCH.prompts))
+    expected[0, 3:] = np.nan
+    np.testing.assert_array_equal(broken, expected)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, PartitionSpec
 
-from implicit_inference.regression.precision import in_float64
+from implicit_inference import thirty_digits
+from implicit_inference.regression.precision import in_float64, with_thirty_digits
 
 
 @in_float64
@@ -58,3 +59,20 @@ def test_inside_a_sharded_map(check_vma):
     each = lambda ys: jax.lax.map(lambda y: tail(BIG, y)["tail"], ys)  # noqa: E731
     mapped = jax.jit(jax.shard_map(each, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=check_vma))
     np.testing.assert_array_equal(mapped(batch), batch)
+
+
+@in_float64
+def digits_of(x):
+    return x * (30.0 if with_thirty_digits() else 16.0)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit, jax.vmap, lambda f: jax.jit(jax.grad(lambda x: f(x)[0]))])
+def test_compiled_functions_keep_no_digits_of_an_earlier_call(transform, x64):
+    """One function, one shape, before, within and after: a trace of one must not serve another."""
+    with jax.enable_x64(x64):
+        f, x = transform(digits_of), jnp.ones(1)
+        for _ in range(2):
+            assert f(x) == 16
+            with thirty_digits():
+                assert f(x) == 30

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from families import FAMILIES, LINEAR
+from families import FAMILIES, LINEAR, leaves_close
 
 from implicit_inference import DiscreteTasks, GaussianTasks, Mixture, OwnNoise, posterior_predictive, sample_batch
 from implicit_inference.regression.tasks import WeightMap
@@ -104,3 +104,77 @@ def test_answers_of_components_with_other_features_and_other_noise():
     by_hand = jnp.einsum("nkm,nm->nk", polynomial.tasks.features(xs), answers.ws)
     np.testing.assert_allclose(answers.clean_labels[~linear], by_hand[~linear], rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(mixture.draw(jax.random.key(1), 500)[0], answers.ws)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_maps_inputs_and_noise_that_do_not_fit_a_family_are_refused(family):
+    """Arrays of length 1 too, which would broadcast."""
+    tasks, xs = FAMILIES[family](np.random.default_rng(0), 3), jnp.zeros((2, 4, 3))
+    for weight_map in (
+        {"shift": jnp.ones(1)},
+        {"shift": jnp.ones(2)},
+        {"rotation": jnp.eye(1)},
+        {"rotation": jnp.eye(2)},
+        {"label_scale": jnp.ones(1)},
+        {"label_scale": jnp.ones(3)},
+        {"input_scale": jnp.ones(3)},
+    ):
+        with pytest.raises(ValueError, match=next(iter(weight_map))):
+            tasks.push(WeightMap(**weight_map))
+    for dim in (1, 2):
+        with pytest.raises(ValueError, match=rf"xs has shape \(2, 4, {dim}\)"):
+            tasks.answer(jax.random.key(0), xs[..., :dim], 1.0)
+    if family != "own noise":
+        with pytest.raises(ValueError, match=r"noise_std has shape \(2,\)"):
+            tasks.answer(jax.random.key(0), xs, jnp.ones(2))
+
+
+def as_integers(tree):
+    return jax.tree.map(lambda x: jnp.asarray(jnp.round(2 * x), jnp.int8), tree)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "correlated", "own noise", "mixture with features"])
+def test_tasks_of_integers_are_those_of_equal_floating_point(family):
+    """Small integers: products beyond 127 would wrap."""
+    whole = as_integers(FAMILIES[family](np.random.default_rng(0), 2))
+    whole = jax.tree.map(lambda x: x if x.ndim else jnp.maximum(x, 1), whole)
+    real = jax.tree.map(jnp.float32, whole)
+    weight_map = WeightMap(label_scale=100)
+    batches = [sample_batch(jax.random.key(0), tasks, 3, 4, 1) for tasks in (whole, real)]
+    leaves_close(batches[0], batches[1], 1e-6)
+    assert batches[0].prompts.ys.dtype == jnp.float32
+    for noise_std in (1, jnp.int8(1), jnp.array(True)):
+        leaves_close(*(posterior_predictive(tasks, batches[1].prompts, noise_std) for tasks in (whole, real)), 1e-6)
+    pushed = [tasks.push(weight_map) for tasks in (whole, real)]
+    leaves_close(*(posterior_predictive(tasks, batches[1].prompts, 1) for tasks in pushed), 1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_tasks_and_no_inputs(family):
+    tasks = FAMILIES[family](np.random.default_rng(0), 3)
+    assert tasks.sample(jax.random.key(0), 0).shape[0] == 0
+    batch = sample_batch(jax.random.key(0), tasks, 0, 4, 1.0)
+    assert batch.prompts.xs.shape == (0, 4, 3)
+    assert batch.component.shape == (0,)
+    assert batch.clean_labels.shape == (0, 4)
+
+
+def test_draws_follow_their_weights_whatever_the_type_of_the_weights_and_the_flags():
+    """The weights span more than float16 resolves; the index is that of float32 weights under every flag."""
+    probs = np.array([0.001, 0.099, 0.2, 0.7])
+    log_weights = np.log(probs) + 7.0
+    points = tuple(DiscreteTasks(jnp.full((1, 1), float(i))) for i in range(4))
+    discrete = DiscreteTasks(jnp.zeros((4, 1)), jnp.float32(log_weights))
+    mixture = Mixture(points, jnp.float32(log_weights))
+    drawn = [tasks.draw(jax.random.key(5), N)[1] for tasks in (discrete, mixture)]
+    for index in drawn:
+        within_errors(np.eye(4)[index], probs)
+    with jax.enable_x64(True):
+        wide = [
+            DiscreteTasks(jnp.zeros((4, 1)), jnp.float64(np.float32(log_weights))),
+            Mixture(points, jnp.float64(np.float32(log_weights))),
+        ]
+        for tasks, expected in zip(wide, drawn, strict=True):
+            index = tasks.draw(jax.random.key(5), N)[1]
+            assert index.dtype == jnp.int32
+            assert np.mean(index != expected) < 1e-4

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from implicit_inference.regression.each import each
 from implicit_inference.regression.filters import gaussian_filter, task_filter
 from implicit_inference.regression.precision import in_float64, thirty_digits
-from implicit_inference.regression.prompts import Predictor, Prompts, check_prompts
+from implicit_inference.regression.prompts import Predictor, Prompts, checked
 from implicit_inference.regression.shapes import require_dim, require_scalar
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
 
@@ -72,10 +72,12 @@ def posterior_predictive(
     """E[y_k | past, x_k] and log p(y_k | past, x_k) under the prior `tasks`, at every position.
 
     `digits`: 16, those of float64, or 30 (see `thirty_digits`). A label of infinity has the lowest log density that the
-    type holds, one of nan nan. Raises ValueError for arrays that do not fit together.
+    type holds, tells no families apart, and is learned from as one of 1e100. After a label of nan all is nan. Raises
+    ValueError for arrays that do not fit together.
     Register a function for a new family of tasks with `@posterior_predictive.register`.
     """
-    require_dim(tasks, check_prompts(prompts), "prompts")
+    prompts = checked(prompts)
+    require_dim(tasks, prompts.xs.shape[-1], "prompts")
     require_scalar("noise_std", noise_std)
     if digits not in (16, 30):
         raise ValueError(f"digits = {digits}: allowed: 16, 30")

@@ -14,22 +14,25 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
-from implicit_inference.regression.prompts import Predictor, Prompts, check_prompts
+from implicit_inference.regression.prompts import Predictor, Prompts, checked
 from implicit_inference.regression.shapes import floating, require, require_scalar
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
 class Conjugation(abc.ABC):
-    """An invertible map of prompts. Finals are frozen pytrees; their parameters may be traced."""
+    """An invertible map of prompts. Finals are frozen pytrees; their parameters may be traced.
+
+    Integers become floating point. Finals raise ValueError for parameters, prompts or predictions that do not fit.
+    """
 
     @abc.abstractmethod
     def apply(self, prompts: Prompts) -> Prompts:
         """The prompt to show instead."""
 
     @abc.abstractmethod
-    def undo(self, predictions: Float[Array, "*batch K"], prompts: Prompts) -> Float[Array, "*batch K"]:
+    def undo(self, predictions: Shaped[Array, "*batch K"], prompts: Prompts) -> Float[Array, "*batch K"]:
         """Predictions for `apply(prompts)`, translated back to `prompts`."""
 
     @abc.abstractmethod
@@ -47,10 +50,10 @@ class Identity(Conjugation):
     """Nothing moves."""
 
     def apply(self, prompts: Prompts) -> Prompts:
-        return prompts
+        return checked(prompts)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
-        return predictions
+        return fitting(predictions, prompts)
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
         return tasks, noise_std
@@ -67,19 +70,24 @@ class ScaleLabels(Conjugation):
     factor: Float[Array, ""] | float
 
     def apply(self, prompts: Prompts) -> Prompts:
-        require_scalar("the factor of ScaleLabels", self.factor)
-        return replace(prompts, ys=self.factor * floating(prompts.ys))
+        self._check()
+        prompts = checked(prompts)
+        return replace(prompts, ys=self.factor * prompts.ys)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
-        require_predictions(predictions, prompts)
-        return predictions / self.factor
+        self._check()
+        return fitting(predictions, prompts) / self.factor
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
-        require_scalar("the factor of ScaleLabels", self.factor)
-        return tasks.push(WeightMap(label_scale=self.factor)), jnp.abs(self.factor) * noise_std
+        self._check()
+        require_scalar("noise_std", noise_std)
+        return tasks.push(WeightMap(label_scale=self.factor)), jnp.abs(floating(self.factor)) * noise_std
 
     def inverse(self) -> ScaleLabels:
         return ScaleLabels(1 / self.factor)
+
+    def _check(self) -> None:
+        require_scalar("the factor of ScaleLabels", self.factor)
 
 
 @register_dataclass
@@ -90,18 +98,23 @@ class ScaleInputs(Conjugation):
     factor: Float[Array, ""] | float
 
     def apply(self, prompts: Prompts) -> Prompts:
-        require_scalar("the factor of ScaleInputs", self.factor)
-        return replace(prompts, xs=floating(prompts.xs) / self.factor)
+        self._check()
+        prompts = checked(prompts)
+        return replace(prompts, xs=prompts.xs / self.factor)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
-        return predictions
+        self._check()
+        return fitting(predictions, prompts)
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
-        require_scalar("the factor of ScaleInputs", self.factor)
+        self._check()
         return tasks.push(WeightMap(input_scale=self.factor)), noise_std
 
     def inverse(self) -> ScaleInputs:
         return ScaleInputs(1 / self.factor)
+
+    def _check(self) -> None:
+        require_scalar("the factor of ScaleInputs", self.factor)
 
 
 @register_dataclass
@@ -112,11 +125,13 @@ class RotateInputs(Conjugation):
     rotation: Float[Array, "d d"]
 
     def apply(self, prompts: Prompts) -> Prompts:
-        self._check(check_prompts(prompts))
-        return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, floating(prompts.xs)))
+        prompts = checked(prompts)
+        self._check(prompts.xs.shape[-1])
+        return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, prompts.xs))
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
-        return predictions
+        self._check(checked(prompts).xs.shape[-1])
+        return fitting(predictions, prompts)
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
         self._check(tasks.dim)
@@ -137,13 +152,14 @@ class ShiftLabels(Conjugation):
     shift: Float[Array, " d"]
 
     def apply(self, prompts: Prompts) -> Prompts:
-        self._check(check_prompts(prompts))
-        return replace(prompts, ys=floating(prompts.ys) + floating(prompts.xs) @ self.shift)
+        prompts = checked(prompts)
+        self._check(prompts.xs.shape[-1])
+        return replace(prompts, ys=prompts.ys + prompts.xs @ self.shift)
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
-        self._check(check_prompts(prompts))
-        require_predictions(predictions, prompts)
-        return predictions - floating(prompts.xs) @ self.shift
+        prompts = checked(prompts)
+        self._check(prompts.xs.shape[-1])
+        return fitting(predictions, prompts) - prompts.xs @ self.shift
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
         self._check(tasks.dim)
@@ -164,13 +180,14 @@ class Chain(Conjugation):
     conjugations: tuple[Conjugation, ...]
 
     def apply(self, prompts: Prompts) -> Prompts:
+        prompts = checked(prompts)
         for conjugation in self.conjugations:
             prompts = conjugation.apply(prompts)
         return prompts
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         if not self.conjugations:
-            return predictions
+            return fitting(predictions, prompts)
         first, rest = self.conjugations[0], Chain(self.conjugations[1:])
         return first.undo(rest.undo(predictions, first.apply(prompts)), prompts)
 
@@ -183,9 +200,10 @@ class Chain(Conjugation):
         return Chain(tuple(c.inverse() for c in reversed(self.conjugations)))
 
 
-def require_predictions(predictions: Array, prompts: Prompts) -> None:
-    """Raises ValueError unless there is one prediction for each label."""
+def fitting(predictions: Array, prompts: Prompts) -> Array:
+    """Returns predictions in floating point; raises ValueError unless there is one for each label."""
     require("predictions", predictions, jnp.shape(prompts.ys), f"ys have shape {jnp.shape(prompts.ys)}")
+    return floating(predictions)
 
 
 def conjugated(predictor: Predictor, conjugation: Conjugation) -> Predictor:

@@ -14,7 +14,7 @@ from implicit_inference.regression.bayes import Predictive, posterior_predictive
 from implicit_inference.regression.filters import gaussian_filter
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Prompts
-from implicit_inference.regression.shapes import floating, require
+from implicit_inference.regression.shapes import floating, require, width
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
@@ -28,7 +28,7 @@ class CorrelatedTasks(TaskDistribution):
 
     @property
     def dim(self) -> int:
-        return self.mean.shape[-1]
+        return width("the mean of CorrelatedTasks", self.mean)
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         self.check()

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from implicit_inference.metrics import Attribution, attribution
 from implicit_inference.regression.bayes import bayes_predictor, posterior_predictive
-from implicit_inference.regression.conjugate import Conjugation, Identity, conjugated, require_predictions
+from implicit_inference.regression.conjugate import Conjugation, Identity, conjugated, fitting
 from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.shapes import floating, require_scalar
 from implicit_inference.regression.tasks import Mixture, TaskDistribution
 
 LOGITS = (-20.0, 60.0)
@@ -30,8 +31,9 @@ LOGITS = (-20.0, 60.0)
 
 
 def shifted_prior(first: TaskDistribution, second: TaskDistribution, logit: Array | float) -> Mixture:
-    """The mixture with prior log odds `logit` = log(P(first) / P(second))."""
-    logit = jnp.asarray(logit)
+    """The mixture with prior log odds `logit` = log(P(first) / P(second)), one number."""
+    require_scalar("logit", logit)
+    logit = floating(logit)
     return Mixture((first, second), jnp.stack([jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)]))
 
 
@@ -56,7 +58,7 @@ class EffectivePrior(NamedTuple):
 
 
 def effective_prior(
-    predictions: Float[Array, "*batch K"],
+    predictions: Shaped[Array, "*batch K"],
     first: TaskDistribution,
     second: TaskDistribution,
     prompts: Prompts,
@@ -65,9 +67,10 @@ def effective_prior(
     """argmin and minimum over prior log odds in LOGITS of the mean of (predictions - mixture)^2.
 
     `prompts` should come from both families, in equal parts. A grid over LOGITS, refined twice around its best point to
-    a resolution of 0.003. With a prediction or a label of nan, or no prompts, all three are nan.
+    a resolution of 0.003. All three are nan if a prediction, or the exact one beside it, is nan or infinite or too
+    large to be squared, and without prompts.
     """
-    require_predictions(predictions, prompts)
+    predictions = fitting(predictions, prompts)
     first_mean = posterior_predictive(first, prompts, noise_std).mean
     second_mean = posterior_predictive(second, prompts, noise_std).mean
     log_ratio = log_evidence_ratio(first, second, prompts, noise_std)
@@ -93,15 +96,14 @@ def _closest(predictions: Array, first_mean: Array, second_mean: Array, log_rati
 
     bound = jnp.where(no_worse(high), 1, jnp.where(no_worse(low), -1, 0))
     residual = jnp.mean(residuals(best))
-    return EffectivePrior(*(jnp.where(jnp.isnan(residual), jnp.nan, part) for part in (best, residual, bound)))
+    return EffectivePrior(*(jnp.where(jnp.isfinite(residual), part, jnp.nan) for part in (best, residual, bound)))
 
 
 def excess(
-    predictions: Float[Array, "*batch K"], second: TaskDistribution, prompts: Prompts, noise_std: Array | float
+    predictions: Shaped[Array, "*batch K"], second: TaskDistribution, prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, " K"]:
     """The mean over prompts of (predictions - exact prediction under `second`)^2, by position [K]."""
-    require_predictions(predictions, prompts)
-    distance = (predictions - posterior_predictive(second, prompts, noise_std).mean) ** 2
+    distance = (fitting(predictions, prompts) - posterior_predictive(second, prompts, noise_std).mean) ** 2
     return jnp.mean(distance, axis=tuple(range(distance.ndim - 1)))
 
 
@@ -119,8 +121,8 @@ def shifted_excess(
 
 
 def forgetting_attribution(
-    before: Float[Array, "*batch K"],
-    after: Float[Array, "*batch K"],
+    before: Array,
+    after: Array,
     logits: tuple[Array | float, Array | float],
     first: TaskDistribution,
     second: TaskDistribution,
@@ -130,9 +132,9 @@ def forgetting_attribution(
     """The forgetting on prompts of `second`, by position [K]: (forgetting, inference shift, capability loss).
 
     forgetting = E(after - ridge)^2 - E(before - ridge)^2; inference shift = the same of the ideal learners with the
-    effective priors `logits`, (before, after); capability loss = the rest. `before` and `after` are predictions of the
-    network for `prompts`, all of which must come from `second`; fit `logits` by `effective_prior` on others. Average
-    over positions first and then take the share, a ratio of means over seeds (metrics.ratio).
+    effective priors `logits`, (before, after); capability loss = the rest. `before` and `after` [..., K] are
+    predictions of the network for `prompts`, all of which must come from `second`; fit `logits` by `effective_prior`
+    on others. Average over positions first and then take the share, a ratio of means over seeds (metrics.ratio).
     """
     exact = [shifted_excess(logit, first, second, prompts, noise_std) for logit in logits]
     return attribution(*(excess(f, second, prompts, noise_std) for f in (before, after)), *exact)
@@ -158,7 +160,7 @@ def predicted_recovery(
         return jnp.mean(shifted_excess(logit, first, second, prompts, noise_std, conjugation)[positions])
 
     before, after = (average(logit) for logit in logits)
-    return jnp.stack([(after - average(logits[1], s)) / (after - before) for s in conjugations])
+    return jnp.asarray([(after - average(logits[1], s)) / (after - before) for s in conjugations])
 
 
 def moved_odds(

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from implicit_inference.regression.bayes import Predictive, posterior_predictive
 from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Prompts
-from implicit_inference.regression.shapes import floating, require
+from implicit_inference.regression.shapes import floating, require, width
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
 
 
@@ -28,11 +28,17 @@ class Features(abc.ABC):
         """d, the number of inputs."""
 
     @abc.abstractmethod
-    def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+    def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
         """The features of each input."""
 
     def check(self) -> None:  # noqa: B027
         """Raises ValueError if the arrays of the map do not fit together."""
+
+    def inputs_of(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        """Returns the inputs in floating point; raises ValueError for inputs of another dimension."""
+        self.check()
+        require("xs", xs, (*jnp.shape(xs)[:-1], self.dim), f"{type(self).__name__} has {self.dim} inputs")
+        return floating(xs)
 
     @property
     def size(self) -> int:
@@ -52,7 +58,8 @@ class Polynomial(Features):
     def dim(self) -> int:
         return self.inputs
 
-    def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+    def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+        xs = self.inputs_of(xs)
         columns = [jnp.ones_like(xs[..., 0])]
         for degree in range(1, self.degree + 1):
             for factors in itertools.combinations_with_replacement(range(self.inputs), degree):
@@ -72,7 +79,8 @@ class Chebyshev(Features):
     def dim(self) -> int:
         return self.inputs
 
-    def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+    def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+        xs = self.inputs_of(xs)
         orders = [jnp.ones_like(xs), xs]
         while len(orders) <= self.degree:
             orders.append(2 * xs * orders[-1] - orders[-2])
@@ -91,10 +99,15 @@ class Fourier(Features):
 
     @property
     def dim(self) -> int:
-        return self.frequencies.shape[-1]
+        return width("the frequencies of Fourier", self.frequencies)
 
-    def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
-        angles = jnp.einsum("...d,md->...m", xs, self.frequencies)
+    def check(self) -> None:
+        require(
+            "the frequencies of Fourier", self.frequencies, (len(self.frequencies), self.dim), "one row a frequency"
+        )
+
+    def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+        angles = jnp.einsum("...d,md->...m", self.inputs_of(xs), self.frequencies)
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
@@ -108,16 +121,16 @@ class ReLU(Features):
 
     def check(self) -> None:
         m = len(self.weights)
+        require("the weights of ReLU", self.weights, (m, self.dim), "one row a feature")
         require("the biases of ReLU", self.biases, (m,), f"there are {m} rows of weights")
 
     @property
     def dim(self) -> int:
-        return self.weights.shape[-1]
+        return width("the weights of ReLU", self.weights)
 
-    def __call__(self, xs: Float[Array, "*batch d"]) -> Float[Array, "*batch m"]:
-        self.check()
-        products = jnp.einsum("...d,md->...m", xs, self.weights)
-        return jax.nn.relu(products + self.biases.reshape((1,) * (products.ndim - 1) + self.biases.shape))
+    def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
+        products = jnp.einsum("...d,md->...m", self.inputs_of(xs), self.weights)
+        return jax.nn.relu(products + jnp.expand_dims(self.biases, range(products.ndim - 1)))
 
 
 @register_dataclass
@@ -133,6 +146,7 @@ class FeatureTasks(TaskDistribution):
         return self.features.dim
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n m"], Int[Array, " n"]]:
+        self.check()
         return self.tasks.draw(key, n)
 
     def check(self) -> None:
@@ -151,12 +165,13 @@ class FeatureTasks(TaskDistribution):
             )
         return FeatureTasks(self.features, self.tasks.push(weight_map))
 
-    def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
-        return self.tasks.answer(key, self.features(floating(xs)), noise_std)
+    def answer(self, key: Array, xs: Shaped[Array, "n K d"], noise_std: Array | float) -> Answers:
+        self.check()
+        return self.tasks.answer(key, self.features(xs), noise_std)
 
 
 @posterior_predictive.register
 @in_float64
 def _(tasks: FeatureTasks, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The posterior of the tasks within, on the features of the inputs."""
-    return posterior_predictive(tasks.tasks, Prompts(tasks.features(floating(prompts.xs)), prompts.ys), noise_std)
+    return posterior_predictive(tasks.tasks, Prompts(tasks.features(prompts.xs), prompts.ys), noise_std)

@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from implicit_inference.regression.bayes import NEVER, component_parts, log_evidence_before, posterior_predictive
 from implicit_inference.regression.filters import UNBELIEVABLE
 from implicit_inference.regression.precision import in_float64
-from implicit_inference.regression.prompts import Prompts, check_prompts
+from implicit_inference.regression.prompts import Prompts, checked
 from implicit_inference.regression.shapes import require_dim, require_scalar
 from implicit_inference.regression.tasks import DiscreteTasks, Mixture, TaskDistribution
 
@@ -39,7 +39,8 @@ def log_posterior_odds(
 @in_float64
 def task_posterior(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Float[Array, "*batch K n"]:
     """The posterior probability of each task of a discrete set before y_k is seen, [..., K, n]."""
-    require_dim(tasks, check_prompts(prompts), "prompts")
+    prompts = checked(prompts)
+    require_dim(tasks, prompts.xs.shape[-1], "prompts")
     require_scalar("noise_std", noise_std)
     residuals = prompts.ys[..., None] - jnp.einsum("...kd,nd->...kn", prompts.xs, tasks.ws)
     log_likelihoods = -0.5 * (jnp.clip(residuals, -UNBELIEVABLE, UNBELIEVABLE) / noise_std) ** 2
@@ -49,6 +50,6 @@ def task_posterior(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | fl
     return jax.nn.softmax(past + log_prior.reshape((1,) * (past.ndim - 1) + log_prior.shape), axis=-1)
 
 
-def entropy(posterior: Float[Array, "*batch n"]) -> Float[Array, "*batch"]:
+def entropy(posterior: Shaped[Array, "*batch n"]) -> Float[Array, "*batch"]:
     """-sum p log p over the last axis, in nats: of `task_posterior` or of `component_posterior`."""
     return jnp.sum(jax.scipy.special.entr(posterior), axis=-1)

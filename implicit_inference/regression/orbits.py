@@ -47,9 +47,10 @@ def _orthonormal(rows: Float[Array, "d d"]) -> Float[Array, "d d"]:
 def averaged(predictor: Predictor, conjugations: Sequence[Conjugation]) -> Predictor:
     """The mean of the conjugated predictions; over a group, the Reynolds average.
 
-    By Jensen, its squared loss is never above the mean of the conjugated predictors' losses.
+    By Jensen, its squared loss is never above the mean of the conjugated predictors' losses. Raises ValueError without
+    conjugations.
     """
-    return jax.tree_util.Partial(_average, predictor, tuple(conjugations))
+    return jax.tree_util.Partial(_average, predictor, _some(conjugations))
 
 
 def selected(
@@ -59,9 +60,16 @@ def selected(
 
     The choice sees only pairs before the position, so this is a predictor as well. With nothing in the past, or
     equally likely pasts, the first conjugation stands. Likely means the density of the labels as shown, with no
-    Jacobian: how the prompt looks to a learner who believes in `tasks`.
+    Jacobian: how the prompt looks to a learner who believes in `tasks`. A past whose likelihood is nan under one
+    conjugation makes the prediction nan. Raises ValueError without conjugations.
     """
-    return jax.tree_util.Partial(_select, predictor, tuple(conjugations), tasks, noise_std)
+    return jax.tree_util.Partial(_select, predictor, _some(conjugations), tasks, noise_std)
+
+
+def _some(conjugations: Sequence[Conjugation]) -> tuple[Conjugation, ...]:
+    if not len(conjugations):
+        raise ValueError("conjugations = (): at least 1 is expected")
+    return tuple(conjugations)
 
 
 def _average(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Array:
@@ -75,8 +83,10 @@ def _select(
     noise_std: Array | float,
     prompts: Prompts,
 ) -> Array:
-    choice = jnp.argmin(_shown(tasks, conjugations, prompts, noise_std), axis=0)
-    return jnp.take_along_axis(_conjugates(predictor, conjugations, prompts), choice[None], axis=0)[0]
+    evidence = _shown(tasks, conjugations, prompts, noise_std)
+    choice, unknown = jnp.argmin(evidence, axis=0), jnp.isnan(evidence).any(axis=0)
+    predictions = _conjugates(predictor, conjugations, prompts)
+    return jnp.where(unknown, jnp.nan, jnp.take_along_axis(predictions, choice[None], axis=0)[0])
 
 
 @compiled_once

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from implicit_inference.regression.bayes import Predictive, posterior_predictive
 from implicit_inference.regression.prompts import Prompts
@@ -28,6 +28,7 @@ class OwnNoise(TaskDistribution):
         return self.tasks.dim
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n p"], Int[Array, " n"]]:
+        self.check()
         return self.tasks.draw(key, n)
 
     def check(self) -> None:
@@ -39,7 +40,8 @@ class OwnNoise(TaskDistribution):
         scale = 1.0 if weight_map.label_scale is None else jnp.abs(jnp.asarray(weight_map.label_scale))
         return OwnNoise(self.tasks.push(weight_map), scale * self.noise_std)
 
-    def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
+    def answer(self, key: Array, xs: Shaped[Array, "n K d"], noise_std: Array | float) -> Answers:
+        self.check()
         return self.tasks.answer(key, xs, self.noise_std)
 
 

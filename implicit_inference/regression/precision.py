@@ -3,7 +3,6 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -13,8 +12,8 @@ from jax.custom_batching import custom_vmap
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_inside = ContextVar("_inside", default=False)
-_thirty_digits = ContextVar("_thirty_digits", default=False)
+_inside = jax.make_user_context(False)
+_thirty_digits = jax.make_user_context(False)
 
 KEPT = 1024
 """Kinds of calls, by formula and structure of the arguments, whose compiled programs are kept."""
@@ -24,19 +23,16 @@ KEPT = 1024
 def thirty_digits() -> Iterator[None]:
     """Runs exact inference with 30 digits where float64 has 16; about 100 times as slow.
 
-    For float64 inputs (64-bit JAX on); of float32 inputs the results are rounded to float32 all the same. A function
-    under `jax.jit` has the digits that it was traced with.
+    For float64 inputs (64-bit JAX on); of float32 inputs the results are rounded to float32 all the same. Functions
+    under `jax.jit` are traced anew inside, so that nothing keeps the digits of an earlier call.
     """
-    before = _thirty_digits.set(True)
-    try:
+    with _thirty_digits(True):
         yield
-    finally:
-        _thirty_digits.reset(before)
 
 
 def with_thirty_digits() -> bool:
     """Whether the formula that is being traced was asked for with 30 digits."""
-    return _thirty_digits.get()
+    return bool(_thirty_digits.value)
 
 
 def in_float64(formula: Callable[P, R]) -> Callable[P, R]:
@@ -54,7 +50,7 @@ def in_float64(formula: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         leaves, structure = jax.tree.flatten((args, kwargs))
         dtype = jnp.result_type(*leaves, 1.0)
-        if _inside.get():
+        if _inside.value:
             return formula(*args, **kwargs)
         section: Callable[..., R] = _section_of(formula, structure, dtype, with_thirty_digits())
         return section(*leaves)
@@ -68,8 +64,7 @@ def _section_of(formula: Callable[..., Any], structure: Any, dtype: Any, thirty:
 
     def flat(*leaves: jax.Array) -> Any:
         args, kwargs = jax.tree.unflatten(structure, leaves)
-        digits = thirty_digits() if thirty else contextlib.nullcontext()
-        with _section(), digits:
+        with _inside(True), _thirty_digits(thirty):
             return formula(*args, **kwargs)
 
     if dtype == jnp.float64:
@@ -113,15 +108,6 @@ def _rounded_to(dtype: Any, formula: Callable[..., Any]) -> Callable[..., Any]:
 
     differentiable.defvjp(forward, backward)
     return differentiable
-
-
-@contextlib.contextmanager
-def _section() -> Iterator[None]:
-    before = _inside.set(True)
-    try:
-        yield
-    finally:
-        _inside.reset(before)
 
 
 def _clipped(x: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
-from implicit_inference.regression.shapes import require, require_scalar
+from implicit_inference.regression.shapes import floating, require, require_scalar
 from implicit_inference.regression.tasks import TaskDistribution
 
 Tokens = Literal["compact", "interleaved"]
@@ -25,13 +25,13 @@ class Prompts:
     ys: Float[Array, "*batch K"]
 
 
-def check_prompts(prompts: Prompts) -> int:
-    """Returns d, the number of inputs; raises ValueError unless there is one label for each x_k."""
+def checked(prompts: Prompts) -> Prompts:
+    """Returns the prompts in floating point; raises ValueError unless there is one label for each x_k."""
     shape = jnp.shape(prompts.xs)
     if len(shape) < 2:
         raise ValueError(f"xs have shape {shape}: [..., K, d] are expected")
     require("ys", prompts.ys, shape[:-1], f"xs have shape {shape}, and one label for each x_k is expected")
-    return shape[-1]
+    return floating(prompts)
 
 
 Predictor = Callable[[Prompts], Array]
@@ -75,8 +75,8 @@ def to_tokens(layout: Tokens, prompts: Prompts) -> Float[Array, "*batch T token"
     compact: one token (x_k, x_{k-1}, y_{k-1}) for each pair, zeros before the first.
     The last label is never a token of the compact layout: nothing is predicted after it.
     """
-    check_prompts(prompts)
-    dtype = jnp.result_type(prompts.xs, prompts.ys, 1.0)
+    prompts = checked(prompts)
+    dtype = jnp.result_type(prompts.xs, prompts.ys)
     xs, ys = jnp.asarray(prompts.xs, dtype), jnp.asarray(prompts.ys, dtype)
     if layout == "interleaved":
         padded = jnp.zeros_like(xs).at[..., 0].set(ys)

@@ -17,6 +17,14 @@ def require_scalar(name: str, value: Any) -> None:
     require(name, value, (), "it is one number")
 
 
+def width(name: str, value: Any) -> int:
+    """Returns the length of the last axis; raises ValueError for a single number."""
+    shape = jnp.shape(value)
+    if not shape:
+        raise ValueError(f"{name} has shape (): at least one axis is expected")
+    return shape[-1]
+
+
 def require_dim(tasks: Any, dim: int, beside: str) -> None:
     """Raises ValueError unless tasks of `tasks.dim` inputs, whose own arrays fit together, meet inputs of `dim`."""
     tasks.check()

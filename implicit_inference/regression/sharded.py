@@ -37,6 +37,8 @@ class ShardedTasks(TaskDistribution):
 
     def check(self) -> None:
         self.tasks.check()
+        if len(self.mesh.axis_names) != 1:
+            raise ValueError(f"the mesh of ShardedTasks has axes {self.mesh.axis_names}: one is expected")
 
     def push(self, weight_map: WeightMap) -> ShardedTasks:
         return ShardedTasks(self.tasks.push(weight_map), self.mesh)

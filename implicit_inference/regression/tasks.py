@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
-from implicit_inference.regression.shapes import floating, require, require_scalar
+from implicit_inference.regression.shapes import floating, require, require_scalar, width
 
 T = TypeVar("T")
 
@@ -32,16 +32,25 @@ class WeightMap:
     rotation: Float[Array, "d d"] | None = None
     shift: Float[Array, " d"] | None = None
 
-    def __call__(self, ws: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+    def __call__(self, ws: Shaped[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        """Maps tasks; raises ValueError for a field whose shape does not fit them."""
+        self._check(width("ws", ws))
+        ws = floating(ws)
         if self.label_scale is not None:
             ws = ws * self.label_scale
         if self.shift is not None:
-            ws = ws + self.shift.reshape((1,) * (ws.ndim - 1) + self.shift.shape)
+            ws = ws + jnp.expand_dims(self.shift, range(ws.ndim - 1))
         if self.rotation is not None:
             ws = jnp.einsum("ij,...j->...i", self.rotation, ws)
         if self.input_scale is not None:
             ws = ws * self.input_scale
         return ws
+
+    def _check(self, dim: int) -> None:
+        beside = f"tasks have {dim} inputs"
+        for name, shape in (("label_scale", ()), ("input_scale", ()), ("rotation", (dim, dim)), ("shift", (dim,))):
+            if getattr(self, name) is not None:
+                require(f"the {name} of a WeightMap", getattr(self, name), shape, beside)
 
     @property
     def stretch(self) -> Float[Array, ""]:
@@ -84,8 +93,15 @@ class TaskDistribution(abc.ABC):
     def check(self) -> None:  # noqa: B027
         """Raises ValueError if the arrays of the distribution do not fit together; families with several say how."""
 
-    def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
-        """n tasks drawn with `key` answer `xs`, by <w, x> unless the family says otherwise."""
+    def answer(self, key: Array, xs: Shaped[Array, "n K d"], noise_std: Array | float) -> Answers:
+        """n tasks drawn with `key` answer `xs`, by <w, x> unless the family says otherwise.
+
+        Raises ValueError for inputs of another dimension, or noise that is not one number.
+        """
+        self.check()
+        require("xs", xs, (*jnp.shape(xs)[:2], self.dim), f"tasks have {self.dim} inputs")
+        require_scalar("noise_std", noise_std)
+        xs = floating(xs)
         ws, component = self.draw(key, len(xs))
         noise = jnp.full(len(xs), noise_std, jnp.result_type(noise_std, xs, 1.0))
         return Answers(ws, component, jnp.einsum("nkd,nd->nk", xs, ws), noise)
@@ -105,7 +121,7 @@ class GaussianTasks(TaskDistribution):
 
     @property
     def dim(self) -> int:
-        return self.mean.shape[-1]
+        return width("the mean of GaussianTasks", self.mean)
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         self.check()
@@ -132,13 +148,13 @@ class DiscreteTasks(TaskDistribution):
 
     @property
     def dim(self) -> int:
-        return self.ws.shape[-1]
+        return width("the ws of DiscreteTasks", self.ws)
 
     @property
     def log_prior(self) -> Float[Array, " n"]:
         """Normalised log probabilities of the tasks."""
         n = self.ws.shape[0]
-        return jnp.full(n, -jnp.log(n)) if self.log_probs is None else jax.nn.log_softmax(self.log_probs)
+        return jnp.full(n, -jnp.log(n)) if self.log_probs is None else jax.nn.log_softmax(floating(self.log_probs))
 
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         self.check()
@@ -186,7 +202,7 @@ class Mixture(TaskDistribution):
     def push(self, weight_map: WeightMap) -> Mixture:
         return Mixture(tuple(c.push(weight_map) for c in self.components), self.log_weights)
 
-    def answer(self, key: Array, xs: Float[Array, "n K d"], noise_std: Array | float) -> Answers:
+    def answer(self, key: Array, xs: Shaped[Array, "n K d"], noise_std: Array | float) -> Answers:
         answers, index = self._picked(key, len(xs), lambda component, key: component.answer(key, xs, noise_std))
         return replace(answers, component=index)
 
