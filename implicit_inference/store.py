@@ -165,7 +165,8 @@ class Run:
         """The tidy rows of a table."""
         content = self.read(name)
         try:
-            return pq.read_table(pa.BufferReader(content)).to_pylist()
+            # A thread of Arrow's that is still there when the process ends may abort it.
+            return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False).to_pylist()
         except (pa.ArrowException, OSError) as error:
             raise damaged(self.path(name), error) from error
 
