@@ -10,6 +10,7 @@ Bayes on held-out prompts, averaged over the two families. Compiling and evaluat
 
 import argparse
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from implicit_inference import runtime
 from implicit_inference.bench.timing import take_turns
 from implicit_inference.bench.training import Trainer
 from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.files import write_whole
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, chunk_length, train_stage
 
@@ -59,11 +61,11 @@ def main() -> None:
             for row in trained(override(config, {"pretrain.steps": steps}), step_seconds[name], options.runs)
         ]
         print(f"{name:16} {steps:6} steps: {rows[-1]['excess']:.4f} +- {rows[-1]['stderr']:.4f}", flush=True)
-    TABLE.parent.mkdir(parents=True, exist_ok=True)
-    with TABLE.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    lines = io.StringIO(newline="")
+    writer = csv.DictWriter(lines, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(TABLE, lines.getvalue().encode())
 
 
 def timed_steps(configs: dict[str, Config]) -> dict[str, float]:

@@ -11,7 +11,8 @@ import pyarrow.csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import count, legend_below, style
+from implicit_inference.drawing import count, legend_below, rendered, style
+from implicit_inference.files import write_whole
 from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
 
 FIGURES = Path(__file__).parent
@@ -125,8 +126,6 @@ def main(table: str, draw: Callable[[Table], Figure], name: str | None = None) -
 
 def save(name: str, draw: Callable[[Table], Figure], table: Table, folder: Path) -> Path:
     """The figure as PNG; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
     with style():
-        figure = draw(table)
-        figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        write_whole(folder / f"{name}.png", rendered(draw(table), "png"))
     return folder / f"{name}.png"

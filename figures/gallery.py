@@ -11,6 +11,8 @@ from pathlib import Path
 
 from figure import FIGURES, read, save
 
+from implicit_inference.files import write_whole
+
 ENTRIES = {
     "single_distribution": (
         "single_distribution",
@@ -99,7 +101,8 @@ def main() -> int:
     out = FIGURES / ("README.md" if scale == "laptop" else f"{scale}/README.md")
     if drawn:
         text = page(scale, drawn)
-        out.write_text(text if scale == "laptop" else text.replace(f"]({scale}/", "](").replace("](data", "](../data"))
+        text = text if scale == "laptop" else text.replace(f"]({scale}/", "](").replace("](data", "](../data")
+        write_whole(out, text.encode())
         print(out)
     return 0
 

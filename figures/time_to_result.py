@@ -9,7 +9,8 @@ import pyarrow.csv
 from figure import COLOURS, FIGURES, Look, Table, band
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import count, style
+from implicit_inference.drawing import count, rendered, style
+from implicit_inference.files import write_whole
 
 PANELS = {
     "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),
@@ -42,7 +43,7 @@ def main() -> int:
     rows = pyarrow.csv.read_csv(FIGURES / "data" / "time_to_result.csv").to_pylist()
     with style():
         figure = draw(Table([row | {"mean": row["excess"]} for row in rows]))
-        figure.savefig(FIGURES / "time_to_result.png", metadata={"Software": None})
+        write_whole(FIGURES / "time_to_result.png", rendered(figure, "png"))
     print(FIGURES / "time_to_result.png")
     return 0
 
