@@ -199,9 +199,7 @@ def probe(options: argparse.Namespace) -> int:
 
 
 def figures(options: argparse.Namespace) -> int:
-    from implicit_inference import store
-
-    found = store.find(options.runs, options.id, "probe")
+    found = _find(options, options.id, "probe")
     from implicit_inference import plots
 
     for path in plots.draw_all(found, options.out):
@@ -212,34 +210,30 @@ def figures(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     from implicit_inference import store
 
-    found = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
-    begun = found or store.begun_runs(options.runs, "probe")
-    if not begun:
-        raise store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
+    named = [_find(options, id, "probe") for id in dict.fromkeys(options.ids)]
+    known = named or store.runs_of(options.runs, "probe")
+    nothing = store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
+    if not known:
+        raise nothing
     from implicit_inference import report as page
 
-    readable, faults = page.readable(begun)
-    if faults and (found or not readable):
+    probes, faults = page.readable(known)
+    if faults and (named or not probes):
         raise faults[0]
-    if not readable:
-        raise store.StoreError(f"no finished probe run in {options.runs} yet; the command that began one resumes it")
+    if not probes:
+        raise nothing
     for fault in faults:
         _complain(f"left out: {fault}", fault.exit_code)
-    found = readable
-    print(
-        page.write(
-            found, options.out or (found[0].path("report.html") if len(found) == 1 else options.runs / "report.html")
-        )
-    )
+    alone = probes[0].run.path("report.html") if len(probes) == 1 else options.runs / "report.html"
+    print(page.write(probes, options.out or alone))
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
-    from implicit_inference import store
+    found = _find(options, options.id, unfinished=True)
     from implicit_inference.progress import console, summary_table
     from implicit_inference.summary import summary_of
 
-    found = store.find(options.runs, options.id, unfinished=True)
     config, info = found.config(), found.info()
     state = "finished" if info["finished"] else "unfinished"
     print(f"# {found.directory}\n# {state}; parents: {', '.join(info['parents']) or 'none'}\n")
@@ -249,6 +243,16 @@ def show(options: argparse.Namespace) -> int:
     elif found.stage == "probe":
         console.print(summary_table(summary_of(found)))
     return 0
+
+
+def _find(options: argparse.Namespace, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
+    """The run of this id; what a killed process left beside a finished one is removed where that is allowed."""
+    from implicit_inference import drafts, store
+
+    found = store.find(options.runs, prefix, stage, unfinished)
+    if found.finished:
+        drafts.tidy(found)
+    return found
 
 
 def _how_far(unfinished: Run) -> str:
@@ -279,12 +283,11 @@ def _new_config(options: argparse.Namespace) -> Config:
 
 def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:
     """The parent's configuration with free sections: those of the preset given or nearest, and the changes to them."""
-    from implicit_inference import store
 
     changes = _changes(options)
     own = {path: value for path, value in changes.items() if path.split(".")[0] in free}
     configs.changed(configs.PRESETS[options.preset or "demo"], own, set(free))  # what no parent can mend
-    parent = store.find(options.runs, parent_id, parent_stage)
+    parent = _find(options, parent_id, parent_stage)
     base = parent.config()
     preset = configs.PRESETS[options.preset or configs.nearest_preset(parent_stage, base)]
     base = replace(base, **{section: getattr(preset, section) for section in free})
@@ -327,7 +330,7 @@ def _probe_and_show(lab: Lab) -> int:
     console.print(summary_table(summary_of(done)))
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
     plots.draw_all(done)
-    print(f"figures  {done.path('figures')}\nreport   {page.write([done], done.path('report.html'))}")
+    print(f"figures  {done.path('figures')}\nreport   {page.write([page.told(done)], done.path('report.html'))}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """Runs side by side: what differs in their configurations, results as flat rows, where the numbers come from."""
 
+import json
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from implicit_inference import notation
 from implicit_inference.config import Config, fields_of
 from implicit_inference.losses import NETWORKS, RANGES, Losses, estimated
-from implicit_inference.store import Run
+from implicit_inference.store import Run, interpreted
 
 Cells = tuple[str, ...]
 
@@ -121,7 +122,21 @@ def provenance(runs: list[Run]) -> list[dict[str, Any]]:
             "id": stage.id,
             "letters": ", ".join(each for _, each in group),
             "parents": ", ".join(stage.info()["parents"]),
-            "environment": stage.read_json("env.json"),
+            "environment": _environment_of(stage),
         }
         for stage, group in groupby(behind, key=lambda pair: pair[0])
     ]
+
+
+def _environment_of(stage: Run) -> dict[str, Any]:
+    """What a stage was made with, as the page tells it. Raises StoreError for an env.json of another shape."""
+    found = stage.read_json("env.json")
+    with interpreted(stage.path("env.json")):
+        return {
+            "commit": str(found["git_commit"] or "unknown")[:10],
+            "jax": str(found["versions"]["jax"]),
+            "python": str(found["python"]),
+            "devices": str(found["devices"]),
+            "time": f"{found['wall_seconds']:.1f} s{', resumed' * bool(found['resumed'])}",
+            "all": json.dumps(found, indent=2),
+        }

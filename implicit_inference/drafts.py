@@ -7,12 +7,11 @@ leaves the run as it was before that step, or as it was after it.
 import contextlib
 import hashlib
 import json
-import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ from implicit_inference import config as configs
 from implicit_inference.config import Config
 from implicit_inference.errors import UserError, one_line
 from implicit_inference.files import TEMPORARY, Lock, locked, write_whole
-from implicit_inference.store import FORMAT, Run, StoreError, named_leaves, refuse_not_finite
+from implicit_inference.store import FORMAT, Run, StoreError, first_not_finite, named_leaves, refuse_not_finite
 
 DERIVED = ("report.html",)
 """Files that are drawn from a finished run, by anyone at any time."""
@@ -37,23 +36,32 @@ class NotFiniteError(UserError):
 
 @contextlib.contextmanager
 def owned(run: Run) -> Iterator["Draft"]:
-    """Lets this process alone write to a run, as long as it lives; waits for another owner, and says so."""
+    """Lets this process alone write to a run, as long as it lives; waits for another owner, and says so.
+
+    Raises UserError where files cannot be locked.
+    """
 
     def waiting(owner: str) -> None:
         print(one_line(f"{run.id}: waiting for {owner}, which is making it"), file=sys.stderr, flush=True)
 
     with locked(run.directory, waiting) as lock:
-        draft = Draft(run, lock, run.info()["files"] if run.begun else {})
+        info = run.info() if run.begun else {"files": {}, "parents": []}
+        draft = Draft(run, lock, info["files"], info["parents"])
         draft.tidy()
         yield draft
 
 
 def tidy(run: Run) -> None:
-    """Removes what a killed process left beside a finished run, where this process may."""
+    """Removes what a killed process left beside a finished run, where this process may and no other one is at it."""
+
+    def leave(owner: str) -> NoReturn:
+        raise BlockingIOError(f"{owner} is at it")
+
     files = run.info()["files"]
-    if any(path.name == "lock" or _is_stray(path, files) for path in run.directory.iterdir()):
-        with contextlib.suppress(OSError), owned(run):
-            pass
+    with contextlib.suppress(OSError, UserError):
+        if any(path.name == "lock" or _is_stray(path, files) for path in run.directory.iterdir()):
+            with locked(run.directory, leave) as lock:
+                Draft(run, lock, files, []).tidy()
 
 
 @dataclass
@@ -63,7 +71,7 @@ class Draft:
     run: Run
     lock: Lock
     files: dict[str, str]
-    parents: list[str] = field(default_factory=list)
+    parents: list[str]
 
     def begin(self, config: Config, parents: list[str]) -> None:
         """Names the run's configuration and parents; nothing else of it counts any more."""
@@ -95,11 +103,10 @@ class Draft:
 
     def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Writes tidy rows as Parquet; raises NotFiniteError for a number that is not finite, with its row."""
-        for row in rows:
-            for column, value in row.items():
-                if isinstance(value, float) and not math.isfinite(value):
-                    labels = ", ".join(f"{k} {v}" for k, v in row.items() if v is not None and k != column)
-                    raise NotFiniteError(f"{self.run.path(name)}: would hold {column} = {value} ({labels})")
+        if found := first_not_finite(rows):
+            row, column = found
+            labels = ", ".join(f"{k} {v}" for k, v in row.items() if v is not None and k != column)
+            raise NotFiniteError(f"{self.run.path(name)}: would hold {column} = {row[column]} ({labels})")
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink)
         self.write(name, sink.getvalue().to_pybytes())
@@ -121,10 +128,6 @@ class Draft:
     def drop_checkpoint(self) -> None:
         """Leaves the checkpoint out of the next commit, which removes it."""
         self.files = {name: digest for name, digest in self.files.items() if not name.startswith("checkpoint-")}
-
-    def resume(self) -> None:
-        """Goes on with what is kept."""
-        self.parents = self.run.info()["parents"]
 
     def tidy(self) -> None:
         """Removes files of this run that do not count: those of a process that was killed, and old checkpoints."""

@@ -17,7 +17,7 @@ except ImportError:  # no advisory locks on this system: runs are not guarded ag
 
 TEMPORARY = ".tmp"
 EXACT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""The file itself and not what a link points to, and its bytes as they are."""
+"""Opens the file itself, not what a link points to, and its bytes as they are."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -38,7 +38,7 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            error.filename, error.filename2 = str(path), None
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     _sync(path.parent)
 
@@ -112,11 +112,10 @@ def _wait_for(lock: Lock, waiting: Callable[[str], None]) -> None:
     if fcntl is None:
         return
     try:
-        try:
-            fcntl.flock(lock.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting(os.pread(lock.descriptor, 200, 0).decode(errors="replace").strip() or "another process")
-            fcntl.flock(lock.descriptor, fcntl.LOCK_EX)
+        fcntl.flock(lock.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting(os.pread(lock.descriptor, 200, 0).decode(errors="replace").strip() or "another process")
+        fcntl.flock(lock.descriptor, fcntl.LOCK_EX)
     except OSError as error:
-        allowed = "keep the runs on a file system that can lock files"
-        raise UserError(f"{lock.path}: cannot be locked ({error.strerror}); {allowed}") from error
+        mend = "keep runs on a file system that can lock files"
+        raise UserError(f"{lock.path}: cannot be locked ({error.strerror}); {mend}") from error

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,10 +147,6 @@ class Writer:
         if self.draft:
             self.draft.begin(config, parents)
 
-    def resume(self) -> None:
-        if self.draft:
-            self.draft.resume()
-
     def write_tree(self, name: str, tree: Any) -> None:
         whole = gathered(tree)
         if self.draft:
@@ -178,9 +174,8 @@ class Writer:
 
 @contextmanager
 def writing(run: Run) -> Iterator[Writer]:
-    """Owns a run on the first host, for all of them."""
-    if jax.process_index():
-        yield Writer(run, None)
-        return
-    with owned(run) as draft:
+    """Owns a run on the first host, for all of them; none goes on before it does, since it may wait for an owner."""
+    with owned(run) if jax.process_index() == 0 else nullcontext() as draft:
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices(f"{run.id} is owned")
         yield Writer(run, draft)

@@ -1,5 +1,6 @@
 """Tables -> figures. Reads what a probe and its training stages stored; needs no parameters and trains nothing."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,13 @@ from implicit_inference.config import Config
 from implicit_inference.drawing import count, curve, estimates, legend_below, rendered, style, titled, whole_ticks
 from implicit_inference.files import write_whole
 from implicit_inference.losses import Losses, predicted_recovery, recovery_of
-from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
+from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, Values, over_seeds
 from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look
 from implicit_inference.rows import Row
-from implicit_inference.store import Run
+from implicit_inference.store import Run, interpreted
 
+Curves = dict[tuple[str, str], tuple[list[int], Values]]
+"""(family, predictor) -> (steps, losses [seeds, steps])"""
 WHERE = ("early", "late")
 WHICH = ("predicted", "measured")
 
@@ -26,16 +29,20 @@ WHICH = ("predicted", "measured")
 def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
     """{file name: picture} of every figure of a probe, in every kind (png, svg). Writes nothing."""
     config, rows = run.config(), run.read_table("table.parquet")
-    losses = Losses(rows, config)
-    tables = {parent.stage: parent.read_table("training.parquet") for parent in run.parents()}
-    with style():
+    curves = {}
+    for parent in run.parents():
+        table = parent.read_table("training.parquet")
+        with interpreted(parent.path("training.parquet")):
+            curves[parent.stage] = _curves(table)
+    with style(), interpreted(run.path("table.parquet")):
+        losses = Losses(rows, config)
         figures = {
             "loss_by_position": loss_by_position(losses, config),
             "recovery": recovery(losses, config),
             "conjugations": conjugations(losses, config),
             "closeness": closeness(rows, config),
             "origin": origin_of_forgetting(rows, config),
-            "training": training_curves(tables),
+            "training": training_curves(curves),
         }
         return {f"{name}.{kind}": rendered(figure, kind) for name, figure in figures.items() for kind in kinds}
 
@@ -213,23 +220,30 @@ def _ranking(axes: Axes, rows: list[Row], config: Config) -> None:
     axes.set(xlabel="rank by exact Bayes, effective prior after", ylabel="rank by the fine-tuned network's loss")
 
 
-def training_curves(tables: dict[str, list[Row]]) -> Figure:
+def _curves(rows: list[Row]) -> Curves:
+    """The losses while training, by family and predictor; every seed has every step."""
+    found = {}
+    for key in itertools.product(("gaussian", "discrete"), ("network", "bayes")):
+        chosen = [r for r in rows if (r["prompts"], r["predictor"]) == key]
+        steps, seeds = sorted({r["step"] for r in chosen}), sorted({r["seed"] for r in chosen})
+        by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
+        found[key] = steps, np.stack([np.array([by_step[step, seed] for step in steps], float) for seed in seeds])
+    return found
+
+
+def training_curves(tables: dict[str, Curves]) -> Figure:
     """Loss while training, with the level of exact Bayes under the prior of the stage."""
     figure = Figure(figsize=(10, 3.8))
-    for axes, (stage, rows) in zip(figure.subplots(1, len(tables)), tables.items(), strict=True):
-        for family, colour in (("gaussian", BLUE), ("discrete", ORANGE)):
-            for predictor, line in (("network", "-"), ("bayes", "--")):
-                chosen = [r for r in rows if (r["prompts"], r["predictor"]) == (family, predictor)]
-                steps = sorted({r["step"] for r in chosen})
-                seeds = sorted({r["seed"] for r in chosen})
-                by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
-                values = np.array([[by_step[step, seed] for step in steps] for seed in seeds])
-                name = "network" if predictor == "network" else "exact Bayes, the stage's prior"
-                curve(axes, Look(f"{name}, {notation.family(family)} prompts", colour, line), steps, values)
+    colours, lines = {"gaussian": BLUE, "discrete": ORANGE}, {"network": "-", "bayes": "--"}
+    for axes, (stage, curves) in zip(figure.subplots(1, len(tables)), tables.items(), strict=True):
+        for (family, predictor), (steps, values) in curves.items():
+            name = "network" if predictor == "network" else "exact Bayes, the stage's prior"
+            look = Look(f"{name}, {notation.family(family)} prompts", colours[family], lines[predictor])
+            curve(axes, look, steps, values)
         axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", ylim=(0, None))
         whole_ticks(axes)
     legend_below(figure)
-    n = len({row["seed"] for rows in tables.values() for row in rows})
+    n = max(len(values) for curves in tables.values() for _, values in curves.values())
     figure.suptitle(f"Training; bands: ± 1 standard error over {count(n, 'seed')}", x=0.01, ha="left")
     return figure
 

@@ -1,18 +1,19 @@
 """Probes -> one HTML page that needs nothing else: figures, results, configurations side by side, provenance."""
 
 import base64
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from implicit_inference import compare, notation, plots
+from implicit_inference.config import Config
 from implicit_inference.drawing import count
 from implicit_inference.files import write_whole
 from implicit_inference.losses import RANGES, Losses
 from implicit_inference.notation import estimate
-from implicit_inference.store import Run, StoreError
+from implicit_inference.store import Run, StoreError, interpreted
 from implicit_inference.summary import summary_of
 
 CAPTIONS = {
@@ -31,56 +32,66 @@ CAPTIONS = {
 }
 
 
-def write(runs: list[Run], path: Path) -> Path:
-    """Write the page about the probes, with their figures in it, and return its `path`."""
+@dataclass(frozen=True)
+class Told:
+    """What the page tells of one probe."""
+
+    run: Run
+    config: Config
+    summary: dict[str, Any]
+    findings: list[str]
+    figures: list[dict[str, str]]
+    results: list[compare.Cells]
+
+    @property
+    def seeds(self) -> str:
+        return count(len(self.config.seeds), "seed")
+
+
+def told(run: Run) -> Told:
+    """Reads all that the page tells of a probe; raises StoreError, which names the file that cannot be read."""
+    config, summary, rows = run.config(), summary_of(run), run.read_table("table.parquet")
+    compare.provenance([run])
+    figures = _figures(run)
+    with interpreted(run.path("table.parquet")):
+        results = compare.result_rows(Losses(rows, config), summary)
+    return Told(run, config, summary, findings(summary), figures, results)
+
+
+def readable(runs: list[Run]) -> tuple[list[Told], list[StoreError]]:
+    """What the page tells of the finished probes among `runs`, and why some of them cannot be read."""
+    found, faults = [], []
+    for run in runs:
+        try:
+            if run.finished:
+                found.append(told(run))
+        except StoreError as fault:
+            faults.append(fault)
+    return found, faults
+
+
+def write(probes: list[Told], path: Path) -> Path:
+    """Writes the page about the probes and returns its `path`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("implicit_inference", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["estimate"] = estimate
-    configs, summaries = [run.config() for run in runs], [summary_of(run) for run in runs]
+    configs, summaries = [probe.config for probe in probes], [probe.summary for probe in probes]
     differing, shared = compare.side_by_side(configs)
     names = compare.names_of(configs)
     page = environment.get_template("report.html.jinja").render(
-        letters=[compare.letter(i) for i in range(len(runs))],
-        runs=[
-            {
-                "id": run.id,
-                "name": name,
-                "config": config,
-                "seeds": count(len(config.seeds), "seed"),
-                "summary": summary,
-                "findings": findings(summary),
-                "figures": _figures(run),
-                "results": compare.result_rows(Losses(run.read_table("table.parquet"), config), summary),
-            }
-            for run, name, config, summary in zip(runs, names, configs, summaries, strict=True)
-        ],
+        letters=[compare.letter(i) for i in range(len(probes))],
+        names=names,
+        probes=probes,
         columns=compare.COLUMNS,
         n_ranges=len(RANGES),
         differing={notation.field(path): values for path, values in differing.items()},
         shared={notation.field(path): value for path, value in shared.items()},
-        comparison=_embedded(plots.comparison(names, summaries)) if len(runs) > 1 else None,
-        provenance=[stage | {"raw": json.dumps(stage["environment"], indent=2)} for stage in compare.provenance(runs)],
+        comparison=_embedded(plots.comparison(names, summaries)) if len(probes) > 1 else None,
+        provenance=compare.provenance([probe.run for probe in probes]),
     )
     write_whole(path, page.encode())
     return path
-
-
-def readable(runs: list[Run]) -> tuple[list[Run], list[StoreError]]:
-    """The finished probes of which everything that a page tells can be read, and what is wrong with the others."""
-    good, faults = [], []
-    for run in runs:
-        try:
-            if not run.finished:
-                continue
-            run.config(), summary_of(run), run.read_table("table.parquet"), compare.provenance([run])
-            for parent in run.parents():
-                parent.read_table("training.parquet")
-        except StoreError as fault:
-            faults.append(fault)
-        else:
-            good.append(run)
-    return good, faults
 
 
 def findings(summary: dict[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ from implicit_inference.rows import Row
 from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
 from implicit_inference.stages import Stage, kept_shapes, stage_of
-from implicit_inference.store import Run
+from implicit_inference.store import Run, interpreted
 from implicit_inference.world import held_out, log_weights, stage_tasks
 
 EVALUATIONS = 20
@@ -204,8 +204,7 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
     if resumed:
         moving = run.read_tree(f"checkpoint-{step}.safetensors", replace(state, frozen=None))
         state = replace(parallel.shard_seeds(moving, lab.mesh), frozen=state.frozen)
-        rows = run.training()
-        writer.resume()
+        rows = _kept_rows(run, step, training.steps)
     else:
         writer.begin(lab.config, [lab.run_of(parent).id for parent in stage.parents])
     saved = _Checkpoints(writer)
@@ -299,6 +298,17 @@ def _validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[s
         for family, loss in by_family.items()
         for s, seed in enumerate(seeds)
     ]
+
+
+def _kept_rows(run: Run, step: int, steps: int) -> list[Row]:
+    """The losses up to a checkpoint. Raises StoreError where they, or the configuration, are not of this run."""
+    run.config()
+    rows = run.training()
+    with interpreted(run.path(f"checkpoint-{step}.parquet")):
+        if step > steps or rows[-1]["step"] != step:
+            raise ValueError(f"its last step is not {step} of at most {steps}")
+        _latest(rows)
+    return rows
 
 
 def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:

@@ -18,6 +18,7 @@ from jax import Array
 from implicit_inference import adapt, controls, keys
 from implicit_inference.batches import Own, draw_batch, draw_from_lesson, draw_preferences, lesson
 from implicit_inference.config import Config
+from implicit_inference.lineage import parents_of
 from implicit_inference.network import initial_params, predict, under_each
 from implicit_inference.penalties import PENALTIES
 from implicit_inference.regression.bayes import bayes_predictor
@@ -174,15 +175,14 @@ CONTROLLED = {"both": ("base", "controls"), "network": ("base",)}
 def stage_of(config: Config, name: str) -> Stage:
     """The stage of this name; whose training is the configuration's section of the same name."""
     training: TrainingConfig = getattr(config, name)
+    parents = parents_of(name, config)
     if name == "student":
-        return OnLesson(config, training, ("pretrain", "finetune")[: 1 + (config.lesson.teacher == "finetuned")])
+        return OnLesson(config, training, parents)
     if name == "tune":
-        return OnPreferences(config, training, ("pretrain",), ("controls",))
+        return OnPreferences(config, training, parents, ("controls",))
     if name == "steer":
-        return OnPreferences(config, training, ("tune",), CONTROLLED[config.control.train])
-    if name == "finetune":
-        return OnTasks(config, training, ("pretrain",), config.adapt)
-    return OnTasks(config, training, (), AdaptConfig())
+        return OnPreferences(config, training, parents, CONTROLLED[config.control.train])
+    return OnTasks(config, training, parents, config.adapt if name == "finetune" else AdaptConfig())
 
 
 def kept_shapes(config: Config, name: str) -> Params:

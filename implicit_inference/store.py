@@ -17,8 +17,10 @@ before that step, or as it was after it.
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from safetensors.numpy import load
 from implicit_inference import config as configs
 from implicit_inference.config import STAGES, Config
 from implicit_inference.errors import ConfigError, UserError, named, quoted
+from implicit_inference.lineage import parent_ids
 from implicit_inference.tables import parsed_toml
 
 FORMAT = 2
@@ -71,7 +74,7 @@ class Run:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise StoreError(f"{self.path('run.json')}: cannot be read ({error.strerror})") from error
+            raise unreadable(self.path("run.json"), error) from error
         return True
 
     def path(self, name: str) -> Path:
@@ -102,8 +105,9 @@ class Run:
             return f"parents = {quoted(parents)} are not the names of runs"
         if not isinstance(files, dict) or not all(_is_entry(*item) for item in files.items()):
             return "files are not names with their SHA-256"
-        if len({_step(name) for name in files if name.startswith("checkpoint-")}) > 1:
-            return "files hold more than one checkpoint"
+        steps = {_step(name) for name in files if name.startswith("checkpoint-")}
+        if len(steps) > 1 or None in steps or (steps and (content["finished"] or self.stage == "probe")):
+            return "files hold a checkpoint that no such run has"
         return None
 
     def config(self) -> Config:
@@ -116,9 +120,9 @@ class Run:
             raise damaged(path, error) from error
         if configs.run_id(self.stage, config) != self.id:
             raise damaged(path, ValueError("it is not the configuration of this run"))
-        for parent in self.info()["parents"]:
-            if configs.run_id(parent.split("-")[0], config) != parent:
-                raise damaged(self.path("run.json"), ValueError(f"{parent} is not a parent of this configuration"))
+        if (parents := self.info()["parents"]) != (expected := parent_ids(self.stage, config)):
+            fault = f"parents = {quoted(parents)} are not those of its configuration, {quoted(expected)}"
+            raise damaged(self.path("run.json"), ValueError(fault))
         return config
 
     def parents(self) -> list["Run"]:
@@ -166,15 +170,18 @@ class Run:
         content = self.read(name)
         try:
             # A thread of Arrow's that is still there when the process ends may abort it.
-            return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False).to_pylist()
-        except (pa.ArrowException, OSError) as error:
+            rows = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False).to_pylist()
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged(self.path(name), error) from error
+        if found := first_not_finite(rows):
+            raise damaged(self.path(name), ValueError(f"{named(found[1])} holds numbers that are not finite"))
+        return rows
 
     @property
     def checkpoint(self) -> int | None:
         """The step whose state is kept of an unfinished stage, if any is."""
-        names = [name for name in self.info()["files"] if name.startswith("checkpoint-")] if self.begun else []
-        return _step(names[0]) if names else None
+        files = self.info()["files"] if self.begun else {}
+        return next((step for name in files if (step := _step(name)) is not None), None)
 
     def training(self) -> list[dict[str, Any]]:
         """The losses while training, up to the end or to the state that is kept; none if nothing is."""
@@ -184,14 +191,7 @@ class Run:
         return [] if step is None else self.read_table(f"checkpoint-{step}.parquet")
 
 
-def _step(checkpoint: str) -> int:
-    """The step in the name of a checkpoint's file."""
-    return int(checkpoint.split("-")[1].split(".")[0])
-
-
 def _is_entry(name: str, digest: Any) -> bool:
-    if name.startswith("checkpoint-") and not re.fullmatch(r"checkpoint-[0-9]{1,18}\.(parquet|safetensors)", name):
-        return False
     plain = "/" not in name and "\\" not in name and not name.startswith(".") and name.isprintable()
     return plain and isinstance(digest, str) and bool(re.fullmatch("[0-9a-f]{64}", digest))
 
@@ -207,23 +207,30 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+        raise unreadable(path, error) from error
+
+
+def _step(name: str) -> int | None:
+    """The step whose state or losses a file holds, if it is part of a checkpoint."""
+    found = re.fullmatch(r"checkpoint-([0-9]{1,18})\.(parquet|safetensors)", name)
+    return int(found[1]) if found else None
 
 
 def _parsed(path: Path, content: bytes) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
+    def finite(text: str) -> float:
+        if not math.isfinite(float(text)):
+            raise ValueError(f"{text} is no number")
+        return float(text)
 
     try:
-        return json.loads(content.decode(), parse_constant=refuse)
+        return json.loads(content.decode(), parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from error
 
 
-def begun_runs(runs: Path, stage: str) -> list[Run]:
-    """All runs of a stage of which anything is kept in the directory `runs`, by id."""
-    known = [Run(path) for path in sorted(runs.glob(f"{stage}-*")) if path.is_dir()]
-    return [run for run in known if run.begun]
+def runs_of(runs: Path, stage: str) -> list[Run]:
+    """The directories named like runs of a stage in the directory `runs`, by name; any of them may be unreadable."""
+    return [Run(path) for path in sorted(runs.glob(f"{stage}-*")) if path.is_dir()]
 
 
 def find(runs: Path, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
@@ -250,6 +257,34 @@ def damaged(path: Path, error: Exception) -> StoreError:
     """The error for a file that cannot be read whole."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return StoreError(f"{path}: is damaged ({reason}); delete {path.parent} and run its command again")
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """The error for a file that the system does not let this process read."""
+    return StoreError(f"{path}: cannot be read ({error.strerror})")
+
+
+@contextmanager
+def interpreted(path: Path) -> Iterator[None]:
+    """Raises StoreError, which names the file, where its values have another shape than their reader expects.
+
+    A file may be whole and still be of another version, or made by hand.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        fault = f"{type(error).__name__}: {error}"
+        mend = f"use the version that wrote it, or delete {path.parent} and run its command again"
+        raise StoreError(f"{path}: has another shape than this version reads ({quoted(fault)}); {mend}") from error
+
+
+def first_not_finite(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], str] | None:
+    """(row, column) of the first number that is not finite, if there is one; NumPy's numbers are numbers too."""
+    for row in rows:
+        for column, value in row.items():
+            if isinstance(value, float | np.floating) and not math.isfinite(value):
+                return row, column
+    return None
 
 
 def named_leaves(tree: Any) -> list[tuple[str, Any]]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from implicit_inference import origin
 from implicit_inference.config import Config
+from implicit_inference.errors import named, quoted
 from implicit_inference.losses import (
     NETWORKS,
     RANGES,
@@ -19,13 +20,13 @@ from implicit_inference.losses import (
 )
 from implicit_inference.metrics import Values, positions, recovered_fraction
 from implicit_inference.rows import Row
-from implicit_inference.store import Run, StoreError
+from implicit_inference.store import Run, StoreError, interpreted
 
 SECTIONS = {"loss", "recovery", "controls", "effective_prior", "attribution", "gate", "ranking"}
 
 
 def summary_of(run: Run) -> dict[str, Any]:
-    """The stored summary of a finished probe."""
+    """The stored summary of a finished probe. Raises StoreError unless it has the shape of one of the probe's table."""
     result = run.read_json("result.json")
     summary = result.get("summary") if isinstance(result, dict) else None
     if not isinstance(summary, dict):
@@ -37,7 +38,31 @@ def summary_of(run: Run) -> dict[str, Any]:
             f"{run.id}: was measured before {', '.join(sorted(missing))} existed; delete {run.directory} and run its "
             "command again (training is kept)"
         )
+    config, rows = run.config(), run.read_table("table.parquet")
+    with interpreted(run.path("table.parquet")):
+        expected = summarise(rows, config)
+    with interpreted(run.path("result.json")):
+        _refuse_other_shape("summary", summary, expected)
     return summary
+
+
+def _refuse_other_shape(name: str, found: Any, expected: Any) -> None:
+    """Raises ValueError for the first part that is missing, left over or of another kind; numbers may differ."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        if odd := sorted(found.keys() ^ expected.keys()):
+            raise ValueError(f"{name}.{named(odd[0])} is {'missing' if odd[0] in expected else 'left over'}")
+        for key, value in expected.items():
+            _refuse_other_shape(f"{name}.{key}", found[key], value)
+    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+        for i, (item, value) in enumerate(zip(found, expected, strict=True)):
+            _refuse_other_shape(f"{name}[{i}]", item, value)
+    elif _kind(found) != _kind(expected):
+        raise ValueError(f"{name} is {quoted(found)}")
+
+
+def _kind(value: Any) -> type:
+    """The type of a plain value; whole numbers are numbers, too."""
+    return float if type(value) is int else type(value)
 
 
 def summarise(rows: list[Row], config: Config) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from implicit_inference import files
+from implicit_inference.errors import UserError
 from implicit_inference.files import locked, write_whole
 
 OWNER = """
@@ -113,3 +114,32 @@ def test_a_lock_that_was_deleted_is_no_longer_held(tmp_path):
             assert other.held
             assert not lock.held
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_cannot_be_locked_are_one_line(tmp_path, monkeypatch):
+    def unsupported(descriptor, operation):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(files.fcntl, "flock", unsupported)
+    with (
+        pytest.raises(UserError, match=r"lock: cannot be locked \(Operation not supported\); keep runs on"),
+        locked(tmp_path, print),
+    ):
+        pass
+
+
+def test_a_system_without_locks_has_one_owner_by_name_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    with locked(tmp_path, print) as lock:
+        assert lock.held
+        assert lock.path.read_text().endswith(f"process {os.getpid()}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*params.safetensors'$"):
+        write_whole(tmp_path / "params.safetensors", b"x")

@@ -106,3 +106,16 @@ def test_one_host_gathers_and_agrees_with_itself(tmp_path):
         np.testing.assert_array_equal(
             run.read_tree("checkpoint-5.safetensors", {"a": np.zeros(3)})["a"], np.arange(3.0)
         )
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_no_host_goes_on_before_the_first_one_owns_the_run(tmp_path, monkeypatch, index):
+    run, met = Run(tmp_path / run_id("pretrain", PRESETS["smoke"])), []
+    monkeypatch.setattr(hosts.jax, "process_count", lambda: 2)
+    monkeypatch.setattr(hosts.jax, "process_index", lambda: index)
+    monkeypatch.setattr(
+        hosts.multihost_utils, "sync_global_devices", lambda name: met.append((name, run.path("lock").exists()))
+    )
+    with hosts.writing(run) as writer:
+        assert met == [(f"{run.id} is owned", index == 0)]
+        assert (writer.draft is not None) == (index == 0)

@@ -13,7 +13,7 @@ LEVELS = [
     {"regression.precision", "regression.shapes"},
     {"checks", "tables", "regression.filters", "regression.tasks"},
     {"config"},
-    {"memory"},
+    {"lineage", "memory"},
     {"regression.prompts", "adapt", "metrics", "optimize", "parallel"},
     {"rows"},
     {"model", "controls", "regression.bayes", "regression.conjugate", "regression.continuations"},

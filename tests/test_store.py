@@ -77,6 +77,8 @@ def test_nothing_that_is_kept_holds_a_number_that_is_none(draft, value):
         draft.write_tree("params.safetensors", {"a": np.array([1.0, value])})
     with pytest.raises(NotFiniteError, match=r"mean = .*seed 3"):
         draft.write_table("table.parquet", [{"seed": 3, "mean": 1.0}, {"seed": 3, "mean": value}])
+    with pytest.raises(NotFiniteError, match=r"mean = .*seed 3"):
+        draft.write_table("table.parquet", [{"seed": 3, "mean": np.float32(value)}])
     with pytest.raises(NotFiniteError, match=r"result\.json"):
         draft.write_json("result.json", {"summary": {"mean": value}})
     assert {path.name for path in draft.run.directory.iterdir()} == {"config.toml", "run.json", "lock"}
@@ -111,7 +113,12 @@ def readers(probe):
 
 def test_every_flipped_byte_is_seen(probe, draft):
     run = kept(draft)
-    cases = [*readers(probe), (run, "params.safetensors", lambda: run.read_tree("params.safetensors", TREE))]
+    draft.write_table("checkpoint-7.parquet", ROWS)
+    trees = ("params.safetensors", "params-5.safetensors", "checkpoint-7.safetensors")
+    for name in trees:
+        kept(draft, name)
+    cases = [*readers(probe), (run, "checkpoint-7.parquet", run.training)]
+    cases += [(run, name, lambda name=name: run.read_tree(name, TREE)) for name in trees]
     for of, name, read in cases:
         path = of.path(name)
         content = path.read_bytes()
@@ -182,7 +189,7 @@ def test_another_run_s_file_in_its_place_is_seen(tmp_path, draft):
         ({"parents": "pretrain-0123456789"}, "not the names of runs"),
         ({"parents": ["/etc"]}, "not the names of runs"),
         ({"parents": ["../../pretrain-0123456789"]}, "not the names of runs"),
-        ({"parents": ["pretrain-0123456789"]}, "is not a parent of this configuration"),
+        ({"parents": ["pretrain-0123456789"]}, "are not those of its configuration"),
         ({"finished": "false"}, "neither true nor false"),
         ({"finished": 1}, "neither true nor false"),
         ({"files": None}, "SHA-256"),
@@ -253,7 +260,6 @@ def train(run, stop=3):
         if step:
             state = run.read_tree(f"checkpoint-{step}.safetensors", {"state": np.zeros(1)})["state"]
             rows = run.training()
-            draft.resume()
         else:
             state, rows = np.zeros(1), []
             draft.begin(SMOKE, [])
@@ -334,6 +340,28 @@ def test_a_finished_run_is_tidied_where_that_is_allowed(run, monkeypatch):
     tidy(run)
     assert not any(run.path(name).exists() for name in strays)
     assert run.path(".report.html.0123.tmp").exists()
+
+
+def test_tidying_waits_for_nobody_and_any_command_that_meets_a_run_tidies_it(run, capsys):
+    finished(run, SMOKE)
+    run.path("checkpoint-5.safetensors").write_bytes(b"x")
+    with files.locked(run.directory, print):  # say an owner that was stopped after it had finished
+        tidy(run)
+        assert run.path("checkpoint-5.safetensors").exists()
+        assert main(["show", run.id, f"--runs={run.directory.parent}"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["show", run.id, f"--runs={run.directory.parent}"]) == 0
+    assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
+
+
+def test_a_resumed_run_keeps_its_parents(tmp_path):
+    probe = Run(tmp_path / run_id("probe", SMOKE))
+    parents = [run_id(stage, SMOKE) for stage in ("pretrain", "finetune", "scratch")]
+    with owned(probe) as draft:
+        draft.begin(SMOKE, parents)
+    with owned(probe) as draft:
+        draft.finish({})
+    assert probe.info()["parents"] == parents
 
 
 def test_the_configuration_comes_back(draft):
