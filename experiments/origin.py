@@ -23,6 +23,7 @@ import sys
 
 import numpy as np
 from experiment import Claim, Experiment, Results, said
+from implicit_inference.checkpoints import kept_steps
 from jax import Array
 from jax import numpy as jnp
 from tradeoff import ALPHAS, VARIANTS
@@ -35,7 +36,7 @@ from implicit_inference.origin import share_of
 from implicit_inference.regression.conjugate import Conjugation, ScaleInputs, ScaleLabels
 from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Predictor
-from implicit_inference.run import Lab, kept_steps
+from implicit_inference.run import Lab
 
 RANGES = ("early", "late")
 SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)

@@ -208,24 +208,22 @@ def figures(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    from implicit_inference import store
+    from implicit_inference import drafts, store
 
-    named = [_find(options, id, "probe") for id in dict.fromkeys(options.ids)]
-    known = named or store.runs_of(options.runs, "probe")
-    nothing = store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
-    if not known:
-        raise nothing
-    from implicit_inference import report as page
+    named = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
+    probes = []
+    if runs := named or store.runs_of(options.runs, "probe"):
+        from implicit_inference import report as page
 
-    probes, faults = page.readable(known)
-    if faults and (named or not probes):
-        raise faults[0]
+        probes = [page.told(run) for run in named] or page.readable(runs)
     if not probes:
-        raise nothing
-    for fault in faults:
-        _complain(f"left out: {fault}", fault.exit_code)
-    alone = probes[0].run.path("report.html") if len(probes) == 1 else options.runs / "report.html"
-    print(page.write(probes, options.out or alone))
+        raise store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
+    for probe in probes:
+        drafts.tidy(probe.run)
+    if options.out or len(probes) > 1:
+        print(page.write(probes, options.out or options.runs / "report.html"))
+    else:
+        print(page.write_beside(probes[0]))
     return 0
 
 
@@ -330,7 +328,7 @@ def _probe_and_show(lab: Lab) -> int:
     console.print(summary_table(summary_of(done)))
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
     plots.draw_all(done)
-    print(f"figures  {done.path('figures')}\nreport   {page.write([page.told(done)], done.path('report.html'))}")
+    print(f"figures  {done.path('figures')}\nreport   {page.write_beside(page.told(done))}")
     return 0
 
 

@@ -7,8 +7,9 @@ leaves the run as it was before that step, or as it was after it.
 import contextlib
 import hashlib
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,25 +25,24 @@ from implicit_inference.errors import UserError, one_line
 from implicit_inference.files import TEMPORARY, Lock, locked, write_whole
 from implicit_inference.store import FORMAT, Run, StoreError, first_not_finite, named_leaves, refuse_not_finite
 
-DERIVED = ("report.html",)
-"""Files that are drawn from a finished run, by anyone at any time."""
+REPLACED = re.compile(r"checkpoint-[0-9]+\.(safetensors|parquet)|params(-[0-9]+)?\.safetensors")
+"""The large files that an owner writes: one that run.json does not name is of no use to anybody."""
 
 
 class NotFiniteError(UserError):
     """A result that is no number; what would hold it is not finished."""
-
-    exit_code = 1
 
 
 @contextlib.contextmanager
 def owned(run: Run) -> Iterator["Draft"]:
     """Lets this process alone write to a run, as long as it lives; waits for another owner, and says so.
 
-    Raises UserError where files cannot be locked.
+    Figures and pages that are put beside a finished run are written by its owner, too. Raises UserError where files
+    cannot be locked.
     """
 
     def waiting(owner: str) -> None:
-        print(one_line(f"{run.id}: waiting for {owner}, which is making it"), file=sys.stderr, flush=True)
+        print(one_line(f"{run.id}: waiting for {owner}, which writes to it"), file=sys.stderr, flush=True)
 
     with locked(run.directory, waiting) as lock:
         info = run.info() if run.begun else {"files": {}, "parents": []}
@@ -59,7 +59,7 @@ def tidy(run: Run) -> None:
 
     files = run.info()["files"]
     with contextlib.suppress(OSError, UserError):
-        if any(path.name == "lock" or _is_stray(path, files) for path in run.directory.iterdir()):
+        if run.path("lock").exists() or strays(run, files):
             with locked(run.directory, leave) as lock:
                 Draft(run, lock, files, []).tidy()
 
@@ -105,8 +105,8 @@ class Draft:
         """Writes tidy rows as Parquet; raises NotFiniteError for a number that is not finite, with its row."""
         if found := first_not_finite(rows):
             row, column = found
-            labels = ", ".join(f"{k} {v}" for k, v in row.items() if v is not None and k != column)
-            raise NotFiniteError(f"{self.run.path(name)}: would hold {column} = {row[column]} ({labels})")
+            labels = ", ".join(f"{k} {v}" for k, v in row.items() if v is not None and not isinstance(v, float))
+            raise NotFiniteError(f"{self.run.id}: {name} would hold {column} = {row[column]} ({labels})")
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_pylist(rows), sink)
         self.write(name, sink.getvalue().to_pybytes())
@@ -131,9 +131,8 @@ class Draft:
 
     def tidy(self) -> None:
         """Removes files of this run that do not count: those of a process that was killed, and old checkpoints."""
-        for path in self.run.directory.iterdir():
-            if _is_stray(path, self.files):
-                path.unlink(missing_ok=True)
+        for path in strays(self.run, self.files):
+            path.unlink(missing_ok=True)
 
     def _check(self) -> None:
         """Raises StoreError unless the run is still this process's to write to."""
@@ -143,8 +142,8 @@ class Draft:
             raise StoreError(f"{self.run.id}: is finished, by another process; nothing more is written")
 
 
-def _is_stray(path: Path, files: dict[str, str]) -> bool:
-    """Whether a file is of the kind that an owner writes, and does not count."""
-    if path.name.endswith(TEMPORARY) and path.name.startswith("."):
-        return not path.name.startswith(tuple(f".{name}." for name in DERIVED))
-    return path.name.startswith(("checkpoint-", "params")) and path.name not in files
+def strays(run: Run, files: Mapping[str, str]) -> list[Path]:
+    """Finds what a killed owner left in a run's directory: temporary files, and parameters that `files` do not name."""
+    own = list(run.directory.iterdir())
+    temporary = [path for path in (*own, *run.path("figures").glob(".*")) if TEMPORARY.fullmatch(path.name)]
+    return temporary + [path for path in own if REPLACED.fullmatch(path.name) and path.name not in files]

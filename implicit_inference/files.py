@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ try:
 except ImportError:  # no advisory locks on this system: runs are not guarded against a second process
     fcntl = None  # type: ignore[assignment]
 
-TEMPORARY = ".tmp"
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+"""The names of files that are being written."""
+
 EXACT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 """Opens the file itself, not what a link points to, and its bytes as they are."""
 
@@ -25,22 +28,36 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises OSError, which names the file; it is then as it was before.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | EXACT, 0o666)
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_new(temporary, content)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            _remove(temporary)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    _sync(path.parent)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Writes a file that must not be there yet, to the disk; removes it if that fails."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | EXACT, 0o666)
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(path)) from error
+    except BaseException:
+        _remove(path)
         raise
-    _sync(path.parent)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _sync(directory: Path) -> None:

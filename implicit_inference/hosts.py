@@ -147,15 +147,19 @@ class Writer:
         if self.draft:
             self.draft.begin(config, parents)
 
-    def write_tree(self, name: str, tree: Any) -> None:
+    def keep(self, name: str, tree: Any) -> None:
+        """Keeps parameters with the next checkpoint; those that a resumed run has already stay as they are."""
         whole = gathered(tree)
-        if self.draft:
+        if self.draft and name not in self.draft.files:
             self.draft.write_tree(name, whole)
 
     def checkpoint(self, step: int, state: Any, rows: list[Row]) -> None:
-        """Keeps the state and the losses of a step, in the place of those of an earlier one."""
+        """Keeps the state and the losses of a step, in the place of those of an earlier one.
+
+        Those of a step that is kept already stay as they are: a file that counts is never written anew.
+        """
         whole = gathered(state)
-        if self.draft:
+        if self.draft and self.run.checkpoint != step:
             self.draft.drop_checkpoint()
             self.draft.write_table(f"checkpoint-{step}.parquet", rows)
             self.draft.write_tree(f"checkpoint-{step}.safetensors", whole)

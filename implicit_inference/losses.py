@@ -1,5 +1,6 @@
 """A table, looked up: losses by seed and position, ranges of positions, the strength that was chosen."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from implicit_inference.rows import Row
 
 RANGES = ("all", "early", "late")
 NETWORKS = ("pretrained", "finetuned", "scratch")
+Curves = dict[tuple[str, str], tuple[list[int], Values]]
+"""(family, predictor) -> (steps, losses [seeds, steps])"""
 UNDEFINED = "the forgetting is not significantly positive over the seeds (two or more)"
 
 
@@ -71,6 +74,17 @@ class Losses:
             return float(self.averaged(self.scaled(predictor, scale, "choice"), where).mean())
 
         return min([1.0, *self.strengths("label_scale")], key=loss)
+
+
+def while_training(rows: list[Row]) -> Curves:
+    """Looks up the losses of a stage in its course, by family and predictor; every seed has every step."""
+    found = {}
+    for key in itertools.product(("gaussian", "discrete"), ("network", "bayes")):
+        chosen = [r for r in rows if (r["prompts"], r["predictor"]) == key]
+        steps, seeds = sorted({r["step"] for r in chosen}), sorted({r["seed"] for r in chosen})
+        by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
+        found[key] = steps, np.stack([np.array([by_step[step, seed] for step in steps], float) for seed in seeds])
+    return found
 
 
 def recovery_of(losses: Losses, where: str, recovered: Values) -> Estimate | None:

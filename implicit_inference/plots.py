@@ -1,7 +1,7 @@
 """Tables -> figures. Reads what a probe and its training stages stored; needs no parameters and trains nothing."""
 
-import itertools
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,15 @@ from matplotlib.figure import Figure
 
 from implicit_inference import notation, origin
 from implicit_inference.config import Config
+from implicit_inference.drafts import owned
 from implicit_inference.drawing import count, curve, estimates, legend_below, rendered, style, titled, whole_ticks
 from implicit_inference.files import write_whole
-from implicit_inference.losses import Losses, predicted_recovery, recovery_of
-from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, Values, over_seeds
+from implicit_inference.losses import Curves, Losses, predicted_recovery, recovery_of, while_training
+from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
 from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look
 from implicit_inference.rows import Row
 from implicit_inference.store import Run, interpreted
 
-Curves = dict[tuple[str, str], tuple[list[int], Values]]
-"""(family, predictor) -> (steps, losses [seeds, steps])"""
 WHERE = ("early", "late")
 WHICH = ("predicted", "measured")
 
@@ -33,7 +32,7 @@ def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
     for parent in run.parents():
         table = parent.read_table("training.parquet")
         with interpreted(parent.path("training.parquet")):
-            curves[parent.stage] = _curves(table)
+            curves[parent.stage] = while_training(table)
     with style(), interpreted(run.path("table.parquet")):
         losses = Losses(rows, config)
         figures = {
@@ -48,12 +47,15 @@ def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
 
 
 def draw_all(run: Run, folder: Path | None = None) -> list[Path]:
-    """Every figure of a probe, as PNG and SVG, in `folder`, or in the probe's own `figures`."""
-    folder, paths = folder or run.path("figures"), []
-    for name, picture in drawn(run, ("png", "svg")).items():
-        write_whole(folder / name, picture)
-        paths.append(folder / name)
-    return paths
+    """Draws every figure of a probe, as PNG and SVG, in `folder`, or in the probe's own `figures`; returns the paths.
+
+    Nothing is written to the probe if a folder is given. Raises StoreError for a file of another shape.
+    """
+    pictures, place = drawn(run, ("png", "svg")), folder or run.path("figures")
+    with nullcontext() if folder else owned(run):
+        for name, picture in pictures.items():
+            write_whole(place / name, picture)
+    return [place / name for name in pictures]
 
 
 def loss_by_position(losses: Losses, config: Config) -> Figure:
@@ -218,17 +220,6 @@ def _ranking(axes: Axes, rows: list[Row], config: Config) -> None:
         )
     axes.set_title(f"conjugations, early: Kendall's τ = {notation.estimate(found['by_loss']['kendall'])}")
     axes.set(xlabel="rank by exact Bayes, effective prior after", ylabel="rank by the fine-tuned network's loss")
-
-
-def _curves(rows: list[Row]) -> Curves:
-    """The losses while training, by family and predictor; every seed has every step."""
-    found = {}
-    for key in itertools.product(("gaussian", "discrete"), ("network", "bayes")):
-        chosen = [r for r in rows if (r["prompts"], r["predictor"]) == key]
-        steps, seeds = sorted({r["step"] for r in chosen}), sorted({r["seed"] for r in chosen})
-        by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
-        found[key] = steps, np.stack([np.array([by_step[step, seed] for step in steps], float) for seed in seeds])
-    return found
 
 
 def training_curves(tables: dict[str, Curves]) -> Figure:

@@ -23,6 +23,7 @@ from implicit_inference.config import FAMILIES
 from implicit_inference.drafts import owned, tidy
 from implicit_inference.environment import environment
 from implicit_inference.exam import Exam
+from implicit_inference.lineage import parent_ids
 from implicit_inference.metrics import CLOSENESS_EDGES, Values
 from implicit_inference.regression.conjugate import (
     Conjugation,
@@ -37,7 +38,7 @@ from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.rows import Row, binned_rows, position_rows
 from implicit_inference.run import Lab
 from implicit_inference.runtime import pinned
-from implicit_inference.store import Run, StoreError
+from implicit_inference.store import Run
 from implicit_inference.summary import summarise
 from implicit_inference.world import features, log_weights, prior, stage_tasks
 
@@ -60,15 +61,13 @@ def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     if run.finished:
         tidy(run)
         return run
-    stages = [lab.run_of(stage) for stage in NETWORKS.values()]
-    for stage in stages:
-        if not stage.finished:
-            raise StoreError(f"{stage.id}: must be finished before it is probed")
+    for stage in NETWORKS.values():
+        lab.finished_run(stage)
     with owned(run) as draft:
         if run.finished:
             return run
         began = time.monotonic()
-        draft.begin(lab.config, [stage.id for stage in stages])
+        draft.begin(lab.config, parent_ids("probe", lab.config))
         rows = measure(lab, report)
         draft.write_table("table.parquet", rows)
         draft.write_json("result.json", {"id": run.id, "summary": summarise(rows, lab.config)})

@@ -1,6 +1,7 @@
 """Probes -> one HTML page that needs nothing else: figures, results, configurations side by side, provenance."""
 
 import base64
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import jinja2
 
 from implicit_inference import compare, notation, plots
 from implicit_inference.config import Config
+from implicit_inference.drafts import owned
 from implicit_inference.drawing import count
+from implicit_inference.errors import one_line
 from implicit_inference.files import write_whole
 from implicit_inference.losses import RANGES, Losses
 from implicit_inference.notation import estimate
@@ -58,8 +61,11 @@ def told(run: Run) -> Told:
     return Told(run, config, summary, findings(summary), figures, results)
 
 
-def readable(runs: list[Run]) -> tuple[list[Told], list[StoreError]]:
-    """What the page tells of the finished probes among `runs`, and why some of them cannot be read."""
+def readable(runs: list[Run]) -> list[Told]:
+    """Reads the finished probes among `runs`; leaves out those that cannot be read, and names each on stderr.
+
+    Raises StoreError if there are such and none is left.
+    """
     found, faults = [], []
     for run in runs:
         try:
@@ -67,11 +73,15 @@ def readable(runs: list[Run]) -> tuple[list[Told], list[StoreError]]:
                 found.append(told(run))
         except StoreError as fault:
             faults.append(fault)
-    return found, faults
+    if faults and not found:
+        raise faults[0]
+    for left_out in faults:
+        print(one_line(f"left out: {left_out}"), file=sys.stderr)
+    return found
 
 
 def write(probes: list[Told], path: Path) -> Path:
-    """Writes the page about the probes and returns its `path`."""
+    """Writes the page about the probes and returns its `path`; writes nothing else."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("implicit_inference", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -92,6 +102,12 @@ def write(probes: list[Told], path: Path) -> Path:
     )
     write_whole(path, page.encode())
     return path
+
+
+def write_beside(probe: Told) -> Path:
+    """Writes the page about one probe into its own directory, as report.html, and returns its path."""
+    with owned(probe.run):
+        return write([probe], probe.run.path("report.html"))
 
 
 def findings(summary: dict[str, Any]) -> list[str]:

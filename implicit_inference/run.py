@@ -1,7 +1,6 @@
 """Running the stages of an experiment: compiled over packed seeds, watched, kept, resumed."""
 
 import math
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,10 +15,12 @@ from jax import Array
 from jax.sharding import Mesh
 
 from implicit_inference import hosts, keys, memory, model, network, optimize, parallel, train
+from implicit_inference.checkpoints import Checkpoints, kept_losses, kept_params
 from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
 from implicit_inference.drafts import tidy
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
+from implicit_inference.lineage import parent_ids, parents_of
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
@@ -28,7 +29,7 @@ from implicit_inference.rows import Row
 from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
 from implicit_inference.stages import Stage, kept_shapes, stage_of
-from implicit_inference.store import Run, interpreted
+from implicit_inference.store import Run, StoreError
 from implicit_inference.world import held_out, log_weights, stage_tasks
 
 EVALUATIONS = 20
@@ -67,6 +68,17 @@ class Lab:
         """The directory of a stage of this configuration."""
         return Run(self.runs / run_id(stage, self.config))
 
+    def finished_run(self, stage: str) -> Run:
+        """The directory of a stage that later ones rest on.
+
+        Raises StoreError unless the stage is finished and its configuration is this one.
+        """
+        run = self.run_of(stage)
+        if not run.finished:
+            raise StoreError(f"{run.id}: must be finished before anything rests on it")
+        run.config()
+        return run
+
     def over_seeds(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return parallel.over_seeds(function, self.mesh)
 
@@ -92,11 +104,15 @@ class Lab:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(self.config.seeds), *jnp.shape(leaf))), tree)
 
     def params_of(self, stage: str, step: int | None = None) -> model.Params:
-        """The parameters of a finished stage, packed over seeds; or those kept after `step` steps."""
+        """The parameters of a finished stage, packed over seeds; or those kept after `step` steps.
+
+        Raises StoreError for a stage that is not finished, or whose files are not those of this configuration.
+        """
+        run = self.finished_run(stage)
         shapes = kept_shapes(self.config, stage)
         like = jax.tree.map(lambda leaf: leaf.update(shape=(len(self.config.seeds), *leaf.shape)), shapes)
         name = "params.safetensors" if step is None else kept_params(step)
-        return parallel.shard_seeds(self.run_of(stage).read_tree(name, like), self.mesh)
+        return parallel.shard_seeds(run.read_tree(name, like), self.mesh)
 
     @cached_property
     def validation(self) -> dict[str, Batch]:
@@ -179,12 +195,15 @@ def train_stage(lab: Lab, name: str, report: Report) -> Run:
     stays. On KeyboardInterrupt between two chunks the state is kept; within one, the last checkpoint.
     """
     run = lab.run_of(name)
-    if hosts.agreed_everywhere("what is finished", run.finished):
+    if hosts.agreed(run.finished):
+        hosts.agreed_everywhere("what is finished", run.finished)
         tidy(run)
         return run
     valid(lab.config, sections_of(name))
     if jax.process_count() == 1:
         memory.check(lab.config, (name,))
+    for parent in parents_of(name, lab.config):
+        lab.finished_run(parent)
     with hosts.writing(run) as writer:
         if not hosts.agreed_everywhere("what is finished", run.finished):
             _train(lab, name, report, writer)
@@ -204,10 +223,10 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
     if resumed:
         moving = run.read_tree(f"checkpoint-{step}.safetensors", replace(state, frozen=None))
         state = replace(parallel.shard_seeds(moving, lab.mesh), frozen=state.frozen)
-        rows = _kept_rows(run, step, training.steps)
+        rows = kept_losses(run, step, training.steps)
     else:
-        writer.begin(lab.config, [lab.run_of(parent).id for parent in stage.parents])
-    saved = _Checkpoints(writer)
+        writer.begin(lab.config, parent_ids(name, lab.config))
+    saved = Checkpoints(writer, step)
     length = chunk_length(training.steps)
     stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
     source = lab.over_seeds(stage.source)(lab.seeds, parents)
@@ -224,7 +243,7 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
                 _refuse_divergence(name, training, lab.config.seeds, [step] * len(families), by_family, saved.step)
                 rows += _validation_rows(lab.config.seeds, step, losses)
             if training.keep_every and step % (length * training.keep_every) == 0:
-                writer.write_tree(kept_params(step), params)
+                writer.keep(kept_params(step), params)
             report(Progress(name, step, training.steps, _latest(rows)))
             if step == training.steps:
                 break
@@ -263,34 +282,6 @@ def chunk_length(steps: int) -> int:
     return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
 
 
-def kept_params(step: int) -> str:
-    """The file of the parameters kept at an evaluation."""
-    return f"params-{step}.safetensors"
-
-
-def kept_steps(run: Run) -> list[int]:
-    """The steps at which a stage kept its parameters, ascending."""
-    kept = (re.fullmatch(r"params-([0-9]+)\.safetensors", name) for name in run.info()["files"])
-    return sorted(int(found[1]) for found in kept if found)
-
-
-class _Checkpoints:
-    """Writes the state at first, and then so often that writing takes at most a twentieth of the time."""
-
-    def __init__(self, writer: hosts.Writer):
-        self.writer, self.cost, self.last, self.step = writer, 0.0, time.monotonic(), 0
-
-    def offer(self, state: train.TrainState, rows: list[Row], step: int) -> None:
-        if hosts.agreed(time.monotonic() - self.last >= 20 * self.cost):
-            self.save(state, rows, step)
-
-    def save(self, state: train.TrainState, rows: list[Row], step: int) -> None:
-        began = time.monotonic()
-        self.writer.checkpoint(step, replace(state, frozen=None), rows)
-        self.last = time.monotonic()
-        self.cost, self.step = self.last - began, step
-
-
 def _validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Row]:
     return [
         {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": float(loss[s])}
@@ -298,17 +289,6 @@ def _validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[s
         for family, loss in by_family.items()
         for s, seed in enumerate(seeds)
     ]
-
-
-def _kept_rows(run: Run, step: int, steps: int) -> list[Row]:
-    """The losses up to a checkpoint. Raises StoreError where they, or the configuration, are not of this run."""
-    run.config()
-    rows = run.training()
-    with interpreted(run.path(f"checkpoint-{step}.parquet")):
-        if step > steps or rows[-1]["step"] != step:
-            raise ValueError(f"its last step is not {step} of at most {steps}")
-        _latest(rows)
-    return rows
 
 
 def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:

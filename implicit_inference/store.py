@@ -272,7 +272,7 @@ def interpreted(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         fault = f"{type(error).__name__}: {error}"
         mend = f"use the version that wrote it, or delete {path.parent} and run its command again"
         raise StoreError(f"{path}: has another shape than this version reads ({quoted(fault)}); {mend}") from error

@@ -54,12 +54,13 @@ def test_nothing_is_written_through_a_planted_link(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     (tmp_path / "file").symlink_to(victim)
-    (tmp_path / f".file.{os.getpid()}").symlink_to(victim)
+    for predictable in (f".file.{os.getpid()}", ".file.tmp", "file.tmp"):
+        (tmp_path / predictable).symlink_to(victim)
     write_whole(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
     assert not (tmp_path / "file").is_symlink()
     monkeypatch.setattr(files.secrets, "token_hex", lambda n: "known")
-    (tmp_path / ".file.known.tmp").symlink_to(victim)
+    (tmp_path / ".known.tmp").symlink_to(victim)
     with pytest.raises(FileExistsError):
         write_whole(tmp_path / "file", b"newer")
     (tmp_path / "lock").symlink_to(victim)
@@ -136,10 +137,28 @@ def test_a_system_without_locks_has_one_owner_by_name_only(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path, monkeypatch):
-    def full(descriptor):
+def test_names_as_long_as_the_system_takes_are_written(tmp_path):
+    write_whole(tmp_path / ("n" * 255), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+def test_a_kill_of_the_process_leaves_the_old_file_and_at_most_a_temporary_one(tmp_path, call):
+    code = "import os, sys; from pathlib import Path; from implicit_inference import files"
+    code += f"; files.os.{call} = lambda *a, **k: os._exit(9); files.write_whole(Path(sys.argv[1]) / 'file', b'new')"
+    write_whole(tmp_path / "file", b"old")
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 9
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert all(files.TEMPORARY.fullmatch(path.name) for path in tmp_path.iterdir() if path.name != "file")
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+def test_a_write_that_fails_names_the_file_that_was_to_be_written(tmp_path, monkeypatch, call):
+    def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*params.safetensors'$"):
+    monkeypatch.setattr(files.os, call, full)
+    with pytest.raises(OSError, match=r"No space .*: .*params.safetensors'$"):
         write_whole(tmp_path / "params.safetensors", b"x")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []

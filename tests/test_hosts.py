@@ -100,7 +100,12 @@ def test_one_host_gathers_and_agrees_with_itself(tmp_path):
     run = Run(tmp_path / run_id("pretrain", PRESETS["smoke"]))
     with hosts.writing(run) as writer:
         writer.begin(PRESETS["smoke"], [])
+        writer.keep("params-5.safetensors", {"a": np.arange(3.0)})
         writer.checkpoint(5, {"a": np.arange(3.0)}, [{"step": 5, "mean": 0.5}])
+        before = {path.name: path.read_bytes() for path in run.directory.iterdir()}
+        writer.keep("params-5.safetensors", {"a": np.ones(3)})
+        writer.checkpoint(5, {"a": np.ones(3)}, [])
+        assert {path.name: path.read_bytes() for path in run.directory.iterdir()} == before, "a file that counts stays"
         assert run.checkpoint == 5
         assert run.training() == [{"step": 5, "mean": 0.5}]
         np.testing.assert_array_equal(

@@ -22,7 +22,7 @@ LEVELS = [
     {"regression.effective", "regression.orbits", "store"},
     {"drafts"},
     {"hosts", "network", "world"},
-    {"batches", "penalties"},
+    {"batches", "checkpoints", "penalties"},
     {"stages"},
     {"run"},
     {"bench.sizes", "sweep", "losses", "exam"},

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from implicit_inference.checkpoints import kept_losses
 from made_up import CONFIG, probe_run
 
 from implicit_inference import compare, plots, store
 from implicit_inference.cli import main
 from implicit_inference.config import override
 from implicit_inference.report import told
-from implicit_inference.run import _kept_rows
 from implicit_inference.store import Run, StoreError
 from implicit_inference.summary import summary_of
 
@@ -173,12 +173,12 @@ def test_a_checkpoint_that_no_run_has_is_one_line(tmp_path, stage, names):
 def test_losses_that_are_not_those_of_the_checkpoint_are_not_gone_on_with(probe, sealed):
     trained = probe.parents()[0]
     rows = trained.read_table("training.parquet")
-    for step, table in ((11, rows), (10, []), (10, [{"step": 10}]), (10, [*rows[:-1], rows[-1] | {"step": 9}])):
+    for step, table in ((9, rows), (41, rows), (10, [{"step": 10}]), (10, [row | {"mean": "much"} for row in rows])):
         info = trained.info() | {"finished": False}
         files = {"config.toml": info["files"]["config.toml"], f"checkpoint-{step}.parquet": "0" * 64}
         trained.path("run.json").write_text(json.dumps(info | {"files": files}))
         sealed(trained, f"checkpoint-{step}.parquet", as_table(table))
-        refused(lambda step=step: _kept_rows(trained, step, 40), trained, f"checkpoint-{step}.parquet")
+        refused(lambda step=step: kept_losses(trained, step, 40), trained, f"checkpoint-{step}.parquet")
         assert trained.checkpoint == step
         trained.path(f"checkpoint-{step}.parquet").unlink()
 

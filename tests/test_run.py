@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 from test_sweep import TINY as CONFIG
 
-from implicit_inference import Prompts, bayes_predictor, keys
+from implicit_inference import Prompts, bayes_predictor, hosts, keys
 from implicit_inference.batches import draw_batch
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, STAGES, override
@@ -28,6 +29,7 @@ from implicit_inference.run import (
     train_stage,
 )
 from implicit_inference.stages import kept_shapes, stage_of
+from implicit_inference.store import StoreError
 from implicit_inference.world import draw_tasks, held_out, log_weights, prior
 
 
@@ -96,6 +98,48 @@ def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(lab, pret
     before = run.path("params.safetensors").stat().st_mtime_ns
     train_stage(lab, "pretrain", quiet)
     assert run.path("params.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(("validations", "kept"), [(1, 0), (3, 4)])
+def test_an_interrupt_before_the_losses_of_a_step_are_taken_keeps_what_can_be_resumed(
+    lab, pretrained, tmp_path, monkeypatch, validations, kept
+):
+    lab, left = elsewhere(lab, tmp_path), [None] * validations
+
+    def interrupted(*arguments):
+        left.pop()
+        if not left:
+            raise KeyboardInterrupt
+        return Lab.validate(lab, *arguments)
+
+    monkeypatch.setattr(lab, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(lab, "pretrain", quiet)
+    monkeypatch.undo()
+    run = lab.run_of("pretrain")
+    assert run.checkpoint == kept
+    train_stage(lab, "pretrain", quiet)
+    assert_bit_equal(params_of(pretrained), params_of(run))
+    assert pretrained.read_table("training.parquet") == run.read_table("training.parquet")
+
+
+def test_a_run_that_another_process_finished_in_the_meantime_is_left_as_it_is(lab, pretrained, monkeypatch):
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in pretrained.directory.iterdir()}
+    monkeypatch.setattr(hosts, "agreed", lambda flag: False)  # as if it was not finished when it was looked at first
+    assert train_stage(lab, "pretrain", quiet) == pretrained
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in pretrained.directory.iterdir()} == before
+
+
+def test_nothing_rests_on_a_stage_that_is_unfinished_or_another_run_s(lab, pretrained, tmp_path):
+    lab = elsewhere(lab, tmp_path)
+    for stage in ("finetune", "tune", "student"):
+        with pytest.raises(StoreError, match=f"{pretrained.id}: must be finished"):
+            train_stage(lab, stage, quiet)
+    assert list(tmp_path.iterdir()) == []
+    other = Lab(override(CONFIG, {"pretrain.steps": 41}), tmp_path)
+    shutil.copytree(pretrained.directory, other.run_of("pretrain").directory)
+    with pytest.raises(StoreError, match="it is not the configuration of this run"):
+        other.params_of("pretrain")
 
 
 def test_divergence_stops_with_step_and_advice_and_keeps_the_last_good_state(tmp_path):

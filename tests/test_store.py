@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,8 @@ import pytest
 from made_up import finished, probe_run
 from safetensors.numpy import load_file, save_file
 
-from implicit_inference import environment, files, store
+from implicit_inference import environment, files, hosts, store
+from implicit_inference.checkpoints import kept_params, kept_steps
 from implicit_inference.cli import main
 from implicit_inference.config import PRESETS, Config, override, run_id
 from implicit_inference.drafts import NotFiniteError, owned, tidy
@@ -195,8 +197,8 @@ def test_another_run_s_file_in_its_place_is_seen(tmp_path, draft):
         ({"files": None}, "SHA-256"),
         ({"files": {"../x": "0" * 64}}, "SHA-256"),
         ({"files": {"x": "0"}}, "SHA-256"),
-        ({"files": {"checkpoint-x.parquet": "0" * 64}}, "SHA-256"),
-        ({"files": {"checkpoint-1.parquet": "0" * 64, "checkpoint-2.parquet": "0" * 64}}, "more than one checkpoint"),
+        ({"files": {"checkpoint-x.parquet": "0" * 64}}, "a checkpoint that no such run has"),
+        ({"files": {"checkpoint-1.parquet": "0" * 64, "checkpoint-2.parquet": "0" * 64}}, "no such run has"),
         ({"more": 1}, "are expected"),
     ],
 )
@@ -249,46 +251,49 @@ def killed_at(monkeypatch, number):
 
 
 def train(run, stop=3):
-    """A training that counts: its state is the number of steps, its checkpoint one step old at most."""
+    """A training that counts, by the calls of the real one; the losses that it keeps lack those of the last step."""
     if run.finished:
         tidy(run)
         return
-    with owned(run) as draft:
+    with hosts.writing(run) as writer:
         if run.finished:
             return
-        step = run.checkpoint or 0
-        if step:
-            state = run.read_tree(f"checkpoint-{step}.safetensors", {"state": np.zeros(1)})["state"]
-            rows = run.training()
+        step, state, rows = run.checkpoint or 0, {"steps": np.zeros(1)}, []
+        resumed = run.checkpoint is not None
+        if resumed:
+            state, rows = run.read_tree(f"checkpoint-{step}.safetensors", state), run.training()
         else:
-            state, rows = np.zeros(1), []
-            draft.begin(SMOKE, [])
-        assert state[0] == step == len(rows)
-        while step < stop:
-            step, state = step + 1, state + 1
+            writer.begin(SMOKE, [])
+        assert state["steps"][0] == step == len(rows)
+        while True:
             rows = [*rows, {"step": step}]
-            draft.drop_checkpoint()
-            draft.write_table(f"checkpoint-{step}.parquet", rows)
-            draft.write_tree(f"checkpoint-{step}.safetensors", {"state": state})
-            draft.commit()
-        draft.write_tree("params.safetensors", {"state": state})
-        draft.write_table("training.parquet", rows)
-        draft.finish({"made": "up"})
+            writer.keep(kept_params(step), state)
+            if step == stop:
+                break
+            writer.checkpoint(step, state, rows[:-1])
+            step, state = step + 1, {"steps": state["steps"] + 1}
+        writer.finish(state, rows, 0.0, resumed)
 
 
 def test_a_kill_at_any_point_of_the_protocol_loses_nothing(tmp_path, monkeypatch):
-    number, whole = 0, None
+    monkeypatch.setattr(hosts, "environment", lambda seconds, resumed: {"resumed": resumed})
+    number, whole, reached = 0, None, 0
     while whole is None:
         run = Run(tmp_path / str(number) / run_id("pretrain", SMOKE))
         with monkeypatch.context() as patched, contextlib.suppress(Killed):
             killed_at(patched, number)
             train(run)
             whole = number
+        for name in run.info()["files"] if run.begun else ():
+            run.read(name)
+        assert (run.checkpoint or 0) >= reached or run.finished, "what an earlier kill left, a later one leaves"
+        reached = run.checkpoint or 0
         train(run)
         train(run)
         assert run.finished
-        assert run.read_tree("params.safetensors", {"state": np.zeros(1)})["state"][0] == 3
-        assert run.training() == [{"step": step} for step in (1, 2, 3)]
+        assert run.read_tree("params.safetensors", {"steps": np.zeros(1)})["steps"][0] == 3
+        assert run.training() == [{"step": step} for step in range(4)]
+        assert kept_steps(run) == [0, 1, 2, 3]
         assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
         number += 1
     assert whole > 50
@@ -301,8 +306,57 @@ def test_two_writers_of_one_run_take_turns(run, capsys):
     for thread in threads:
         thread.join()
     assert run.finished
-    assert len(run.training()) == 20
+    assert len(run.training()) == 21
     assert "waiting for" in capsys.readouterr().err
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from implicit_inference.config import PRESETS
+from implicit_inference.drafts import owned
+from implicit_inference.store import Run
+run = Run(Path(sys.argv[1]))
+with owned(run) as draft:
+    if run.finished:
+        sys.exit("skipped")
+    rows = run.training()
+    if not rows:
+        draft.begin(PRESETS["smoke"], [])
+    while len(rows) < 30:
+        rows.append({"step": len(rows) + 1})
+        draft.drop_checkpoint()
+        draft.write_table(f"checkpoint-{len(rows)}.parquet", rows)
+        draft.commit()
+        print(len(rows), flush=True)
+        time.sleep(0.02)
+    draft.write_table("training.parquet", rows)
+    draft.finish({})
+"""
+
+
+@pytest.mark.parametrize("then", [signal.SIGCONT, signal.SIGKILL])
+def test_a_stopped_owner_is_waited_for_and_a_dead_one_is_taken_over(run, then):
+    command = [sys.executable, "-c", WRITER, str(run.directory)]
+    slow = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert [slow.stdout.readline() for _ in range(3)] == ["1\n", "2\n", "3\n"]
+    os.kill(slow.pid, signal.SIGSTOP)
+    fast = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    said = fast.stderr.readline()
+    assert said.startswith(f"{run.id}: waiting for ")
+    assert f"process {slow.pid}," in said
+    before = run.info()
+    assert fast.poll() is None
+    os.kill(slow.pid, then)
+    steps, error = fast.communicate(timeout=60)
+    slow.communicate(timeout=60)
+    if then == signal.SIGCONT:
+        assert (slow.returncode, fast.returncode, steps, error) == (0, 1, "", "skipped\n")
+    else:
+        assert (slow.returncode, fast.returncode, error) == (-signal.SIGKILL, 0, "")
+        assert f"checkpoint-{int(steps.split()[0]) - 1}.parquet" in before["files"], "it goes on from what was kept"
+    assert [row["step"] for row in run.training()] == list(range(1, 31))
+    assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
 
 
 def test_a_finished_run_is_never_written_to(run):
@@ -329,17 +383,19 @@ def test_an_owner_whose_directory_was_taken_away_writes_nothing(run):
 
 def test_a_finished_run_is_tidied_where_that_is_allowed(run, monkeypatch):
     finished(run, SMOKE)
-    strays = ("checkpoint-5.safetensors", ".run.json.0123.tmp", "params-5.safetensors", "lock")
-    for name in strays:
+    run.path("figures").mkdir()
+    strays = ["checkpoint-5.safetensors", "checkpoint-5.parquet", "params-5.safetensors", "params.safetensors", "lock"]
+    strays += [".0123456789abcdef.tmp", "figures/.0123456789abcdef.tmp"]
+    own = ("notes.tmp", "params.txt", "checkpoint-of-mine.parquet", "report.html", "figures/recovery.png")
+    for name in (*strays, *own):
         run.path(name).write_bytes(b"x")
-    run.path(".report.html.0123.tmp").write_bytes(b"being written")
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "open", lambda *a: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
         tidy(run)
     assert run.path("lock").exists()
     tidy(run)
     assert not any(run.path(name).exists() for name in strays)
-    assert run.path(".report.html.0123.tmp").exists()
+    assert all(run.path(name).exists() for name in own)
 
 
 def test_tidying_waits_for_nobody_and_any_command_that_meets_a_run_tidies_it(run, capsys):
