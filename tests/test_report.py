@@ -1,16 +1,21 @@
 """The page about probes, opened in a browser where one is installed."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
 
 import pytest
-from made_up import CONFIG, probe_run
+from made_up import CONFIG, probe_run, table
 
 from implicit_inference.cli import main
 from implicit_inference.config import Config, fields_of, override
+from implicit_inference.drafts import NotFiniteError
+from implicit_inference.errors import one_line
+from implicit_inference.probe import probe
 from implicit_inference.report import CAPTIONS
+from implicit_inference.run import Lab
 from implicit_inference.store import Run
 
 BROWSER = next(
@@ -91,6 +96,21 @@ def test_what_cannot_be_reported_is_one_line(runs, tmp_path, capsys):
         assert captured.out == ""
         assert captured.err.count("\n") == 1
         assert words in captured.err
+
+
+def test_a_probe_that_measures_no_number_says_which_and_is_not_finished(tmp_path, monkeypatch):
+    run = probe_run(tmp_path)
+    shutil.rmtree(run.directory)
+    rows = [row | {"mean": math.nan} if row["predictor"] == "ridge" else row for row in table()]
+    monkeypatch.setattr("implicit_inference.probe.measure", lambda lab, report: rows)
+    with pytest.raises(NotFiniteError) as error:
+        probe(Lab(CONFIG, tmp_path), lambda done, total: None)
+    words = f"{run.id}: table.parquet would hold mean = nan (quantity squared_error, split report, prompts gaussian, "
+    assert words in one_line(str(error.value)).replace("seed 3, ", "")
+    assert "predictor ridge" in one_line(str(error.value))
+    assert not run.finished
+    monkeypatch.setattr("implicit_inference.probe.measure", lambda lab, report: table())
+    assert probe(Lab(CONFIG, tmp_path), lambda done, total: None).finished
 
 
 def test_show_says_how_far_an_unfinished_run_is(runs, capsys):
