@@ -19,10 +19,10 @@ import sys
 
 import numpy as np
 from experiment import Claim, Experiment, Results, said
-from implicit_inference.checkpoints import kept_steps
 from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference.beliefs import Beliefs, prior_rows
+from implicit_inference.checkpoints import kept_steps
 from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds

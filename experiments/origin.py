@@ -23,13 +23,13 @@ import sys
 
 import numpy as np
 from experiment import Claim, Experiment, Results, said
-from implicit_inference.checkpoints import kept_steps
 from jax import Array
 from jax import numpy as jnp
 from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference import keys
 from implicit_inference.beliefs import Beliefs, prior_rows
+from implicit_inference.checkpoints import kept_steps
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import Values, attribution, rank_correlation, recovered_fraction
 from implicit_inference.origin import share_of

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from implicit_inference.checkpoints import kept_losses
 from made_up import CONFIG, probe_run
 
 from implicit_inference import compare, plots, store
+from implicit_inference.checkpoints import kept_losses
 from implicit_inference.cli import main
 from implicit_inference.config import override
 from implicit_inference.report import told
