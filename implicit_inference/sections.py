@@ -85,11 +85,11 @@ class TrainingConfig:
     optimizer: Literal["adam", "adamw", "muon"] = knob(
         "muon", "update rule (muon: block matrices; the rest adam at a tenth of the rate)"
     )
-    learning_rate: float = knob(2e-2, "peak learning rate", above=0, most=1e30, smallest=1e-8)
+    learning_rate: float = knob(2e-2, "peak learning rate", above=0, most=100, smallest=1e-8)
     warmup: int = knob(100, "steps of linear warm-up; fewer than steps", least=0, most=MOST_STEPS)
     final_fraction: float = knob(0.02, "the cosine ends at this fraction of the peak; 1 = constant", least=0, most=1)
     weight_decay: float = knob(0.0, "decoupled weight decay (adamw, muon)", least=0, most=10, smallest=1e-8)
-    clip: float = knob(1.0, "largest global norm of a gradient", above=0, most=1e30, smallest=1e-3)
+    clip: float = knob(1.0, "largest global norm of a gradient", above=0, most=1e6, smallest=1e-3)
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def test_nothing_rests_on_a_stage_that_is_unfinished_or_another_run_s(lab, pretr
 
 
 def test_divergence_stops_with_step_and_advice_and_keeps_the_last_good_state(tmp_path):
-    wild = override(CONFIG, {"pretrain": {"learning_rate": 1e30, "clip": 1e30}})
+    wild = override(CONFIG, {"pretrain": {"optimizer": "adamw", "learning_rate": 100, "weight_decay": 10}})
     lab = Lab(wild, tmp_path)
     with pytest.raises(TrainingDivergedError, match=r"pretrain: .* step \d+ \(seed \d\); lower pretrain.learning_rate"):
         train_stage(lab, "pretrain", quiet)
