@@ -1,4 +1,4 @@
-"""What each way to fine-tune costs: parameters trained, bytes that training holds, time of a step.
+"""The cost of each way to fine-tune: parameters trained, bytes that training holds, time of a step.
 
 Command: python benchmarks/methods.py   (about one minute on 2 cores; prints a table)
 

@@ -1,4 +1,4 @@
-"""What every experiment shares: its scales, its command line, its table and its findings.
+"""Parts of every experiment: its scales, its command line, its table and its findings.
 
 An experiment is a list of configurations, a measurement of each, and what its numbers say. Trained runs lie in one
 directory and are shared by all experiments; the small table goes to figures/data/SCALE/NAME.csv, for the figure.
@@ -45,7 +45,7 @@ SCALES: dict[str, Config] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What the numbers say about one claim; `held` is None where nothing was claimed or the number is undefined."""
+    """One claim and the numbers on it; `held` is None where nothing was claimed or the number is undefined."""
 
     claim: str
     held: bool | None
@@ -177,5 +177,5 @@ LEVEL = 0.05
 
 
 def p_value(estimate: Estimate, seeds: int) -> float:
-    """Of a mean over seeds that is not positive: Student's t, one-sided."""
+    """The p-value of a mean over seeds being positive: Student's t, one-sided."""
     return float(stats.t.sf(estimate.mean / estimate.stderr, seeds - 1)) if estimate.stderr > 0 else 1.0

@@ -105,7 +105,7 @@ def about(results: Results, **labels: object) -> str:
 
 
 def claims(results: Results, teacher: str, lesson: dict, base: bool) -> Iterator[Claim]:
-    """Of one lesson: the skill; of the base lesson also what comes with it."""
+    """Claims about one lesson: the skill; for the base lesson also its side effects."""
     labels, control = ({"lesson.teacher": name} | lesson for name in (teacher, CONTROL))
     who = f"{TEACHERS[teacher]}, {title(lesson)}"
 
@@ -133,7 +133,7 @@ def claims(results: Results, teacher: str, lesson: dict, base: bool) -> Iterator
 
 
 def title(lesson: dict) -> str:
-    """What is told of a lesson, in few words."""
+    """Names a lesson in few words."""
     return "{} prompts, the farthest {:.0%}, cut at {:.0%}".format(*lesson.values())
 
 

@@ -98,7 +98,7 @@ def measure(lab: Lab) -> list[dict]:
 
 
 def conclude(results: Results) -> list[Claim]:
-    """Of each way to fine-tune, its last strength in the order of `variants`."""
+    """Claims about each way to fine-tune at its last strength, in the order of `variants`."""
     strengths = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
     chosen = {way(row): {name: row[name] for name in (*FIELDS, *strengths)} for row in results.rows}
     claims = []

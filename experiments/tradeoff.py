@@ -1,4 +1,4 @@
-"""What does a network trained on a mixture trade off, and how far is it from the exact Bayesian trade-off?
+"""A network trained on a mixture: which loss does it trade off, and how far is it from the exact Bayesian trade-off?
 
     python experiments/tradeoff.py --scale smoke|laptop|paper
 

@@ -1,4 +1,4 @@
-"""What every figure shares: its table, its look, its file. Reads figures/data only; trains nothing, needs no runs."""
+"""Parts of every figure of the gallery: its table, its look, its file. Reads figures/data only; trains nothing."""
 
 import argparse
 import math

@@ -1,4 +1,4 @@
-"""The same four panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
+"""Four panels for every comparison of fine-tunings: losses, what comes back, the inferred prior odds."""
 
 from collections.abc import Sequence
 from dataclasses import replace

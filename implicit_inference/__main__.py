@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 from typing import TextIO
 
-STOPPED = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+from implicit_inference.errors import STOPPED
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def _printable(stream: TextIO | None) -> TextIO:
 def _stop(number: int, frame: FrameType | None) -> None:
     """Ends the process at once; while a stage trains, progress.py takes signals, and the state is kept."""
     code, word = STOPPED[signal.Signals(number)]
-    os.write(2, f"implicit-inference: {word}; the same command resumes\n".encode())
+    os.write(2, f"implicit-inference: {word}\n".encode())
     os._exit(code)
 
 

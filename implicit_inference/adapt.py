@@ -35,7 +35,7 @@ class Whole:
 @register_dataclass
 @dataclass(frozen=True)
 class Part:
-    """Of the parameter, `values` replace the entries `index` along `axis`."""
+    """Replaces the entries `index` of the parameter along `axis` by `values`."""
 
     values: Array
     axis: int = field(metadata={"static": True})

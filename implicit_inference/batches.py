@@ -1,4 +1,4 @@
-"""What a training step is shown: prompts of tasks, of every preference, or of a teacher's lesson."""
+"""Draws the batches of a training step: prompts of tasks, of every preference, or of a teacher's lesson."""
 
 import math
 from collections.abc import Callable
@@ -53,7 +53,7 @@ AT_ONCE = 4096
 
 
 def closeness(config: Config, seed: Array | int, prompts: Prompts) -> Array:
-    """Of whole prompts [...]: the log evidence under the discrete set less that under the Gaussian family."""
+    """The log evidence of whole prompts [...] under the discrete set less that under the Gaussian family."""
     families = draw_tasks(config, seed)
     discrete, gaussian = (sequential_evidence(families[f], prompts, config.tasks.noise_std)[..., -1] for f in FAMILIES)
     return discrete - gaussian

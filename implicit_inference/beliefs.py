@@ -1,4 +1,4 @@
-"""What networks believe, read off their predictions: effective priors, effective gates, distances to ridge -> rows."""
+"""Beliefs of networks, read off their predictions: effective priors, effective gates, distances to ridge -> rows."""
 
 from collections.abc import Mapping
 from functools import cached_property

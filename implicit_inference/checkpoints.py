@@ -1,4 +1,4 @@
-"""What is kept of a stage in its course: parameters at evaluations, and the state and losses to go on from."""
+"""Files kept of a stage in its course: parameters at evaluations, and the state and losses to go on from."""
 
 import re
 import time

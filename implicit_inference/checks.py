@@ -62,14 +62,13 @@ def _number(kind: type, f: Field[Any], value: Any) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
         return None
     try:
-        number: int | float = int(value) if isinstance(value, Integral) else float(value) + 0.0  # -0.0 becomes 0.0
-        number = number if kind is int else float(number)
+        number: int | float = int(value) if kind is int and isinstance(value, Integral) else float(value)
     except OverflowError:
         return None
     low, above, most, smallest = (f.metadata.get(key) for key in (*RANGES, "smallest"))
     outside = (low is not None and number < low) or (above is not None and number <= above)
     outside = outside or (most is not None and number > most) or (smallest is not None and 0 < abs(number) < smallest)
-    return None if outside or not math.isfinite(number) else number
+    return None if outside or not math.isfinite(number) else number or kind(0)  # -0.0 becomes 0.0
 
 
 Check = Callable[["Config"], None]

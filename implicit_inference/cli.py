@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import re
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_origin
+from typing import TYPE_CHECKING, Any
 
 from implicit_inference import config as configs
-from implicit_inference import memory
+from implicit_inference import lineage, memory
 from implicit_inference.config import Config
-from implicit_inference.errors import ConfigError, Terminated, UserError, one_line, quoted
+from implicit_inference.errors import STOPPED, ConfigError, Terminated, UserError, one_line, quoted
+from implicit_inference.flags import Parser, add_fields, add_hosts, changes, joined
 from implicit_inference.start import started
 
 if TYPE_CHECKING:
     from implicit_inference.run import Lab
     from implicit_inference.store import Run
 
-INTERRUPTED, TERMINATED = 130, 143
 SIZES = ("S", "M", "G")
 CHILDREN = {
     "finetune": ("pretrain", ("finetune", "adapt"), "fine-tune a pretrain run"),
@@ -31,20 +31,13 @@ CHILDREN = {
 """command -> (the stage of its parent, the sections that are free, what it does)"""
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; mistakes are one line on stderr and exit code 2.
 
     Raises BrokenPipeError where nobody reads the output any more.
     """
     try:
-        options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+        options = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
     except BrokenPipeError:
         raise
@@ -52,26 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), UserError.exit_code)
     except UserError as error:
         return _complain(str(error), error.exit_code)
-    except Terminated:
-        return _complain("terminated; the same command resumes", TERMINATED)
-    except KeyboardInterrupt:
-        return _complain("interrupted; the same command resumes", INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        code, word = STOPPED[signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT]
+        return _complain(word, code)
 
 
 def _complain(message: str, code: int) -> int:
     print(f"implicit-inference: {one_line(message)}", file=sys.stderr)
     return code
-
-
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """`--flag -1,2` as `--flag=-1,2`: argparse takes a list that begins with a minus for another flag."""
-    joined: list[str] = []
-    for argument in arguments:
-        if re.match(r"-[\d.]", argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
 
 
 def parser() -> Parser:
@@ -91,17 +72,17 @@ def parser() -> Parser:
     ):
         sub = command(name, function, about)
         if name == "pretrain":
-            _add_hosts(sub)
-        _add_fields(sub, "demo", "demo")
+            add_hosts(sub)
+        add_fields(sub, "demo", "demo")
     for name, (parent, _, about) in CHILDREN.items():
         sub = command(name, child, about)
         sub.set_defaults(stage=name)
         sub.add_argument("--parent", required=True, metavar="ID", help=f"a {parent} run")
-        _add_hosts(sub)
-        _add_fields(sub, None, "the one nearest to the parent")
+        add_hosts(sub)
+        add_fields(sub, None, "the one nearest to the parent")
     sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
     sub.add_argument("id", metavar="ID", help="a fine-tuning run")
-    _add_fields(sub, None, "the one nearest to the run")
+    add_fields(sub, None, "the one nearest to the run")
     sub = command("figures", figures, "draw the figures of a probe from its table")
     sub.add_argument("id", metavar="ID", help="a probe")
     sub.add_argument("--out", type=Path, metavar="DIR", help="(default: figures in the probe)")
@@ -115,63 +96,6 @@ def parser() -> Parser:
     sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
     sub.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="the sizes to measure (default: all)")
     return top
-
-
-def _add_fields(sub: Parser, preset: str | None, which: str) -> None:
-    presets = list(configs.PRESETS)
-    sub.add_argument("--preset", choices=presets, default=preset, help=f"where to start (default: {which})")
-    sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
-    group = sub.add_argument_group("fields (see `presets` for each preset's; lists with commas: 1,2)")
-    for path, _, field in configs.fields_of(Config):
-        flag = "--" + path.replace("_", "-")
-        group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
-
-
-def _add_hosts(sub: Parser) -> None:
-    sub.add_argument(
-        "--hosts",
-        type=_hosts,
-        metavar="ADDRESS:PORT,COUNT,INDEX",
-        default=argparse.SUPPRESS,
-        help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
-    )
-
-
-def _hosts(text: str) -> tuple[str, int, int] | None:
-    """(address, number of hosts, which of them this is), or None for `auto`."""
-    if text == "auto":
-        return None
-    found = re.fullmatch(r"((?:\[[0-9a-fA-F:.%]+\]|[^\[\]:,\s]+):([0-9]{1,5})),([0-9]{1,4}),([0-9]{1,4})", text)
-    if not found or not 1 <= int(found[2]) <= 65535 or int(found[4]) >= int(found[3]):
-        raise ConfigError(
-            f"hosts = {quoted(text)}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with PORT 1 to 65535, INDEX < COUNT"
-        )
-    return found[1], int(found[3]), int(found[4])
-
-
-def _changes(options: argparse.Namespace) -> dict[str, Any]:
-    """{path: value} of the fields given in --config and, rather, as flags."""
-    from_file = configs.changes_in(options.config) if options.config else {}
-    given = {path: getattr(options, path) for path in configs.FIELDS if hasattr(options, path)}
-    as_flags = {path: _value(configs.FIELDS[path][0], text) for path, text in given.items()}
-    return from_file | configs.changed_fields(as_flags)
-
-
-def _value(kind: Any, text: str) -> Any:
-    """The value that a flag gives: numbers, lists of them with or without brackets, and other text as it is."""
-    if get_origin(kind) is not tuple:
-        return _number(text)
-    inside = text.strip()
-    inside = inside[1:-1] if inside[:1] + inside[-1:] == "[]" else inside
-    return [_number(part.strip()) for part in inside.split(",")] if inside.strip() else []
-
-
-def _number(text: str) -> int | float | str:
-    """The text as a number, if it is one; a whole number of many digits stays text, which no field allows."""
-    if re.fullmatch(r"[+-]?[0-9]{1,400}", text):
-        return int(text)
-    decimal = r"[+-]?([0-9]{1,400}\.?[0-9]{,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?"
-    return float(text) if re.fullmatch(decimal, text) else text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -235,7 +159,7 @@ def show(options: argparse.Namespace) -> int:
     config, info = found.config(), found.info()
     state = "finished" if info["finished"] else "unfinished"
     print(f"# {found.directory}\n# {state}; parents: {', '.join(info['parents']) or 'none'}\n")
-    print(configs.stored_text(found.stage, config))
+    print(lineage.stored_text(found.stage, config))
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
@@ -276,25 +200,24 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _new_config(options: argparse.Namespace) -> Config:
-    return configs.changed(configs.PRESETS[options.preset], _changes(options))
+    return configs.changed(configs.PRESETS[options.preset], changes(options))
 
 
 def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:
     """The parent's configuration with free sections: those of the preset given or nearest, and the changes to them."""
-
-    changes = _changes(options)
-    own = {path: value for path, value in changes.items() if path.split(".")[0] in free}
+    given = changes(options)
+    own = {path: value for path, value in given.items() if path.split(".")[0] in free}
     configs.changed(configs.PRESETS[options.preset or "demo"], own, set(free))  # what no parent can mend
     parent = _find(options, parent_id, parent_stage)
     base = parent.config()
-    preset = configs.PRESETS[options.preset or configs.nearest_preset(parent_stage, base)]
+    preset = configs.PRESETS[options.preset or lineage.nearest_preset(parent_stage, base)]
     base = replace(base, **{section: getattr(preset, section) for section in free})
-    for path, value in changes.items():
+    for path, value in given.items():
         if path not in own and (fixed := configs.value_of(base, path)) != value:
             allowed = " and ".join(f"{section}.*" for section in free)
             fault = f"is fixed by {parent.id} ({quoted(fixed)})"
             raise ConfigError(f"{path} = {quoted(value)}: {fault}; allowed here: {allowed}")
-    return configs.changed(base, own, configs.sections_of(parent_stage) | set(free))
+    return configs.changed(base, own, lineage.sections_of(parent_stage) | set(free))
 
 
 def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:

@@ -129,7 +129,7 @@ def provenance(runs: list[Run]) -> list[dict[str, Any]]:
 
 
 def _environment_of(stage: Run) -> dict[str, Any]:
-    """What a stage was made with, as the page tells it. Raises StoreError for an env.json of another shape."""
+    """Reads the environment of a stage, as the page tells it. Raises StoreError for an env.json of another shape."""
     found = stage.read_json("env.json")
     with interpreted(stage.path("env.json")):
         return {

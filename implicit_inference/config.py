@@ -1,9 +1,8 @@
-"""A whole experiment as one value: presets, changes, the part that a stage depends on, TOML in and out, run ids.
+"""A whole experiment as one value: presets, and changes by field, from mappings and from TOML.
 
 No jax here: a wrong value is refused before anything slow is imported.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, fields, is_dataclass, replace
@@ -111,110 +110,8 @@ PRESETS = {
     ),
 }
 
-STAGES = {
-    "pretrain": ("seeds", "tasks", "prompts", "model", "pretrain"),
-    "scratch": ("seeds", "tasks", "prompts", "model", "scratch"),
-    "finetune": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
-    "student": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
-    "tune": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune"),
-    "steer": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune", "steer"),
-    "probe": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
-}
-"""The parts of the configuration that each stage's result depends on."""
-
 TRAININGS = ("pretrain", "finetune", "student", "tune", "steer")
 """The sections that say how a stage trains."""
-
-METHOD_FIELDS = {
-    "full": (),
-    "head": (),
-    "layers": ("layers",),
-    "values": (),
-    "lora": ("rank", "targets"),
-    "soft_prompt": ("prompt_length",),
-}
-"""adapt.method -> the fields of its section that it reads"""
-
-
-def content(stage: str, config: Config) -> dict[str, Any]:
-    """The part of a configuration that a stage's result depends on, as plain tables.
-
-    Settings that do nothing stand at their defaults, so that equal results have equal content.
-    """
-    trainings: Any = {name: _settled(name, config) for name in TRAININGS}
-    settled = replace(
-        config,
-        **trainings,
-        adapt=_settled_method(config.adapt),
-        control=replace(config.control, adapt=_settled_method(config.control.adapt)),
-    )
-    parts = {part: _plain(getattr(settled, part)) for part in STAGES[stage]}
-    if stage == "tune":
-        parts["control"]["train"] = ControlConfig.train
-    if stage == "student" and config.lesson.teacher != "finetuned":
-        unread = {"finetune": FINETUNE, "adapt": AdaptConfig()}
-        if config.lesson.teacher == "bayes":
-            read = {name: getattr(settled.finetune, name) for name in (*SHOWN, "replay")}
-            unread["finetune"] = replace(FINETUNE, **read)
-        parts |= {name: _plain(section) for name, section in unread.items()}
-    return parts
-
-
-def _settled(stage: str, config: Config) -> TrainingConfig:
-    """A stage's training with what it does not read at its default."""
-    training: TrainingConfig = getattr(config, stage)
-    if not training.steps:
-        return replace(getattr(Config(), stage), steps=0)
-    changes: dict[str, Any] = {}
-    if training.penalty == "none" or not training.strength:
-        changes |= {"penalty": "none", "strength": TrainingConfig.strength}
-    if training.tasks != "narrow":
-        changes["narrow_std"] = TrainingConfig.narrow_std
-    if training.n_tasks == config.tasks.n_discrete:
-        changes["n_tasks"] = 0
-    return replace(training, **changes)
-
-
-def _settled_method(adapt: AdaptConfig) -> AdaptConfig:
-    read = {name: getattr(adapt, name) for name in METHOD_FIELDS[adapt.method]}
-    if "layers" in read:
-        read["layers"] = tuple(sorted(adapt.layers))
-    return replace(AdaptConfig(method=adapt.method), **read)
-
-
-def run_id(stage: str, config: Config) -> str:
-    """The name of a stage's run: `stage-` and ten hexadecimal digits of a hash of its content."""
-    return f"{stage}-{hashlib.sha256(json.dumps(content(stage, config), sort_keys=True).encode()).hexdigest()[:10]}"
-
-
-def restored(stage: str, stored: Mapping[str, Any]) -> Config:
-    """The configuration with this content of a stage; all that the stage does not depend on is at its default.
-
-    Raises ConfigError for content that no configuration has.
-    """
-    if stage == "scratch" and isinstance(scratch := stored.get("scratch"), Mapping):
-        stored = {name: part for name, part in stored.items() if name != "scratch"}
-        recipe = {name: value for name, value in scratch.items() if name not in SHOWN}
-        stored["pretrain"] = recipe
-        stored["finetune"] = {name: value for name, value in scratch.items() if name in SHOWN}
-        stored["probe"] = {"scratch_steps": recipe.get("steps")}
-    return override(Config(), stored, sections_of(stage))
-
-
-def sections_of(stage: str) -> set[str]:
-    """The sections, and `seeds`, that a stage depends on."""
-    sections = set(STAGES[stage])
-    return (sections - {"scratch"}) | ({"pretrain", "finetune", "probe"} if "scratch" in sections else set())
-
-
-def nearest_preset(stage: str, config: Config) -> str:
-    """The preset that agrees with a configuration in the most fields that a stage depends on; the first of equals."""
-
-    def agreeing(name: str) -> int:
-        there, here = (dict(_leaves(content(stage, c))) for c in (PRESETS[name], config))
-        return sum(there[path] == value for path, value in here.items())
-
-    return max(PRESETS, key=agreeing)
 
 
 def fields_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, Field[Any]]]:
@@ -237,7 +134,7 @@ def changed_fields(changes: Mapping[Any, Any]) -> dict[str, Any]:
     Raises ConfigError for an unknown field, a field named twice, a wrong type or a value out of range.
     """
     found: dict[str, Any] = {}
-    for path, value in _leaves(changes):
+    for path, value in leaves(changes):
         if path in SECTIONS and isinstance(value, Mapping):
             continue  # an empty section changes nothing
         if path not in FIELDS:
@@ -260,7 +157,7 @@ def override(config: Config, changes: Mapping[Any, Any], sections: set[str] | No
 
 def changed(config: Config, values: Mapping[str, Any], sections: set[str] | None = None) -> Config:
     """The config with the `values` of `changed_fields`; raises ConfigError if they do not go together."""
-    tables = _plain(config)
+    tables = plain(config)
     for path, value in values.items():
         *above, name = path.split(".")
         place = tables
@@ -273,7 +170,7 @@ def changed(config: Config, values: Mapping[str, Any], sections: set[str] | None
 
 
 def valid(config: Config, sections: set[str]) -> Config:
-    """The same configuration in its one form.
+    """Brings a configuration into its one form.
 
     Raises ConfigError for a value out of range anywhere, or for values of these `sections` that do not go together.
     """
@@ -297,12 +194,7 @@ def changes_in(path: Path) -> dict[str, Any]:
 
 def to_toml(config: Config) -> str:
     """The canonical text: every field, sections in order."""
-    return tomli_w.dumps(_plain(config))
-
-
-def stored_text(stage: str, config: Config) -> str:
-    """The text of a run's config.toml: the content that its id is a hash of, and nothing else."""
-    return tomli_w.dumps(content(stage, config))
+    return tomli_w.dumps(plain(config))
 
 
 DEEPEST = 4
@@ -311,15 +203,15 @@ DEEPEST = 4
 _converter = cattrs.Converter(forbid_extra_keys=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Nested dicts and lists, as TOML and JSON have them."""
     return list(value) if isinstance(value, tuple) else json.loads(json.dumps(asdict(value)))
 
 
-def _leaves(changes: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(changes: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(path, value) of everything that is no table; of empty tables too, and of those deeper than any section."""
     for name, value in changes.items():
         if isinstance(value, Mapping) and value and prefix.count(".") < DEEPEST:
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

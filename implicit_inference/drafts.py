@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save
 
-from implicit_inference import config as configs
+from implicit_inference import lineage
 from implicit_inference.config import Config
 from implicit_inference.errors import UserError, one_line
 from implicit_inference.files import TEMPORARY, Lock, locked, write_whole
@@ -76,7 +76,7 @@ class Draft:
     def begin(self, config: Config, parents: list[str]) -> None:
         """Names the run's configuration and parents; nothing else of it counts any more."""
         self.files, self.parents = {}, parents
-        self.write("config.toml", configs.stored_text(self.run.stage, config).encode())
+        self.write("config.toml", lineage.stored_text(self.run.stage, config).encode())
         self.commit()
 
     def write(self, name: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What every figure is drawn with: curves with bands over seeds, titles that state the setting, one legend."""
+"""Parts of every figure: curves with bands over seeds, titles that state the setting, one legend."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

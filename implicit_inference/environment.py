@@ -1,4 +1,4 @@
-"""What the numbers of a run were made with: versions, backend, devices, git commit, flags, command."""
+"""The environment that a run's numbers were made in: versions, backend, devices, git commit, flags, command."""
 
 import os
 import platform

@@ -64,9 +64,10 @@ class Exam:
         return (self.predictions(predictor, batch, conjugation) - np.asarray(batch.clean_labels, np.float64)) ** 2
 
     def shrunk_errors(self, predictor: Predictor, family: str) -> Values:
-        """The same of predictions / c, the prompt left alone, with the best c of each seed and position.
+        """Noise-free squared errors [S, prompts, K] of predictions / c, the prompt left alone.
 
-        c is fitted to the truth of the `choice` prompts, which favours this control over any one strength.
+        c is the best one for each seed and position, fitted to the truth of the `choice` prompts: this favours the
+        control over any one strength.
         """
         predictions, truth = {}, {}
         for split in ("choice", "report"):

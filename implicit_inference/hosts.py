@@ -65,7 +65,7 @@ def meet(address: str, count: int, index: int) -> None:
 
 
 def _receive(ours: socket.socket, place: Any, count: int, deadline: float, address: str) -> None:
-    """On the first host: waits until every other one has called, then tells them all to go on."""
+    """Waits on the first host until every other one has called, then tells them all to go on."""
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         ours.bind(place)
@@ -97,7 +97,7 @@ def _receive(ours: socket.socket, place: Any, count: int, deadline: float, addre
 
 
 def _call(family: int, kind: int, place: Any, index: int, deadline: float, address: str) -> None:
-    """On another host: calls the first one until it answers."""
+    """Calls the first host from another one until it answers."""
     while True:
         with socket.socket(family, kind) as ours:
             ours.settimeout(max(0.01, deadline - time.monotonic()))

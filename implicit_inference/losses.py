@@ -109,7 +109,7 @@ def estimated(values: Values) -> dict[str, Any]:
 
 
 def prior_odds(logits: Values, bounds: Values) -> dict[str, Any]:
-    """The same of log odds [S], with their median and range, since some of them may have no limit (`bounds` not 0)."""
+    """The mean, standard error, median and range of log odds [S], of which some may have no limit (`bounds` not 0)."""
     numbers = {"median": np.median(logits), "lowest": np.min(logits), "highest": np.max(logits)}
     counts = {"unlimited": int(np.count_nonzero(bounds)), "seeds": len(logits)}
     return estimated(logits) | {name: float(value) for name, value in numbers.items()} | counts
@@ -120,5 +120,5 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
 
 
 def fraction(estimate: Estimate | None) -> dict[str, Any]:
-    """The same of a fraction of the forgetting, which may be undefined."""
+    """A fraction of the forgetting as JSON has it; it may be undefined."""
     return {"mean": None, "stderr": None, "undefined": UNDEFINED} if estimate is None else as_json(estimate)

@@ -4,14 +4,12 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from implicit_inference.chunks import chunk_length
 from implicit_inference.config import TRAININGS, Config, value_of
 from implicit_inference.errors import ConfigError, quoted
 
 GIB = 2**30
 FLOAT, DOUBLE = 4, 8
-LONGEST_CHUNK = 250
-"""Steps of training in one compiled program, which holds the data of all of them."""
-
 CACHED = 2**18
 """Numbers of a network's stream that stay in a CPU core's cache, with all that a block makes of them."""
 
@@ -49,8 +47,7 @@ def needed(config: Config, stages: Collection[str]) -> dict[str, int]:
     for stage in TRAININGS:
         if stage in stages and (training := getattr(config, stage)).steps:
             at_once = min(training.batch, max(1, CACHED // stream))
-            steps = min(LONGEST_CHUNK, max(1, training.steps // 20))
-            parts[f"{stage}.batch"] = steps * training.batch * prompt
+            parts[f"{stage}.batch"] = chunk_length(training.steps) * training.batch * prompt
             parts["prompts.length"] = at_once * (activations + model.layers * attention)
     if "student" in stages:
         parts["lesson.prompts"] = int(config.lesson.prompts / config.lesson.farthest) * prompt * seeds

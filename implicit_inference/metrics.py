@@ -153,7 +153,7 @@ class Attribution(NamedTuple):
 
 
 def attribution(before: Any, after: Any, exact_before: Any, exact_after: Any) -> Attribution:
-    """What of a rise of the loss an ideal learner would show whose prior odds shift as the network's seem to.
+    """Splits a rise of the loss: the part of an ideal learner whose prior odds shift as the network's, and the rest.
 
     forgetting = after - before; inference shift = exact_after - exact_before; capability loss = the rest.
     `before` and `after` are losses of the network on Gaussian prompts, best as mean squared distances to ridge: on

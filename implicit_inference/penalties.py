@@ -1,4 +1,4 @@
-"""What holds fine-tuning back: a term added to the loss, from the network and from what it was before.
+"""Penalties that hold fine-tuning back: a term added to the loss, from the network and from what it was before.
 
 A penalty of one's own is a function like those below, in PENALTIES and in the choices of `finetune.penalty`.
 """

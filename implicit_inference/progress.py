@@ -1,4 +1,4 @@
-"""What a person sees in the terminal while work goes on, and at its end."""
+"""The terminal: progress while work goes on, and the numbers at its end."""
 
 import signal
 import sys

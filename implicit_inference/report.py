@@ -37,7 +37,7 @@ CAPTIONS = {
 
 @dataclass(frozen=True)
 class Told:
-    """What the page tells of one probe."""
+    """One probe's part of the page."""
 
     run: Run
     config: Config
@@ -111,7 +111,7 @@ def write_beside(probe: Told) -> Path:
 
 
 def findings(summary: dict[str, Any]) -> list[str]:
-    """What the numbers say, in sentences; an undefined recovery is said to be so."""
+    """Puts the numbers into sentences; an undefined recovery is said to be so."""
     lines = [
         f"Fine-tuning changed the loss on discrete prompts by {estimate(_negative(summary['gain']))} and on Gaussian "
         f"prompts by {estimate(summary['forgetting'])}, averaged over {summary['positions']['all']}."

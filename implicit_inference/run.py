@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,11 +16,12 @@ from jax.sharding import Mesh
 
 from implicit_inference import hosts, keys, memory, model, network, optimize, parallel, train
 from implicit_inference.checkpoints import Checkpoints, kept_losses, kept_params
-from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
+from implicit_inference.chunks import chunk_length
+from implicit_inference.config import FAMILIES, Config, valid
 from implicit_inference.drafts import tidy
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
-from implicit_inference.lineage import parent_ids, parents_of
+from implicit_inference.lineage import STAGES, parent_ids, parents_of, run_id, sections_of
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
@@ -30,16 +31,10 @@ from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
 from implicit_inference.stages import Stage, kept_shapes, stage_of
 from implicit_inference.store import Run, StoreError
+from implicit_inference.watching import latest, refuse_divergence, validation_rows
 from implicit_inference.world import held_out, log_weights, stage_tasks
 
-EVALUATIONS = 20
 VALIDATION_PROMPTS = 512
-
-
-class TrainingDivergedError(UserError):
-    """The loss stopped being a number; the last good state is kept."""
-
-    exit_code = 1
 
 
 class Lab:
@@ -100,7 +95,7 @@ class Lab:
 
     @pinned()
     def packed(self, tree: Any) -> Any:
-        """The same tree for every seed."""
+        """Repeats a tree for every seed."""
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(self.config.seeds), *jnp.shape(leaf))), tree)
 
     def params_of(self, stage: str, step: int | None = None) -> model.Params:
@@ -240,11 +235,11 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
             if not rows or rows[-1]["step"] < step:
                 losses = {"network": lab.validate(stage, params, families), "bayes": exact}
                 by_family = np.stack([*losses["network"].values()], axis=1)
-                _refuse_divergence(name, training, lab.config.seeds, [step] * len(families), by_family, saved.step)
-                rows += _validation_rows(lab.config.seeds, step, losses)
+                refuse_divergence(name, training, lab.config.seeds, [step] * len(families), by_family, saved.step)
+                rows += validation_rows(lab.config.seeds, step, losses)
             if training.keep_every and step % (length * training.keep_every) == 0:
                 writer.keep(kept_params(step), params)
-            report(Progress(name, step, training.steps, _latest(rows)))
+            report(Progress(name, step, training.steps, latest(rows)))
             if step == training.steps:
                 break
             saved.offer(state, rows, step)
@@ -254,7 +249,7 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
             taken, finite = hosts.gathered((taken, lab.is_finite(state.params)))
             after = np.where(finite, 0.0, np.nan)  # losses are taken before each update
             steps, taken = [*range(step + 1, step + n_steps + 1), step + n_steps], np.column_stack([taken, after])
-            _refuse_divergence(name, training, lab.config.seeds, steps, taken, saved.step)
+            refuse_divergence(name, training, lab.config.seeds, steps, taken, saved.step)
             step, checked = step + n_steps, True
     except KeyboardInterrupt:
         if checked and jax.process_count() == 1:
@@ -271,44 +266,3 @@ def first_state(lab: Lab, stage: Stage, parents: tuple[model.Params, ...]) -> tr
         return train.start(trained, optimizer, frozen)
 
     return lab.over_seeds(one_seed)(lab.seeds, parents)
-
-
-def chunk_length(steps: int) -> int:
-    """Steps between two evaluations: about 1/EVALUATIONS of all, a divisor of `steps` where there is one near.
-
-    At most memory.LONGEST_CHUNK, since a chunk holds the data of all its steps.
-    """
-    longest = min(max(1, -(-steps // EVALUATIONS)), memory.LONGEST_CHUNK)
-    return next((n for n in range(longest, longest // 2, -1) if steps % n == 0), longest)
-
-
-def _validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Row]:
-    return [
-        {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": float(loss[s])}
-        for predictor, by_family in losses.items()
-        for family, loss in by_family.items()
-        for s, seed in enumerate(seeds)
-    ]
-
-
-def _latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
-    def mean(family: str, predictor: str) -> float:
-        last = rows[-1]["step"]
-        chosen = [r["mean"] for r in rows if (r["step"], r["prompts"], r["predictor"]) == (last, family, predictor)]
-        return float(np.mean(chosen))
-
-    return {family: (mean(family, "network"), mean(family, "bayes")) for family in FAMILIES}
-
-
-def _refuse_divergence(
-    stage: str, training: TrainingConfig, seeds: Sequence[int], steps: Sequence[int], losses: np.ndarray, kept: int
-) -> None:
-    """Raises TrainingDivergedError unless all losses [S, steps] are finite; it names the first that is not."""
-    bad = np.argwhere(~np.isfinite(losses))
-    if len(bad):
-        seed, first = bad[np.argmin(bad[:, 1])]
-        raise TrainingDivergedError(
-            f"{stage}: the loss is not finite at step {steps[first]} (seed {seeds[seed]}); "
-            f"lower {stage}.learning_rate = {training.learning_rate:g} or {stage}.clip = {training.clip:g}; "
-            f"the state after step {kept} is kept"
-        )

@@ -1,4 +1,4 @@
-"""What must be said to JAX before it computes anything: which devices there are, where compiled programs are kept."""
+"""Settings of JAX that must stand before it computes: its devices, its arithmetic, its cache of compiled programs."""
 
 import contextlib
 import os

@@ -107,7 +107,7 @@ class AdaptConfig:
 
 @dataclass(frozen=True)
 class LessonConfig:
-    """What a teacher shows its student: Gaussian prompts, of which it answers the later labels."""
+    """The lesson that a teacher shows its student: Gaussian prompts, of which it answers the later labels."""
 
     teacher: Literal["finetuned", "bayes", "truth"] = knob(
         "finetuned", "who answers: the fine-tuned network, exact Bayes under the fine-tuning tasks, the task itself"
@@ -136,7 +136,7 @@ class ControlConfig:
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """What is measured; every predictor sees the same held-out prompts."""
+    """The measurement; every predictor sees the same held-out prompts."""
 
     prompts: int = knob(
         1024, "held-out prompts of each family and seed, in each of the two splits", least=2, most=MOST_PROMPTS

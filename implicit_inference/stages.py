@@ -45,7 +45,7 @@ class Stage(ABC):
 
     @abstractmethod
     def start(self, seed: Array, parents: tuple[Params, ...]) -> Split:
-        """What trains and what does not, before the first step."""
+        """Splits the parameters before the first step: those that train, and those that do not."""
 
     @abstractmethod
     def source(self, seed: Array, parents: tuple[Params, ...]) -> Any:
@@ -60,7 +60,7 @@ class Stage(ABC):
         return adapt.merge(trained, frozen)
 
     def predict(self, params: Params, shown: Any) -> Array:
-        """What the targets of `draw` are compared with."""
+        """Predictions to compare the targets of `draw` with."""
         return predict(self.config, params, shown)
 
     def control(self, family: str) -> int | None:
@@ -130,7 +130,10 @@ class OnLesson(Stage):
 
 
 def teacher(config: Config, seed: Array, parents: tuple[Params, ...]) -> Predictor | None:
-    """Who answers the later labels of a lesson; None: the prompts' own tasks. `parents`: the fine-tuned network."""
+    """The predictor that answers the later labels of a lesson; None: the prompts' own tasks do.
+
+    `parents`: the parameters of the fine-tuned network.
+    """
     if config.lesson.teacher == "finetuned":
         return partial(predict, config, parents[0])
     if config.lesson.teacher == "bayes":

@@ -31,10 +31,10 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from implicit_inference import config as configs
-from implicit_inference.config import STAGES, Config
+from implicit_inference import lineage
+from implicit_inference.config import Config
 from implicit_inference.errors import ConfigError, UserError, named, quoted
-from implicit_inference.lineage import parent_ids
+from implicit_inference.lineage import STAGES, parent_ids
 from implicit_inference.tables import parsed_toml
 
 FORMAT = 2
@@ -115,10 +115,10 @@ class Run:
         path = self.path("config.toml")
         content = self.read("config.toml")
         try:
-            config = configs.restored(self.stage, parsed_toml(path, content))
+            config = lineage.restored(self.stage, parsed_toml(path, content))
         except ConfigError as error:
             raise damaged(path, error) from error
-        if configs.run_id(self.stage, config) != self.id:
+        if lineage.run_id(self.stage, config) != self.id:
             raise damaged(path, ValueError("it is not the configuration of this run"))
         if (parents := self.info()["parents"]) != (expected := parent_ids(self.stage, config)):
             fault = f"parents = {quoted(parents)} are not those of its configuration, {quoted(expected)}"

@@ -96,7 +96,7 @@ def _excess(losses: Losses, family: str) -> dict[str, Any]:
 
 
 def _gain(losses: Losses, family: str) -> dict[str, Any]:
-    """On prompts of the set that fine-tuning shows."""
+    """The fall of the loss on prompts of the set that fine-tuning shows."""
     return _ranges(losses, losses("pretrained", family) - losses("finetuned", family))
 
 
@@ -180,7 +180,7 @@ def _described(where: str, config: Config) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for numbers that are not finite: JSON has none."""
+    """Puts null for numbers that are not finite: JSON has none."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from implicit_inference import memory
-from implicit_inference.config import Config, override, run_id
+from implicit_inference.config import Config, override
+from implicit_inference.lineage import run_id
 from implicit_inference.reports import Progress
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, train_stage

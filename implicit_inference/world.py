@@ -1,4 +1,4 @@
-"""What a configuration's stages draw: its task families, the sets that fine-tuning shows, held-out prompts."""
+"""The tasks and prompts of a configuration: its families, the sets that fine-tuning shows, held-out prompts."""
 
 import math
 from dataclasses import replace
@@ -44,7 +44,7 @@ def draw_tasks(config: Config, seed: Array | int) -> dict[str, TaskDistribution]
 
 
 def shown_set(config: Config, training: TrainingConfig, seed: Array | int) -> TaskDistribution:
-    """What stands for the discrete set in a stage: itself, another one, the first of either, a narrow Gaussian."""
+    """The tasks that stand for the discrete set in a stage: itself, another, the first of either, a narrow Gaussian."""
     gaussian = weights_prior(config)
     if training.tasks == "narrow":
         return as_tasks(config, seed, replace(gaussian, std=jnp.asarray(training.narrow_std, jnp.float32)))
@@ -64,7 +64,7 @@ def prior(config: Config, seed: Array | int, log_weights: Array) -> Mixture:
 
 
 def stage_tasks(config: Config, training: TrainingConfig, seed: Array | int, weights: Array) -> Mixture:
-    """What a stage draws from: its set and the Gaussian family with log `weights` [2], and what it replays."""
+    """The tasks of a stage: its set and the Gaussian family with log `weights` [2], and what it replays."""
     own = Mixture((shown_set(config, training, seed), draw_tasks(config, seed)["gaussian"]), weights)
     if not training.replay:
         return own

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from implicit_inference.config import Config, override, run_id
+from implicit_inference.config import Config, override
 from implicit_inference.drafts import owned
 from implicit_inference.environment import environment
+from implicit_inference.lineage import run_id
 from implicit_inference.metrics import GATE_EDGES
 from implicit_inference.probe import COLUMNS
 from implicit_inference.rows import position_rows

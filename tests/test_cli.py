@@ -6,7 +6,8 @@ from made_up import finished
 
 from implicit_inference import cli
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, override, run_id
+from implicit_inference.config import PRESETS, override
+from implicit_inference.lineage import run_id
 from implicit_inference.store import Run
 
 

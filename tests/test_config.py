@@ -4,9 +4,10 @@ import tomllib
 import numpy as np
 import pytest
 
-from implicit_inference import config, memory
-from implicit_inference.config import PRESETS, Config, override, run_id
+from implicit_inference import config, lineage, memory
+from implicit_inference.config import PRESETS, Config, override
 from implicit_inference.errors import ConfigError
+from implicit_inference.lineage import run_id
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -72,7 +73,7 @@ def test_a_whole_number_serves_as_a_float_and_gives_the_same_id():
 
 
 def test_every_field_moves_exactly_the_ids_that_depend_on_it():
-    everything = set(config.STAGES)
+    everything = set(lineage.STAGES)
     moved_by = {
         "seeds": ({"seeds": [9]}, everything),
         "finetune.steps": ({"finetune.steps": 7000}, {"finetune", "student", "probe"}),
@@ -89,7 +90,7 @@ def test_every_field_moves_exactly_the_ids_that_depend_on_it():
     }
     for changes, expected in moved_by.values():
         changed = override(Config(), changes)
-        assert {stage for stage in config.STAGES if run_id(stage, changed) != run_id(stage, Config())} == expected
+        assert {stage for stage in lineage.STAGES if run_id(stage, changed) != run_id(stage, Config())} == expected
 
 
 def test_every_field_is_documented():
@@ -136,7 +137,7 @@ def test_a_file_may_hold_only_what_differs(tmp_path):
     ],
 )
 def test_equal_content_has_one_id_at_every_stage(one, other):
-    ids = [[run_id(stage, override(Config(), changes)) for stage in config.STAGES] for changes in (one, other)]
+    ids = [[run_id(stage, override(Config(), changes)) for stage in lineage.STAGES] for changes in (one, other)]
     assert ids[0] == ids[1]
 
 
@@ -154,7 +155,7 @@ def test_a_student_depends_on_what_its_teacher_read_and_on_nothing_else():
         assert (id_of(lesson__teacher=teacher, finetune__tasks="other") != base) == reads_tasks
 
 
-@pytest.mark.parametrize("stage", config.STAGES)
+@pytest.mark.parametrize("stage", lineage.STAGES)
 def test_what_is_stored_of_a_run_is_what_its_id_depends_on(stage):
     unrelated = {
         "pretrain": {"finetune.steps": 7000, "probe.prompts": 7, "lesson.prompts": 7},
@@ -166,24 +167,24 @@ def test_what_is_stored_of_a_run_is_what_its_id_depends_on(stage):
         "probe": {"student.steps": 7000, "tune.steps": 7000},
     }[stage]
     base = PRESETS["paper"]
-    text, other = config.stored_text(stage, base), config.stored_text(stage, override(base, unrelated))
+    text, other = lineage.stored_text(stage, base), lineage.stored_text(stage, override(base, unrelated))
     assert text == other
-    again = config.restored(stage, tomllib.loads(text))
+    again = lineage.restored(stage, tomllib.loads(text))
     assert run_id(stage, again) == run_id(stage, base)
-    assert config.stored_text(stage, again) == text
+    assert lineage.stored_text(stage, again) == text
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_nearest_preset_survives_some_changes(name):
     changed = override(PRESETS[name], {"seeds": [9], "tasks.dim": 3, "pretrain.steps": 4000})
     for stage in ("pretrain", "finetune"):
-        assert config.nearest_preset(stage, changed) == name
+        assert lineage.nearest_preset(stage, changed) == name
 
 
 def test_a_long_warmup_is_no_fault_of_a_run_that_has_no_scratch_control():
     long = override(PRESETS["paper"], {"pretrain.warmup": 4000})
-    stored = config.content("pretrain", long)
-    assert config.restored("pretrain", stored).pretrain == long.pretrain
+    stored = lineage.content("pretrain", long)
+    assert lineage.restored("pretrain", stored).pretrain == long.pretrain
 
 
 @pytest.mark.parametrize(

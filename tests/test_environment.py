@@ -9,13 +9,12 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from made_up import probe_run
+from made_up import CONFIG, probe_run
 from matplotlib.figure import Figure
 
 from implicit_inference import plots, runtime
-from implicit_inference.cli import main
 from implicit_inference.config import override
-from implicit_inference.drawing import count, estimates, legend_below, whole_ticks
+from implicit_inference.drawing import count, estimates, legend_below, titled, whole_ticks
 from implicit_inference.metrics import Estimate
 from implicit_inference.notation import BLUE, RED, Look
 
@@ -139,10 +138,7 @@ def test_axes_that_count_are_ticked_at_whole_numbers_and_legends_name_what_is_th
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["there"]
 
 
-def test_one_seed_is_one_seed(tmp_path):
+def test_one_seed_is_one_seed():
     assert (count(1, "seed"), count(2, "seed")) == ("1 seed", "2 seeds")
-    config = override(probe_run(tmp_path / "a").config(), {})
-    assert main(["report", "--runs", str(tmp_path / "a")]) == 0
-    page = next((tmp_path / "a").glob("probe-*/report.html")).read_text()
-    assert f"{len(config.seeds)} seeds" in page
-    assert "1 seeds" not in page
+    for seeds, text in (([3], "; 1 seed × "), ([3, 4], "; 2 seeds × ")):
+        assert text in titled(Figure(), "title", override(CONFIG, {"seeds": seeds})).get_suptitle()

@@ -10,8 +10,9 @@ import pytest
 
 from implicit_inference import hosts
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, run_id
+from implicit_inference.config import PRESETS
 from implicit_inference.errors import UserError
+from implicit_inference.lineage import run_id
 from implicit_inference.store import Run, find
 
 FLAGS = [

@@ -17,19 +17,15 @@ from test_sweep import TINY as CONFIG
 
 from implicit_inference import Prompts, bayes_predictor, hosts, keys
 from implicit_inference.batches import draw_batch
+from implicit_inference.chunks import chunk_length
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, STAGES, override
+from implicit_inference.config import PRESETS, override
+from implicit_inference.lineage import STAGES
 from implicit_inference.optimize import schedule
-from implicit_inference.run import (
-    Lab,
-    TrainingDivergedError,
-    _refuse_divergence,
-    chunk_length,
-    first_state,
-    train_stage,
-)
+from implicit_inference.run import Lab, first_state, train_stage
 from implicit_inference.stages import kept_shapes, stage_of
 from implicit_inference.store import StoreError
+from implicit_inference.watching import TrainingDivergedError, refuse_divergence
 from implicit_inference.world import draw_tasks, held_out, log_weights, prior
 
 
@@ -211,11 +207,11 @@ def test_chunks_cover_a_stage_in_about_twenty_parts_or_more_where_they_would_be_
 
 def test_the_first_loss_that_is_not_finite_is_named():
     losses = np.ones((2, 3))
-    _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), [11, 12, 12], losses, 10)
+    refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), [11, 12, 12], losses, 10)
     losses[0, 2] = np.inf
     losses[1, 1] = np.nan
     with pytest.raises(TrainingDivergedError, match=r"step 12 \(seed 1\).* after step 10 is kept"):
-        _refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), [11, 12, 12], losses, 10)
+        refuse_divergence("pretrain", CONFIG.pretrain, (0, 1), [11, 12, 12], losses, 10)
 
 
 def test_weights_next_to_one_keep_their_digits():

@@ -61,7 +61,7 @@ def trained(config, name, steps=3):
 
 
 def _untrained(config, name, seed):
-    """What a stage keeps if it takes no step."""
+    """Parameters that a stage keeps if it takes no step."""
     stage = stage_of(config, name)
     return stage.merge(*stage.start(seed, tuple(_untrained(config, parent, seed) for parent in stage.parents)))
 

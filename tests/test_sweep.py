@@ -29,7 +29,7 @@ def name_of(lab):
 
 
 def pretend(lab, stage, report):
-    """What `train_stage` promises a sweep, without the training; test_run holds the real one to it."""
+    """Does as `train_stage` promises a sweep, without the training; test_run holds the real one to it."""
     run = lab.run_of(stage)
     if not run.finished:
         for step in (0, 10):

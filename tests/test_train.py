@@ -78,7 +78,7 @@ def test_targets_of_another_shape_are_refused():
 
 
 def test_slices_and_devices_change_only_rounding():
-    """Of the losses of ten gradient steps, and of the way they lead: the sum of their gradients."""
+    """Compares the losses of ten gradient steps, and the sum of their gradients."""
     config, optimizer = override(CONFIG, {"pretrain": {"batch": 16, "target": "label"}}), optax.sgd(1e-3)
 
     def ten_steps(slices, own, mean, run):

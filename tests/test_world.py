@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from implicit_inference import FeatureTasks, GaussianTasks, posterior_predictive, sample_batch
-from implicit_inference.config import PRESETS, override, run_id
+from implicit_inference.config import PRESETS, override
 from implicit_inference.errors import ConfigError
+from implicit_inference.lineage import run_id
 from implicit_inference.world import draw_tasks, family, held_out, log_weights, shown_set, stage_tasks
 
 BASE = override(PRESETS["smoke"], {"tasks.n_discrete": 5})

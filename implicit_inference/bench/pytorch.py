@@ -1,4 +1,4 @@
-"""The same decoder and training step in plain PyTorch, to compare with."""
+"""The package's decoder and training step in plain PyTorch, to compare with."""
 
 from collections.abc import Callable
 from typing import Any

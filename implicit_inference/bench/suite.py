@@ -105,7 +105,7 @@ def training_row(size: str) -> list[str]:
 
 
 def pytorch_steps(trainer: Trainer) -> Callable[[], float]:
-    """As many PyTorch steps as a chunk has, from the same weights on the same batch; refuses another loss."""
+    """Runs as many PyTorch steps as a chunk has, from the same weights on the same batch; refuses another loss."""
     import torch
 
     from implicit_inference.bench.pytorch import Decoder, make_step

@@ -1,4 +1,4 @@
-"""What is timed of training: whole chunks, steps on given data, their parts, compilation."""
+"""Timings of training: whole chunks, steps on given data, their parts, compilation."""
 
 import time
 from collections.abc import Callable

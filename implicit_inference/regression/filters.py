@@ -79,7 +79,7 @@ def _fast_gaussian_filter(
 def _precise_gaussian_filter(
     mean: Array, root: Array, xs: Array, ys: Array, noise_std: Array
 ) -> tuple[Means, LogDensities]:
-    """The same with prompts along the last axis, [d, d, b], whose sums are over one row of A after the other."""
+    """Ridge regression with 30 digits; prompts lie along the last axis, [d, d, b], sums go row by row of A."""
     noise_var, dim = Pair.of(noise_std) * Pair.of(noise_std), xs.shape[-1]
 
     def step(state: tuple[Pair, Pair], pair: tuple[Array, Array]) -> tuple[tuple[Pair, Pair], tuple[Array, ...]]:

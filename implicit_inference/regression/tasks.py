@@ -21,7 +21,7 @@ T = TypeVar("T")
 @register_dataclass
 @dataclass(frozen=True)
 class WeightMap:
-    """What a linear map of prompts does to their task.
+    """The map of tasks that a linear map of prompts induces.
 
     x -> R x / c and y -> g y + <v, x> turn a prompt of task w into one of task w' = c R (g w + v),
     with g = `label_scale`, c = `input_scale`, R = `rotation` [d, d], v = `shift` [d]. None means untouched.
