@@ -66,7 +66,7 @@ def count(number: int, noun: str) -> str:
 
 def whole_ticks(axes: Axes) -> None:
     """Ticks the horizontal axis, which counts something, at whole numbers only."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def rendered(figure: Figure, kind: str) -> bytes:

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
 import pytest
 from made_up import CONFIG, probe_run
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from implicit_inference import plots, runtime
@@ -136,6 +138,20 @@ def test_axes_that_count_are_ticked_at_whole_numbers_and_legends_name_what_is_th
     ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
     assert all(tick == round(tick) for tick in ticks)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["there"]
+
+
+@pytest.mark.parametrize("last", [1, 7, 11, 40, 400, 3000, 5000])
+def test_whole_ticks_do_not_run_into_each_other(last):
+    figure = Figure(figsize=(10 / 3, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, last], [0, 1])
+    whole_ticks(axes)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    boxes = [label.get_window_extent(canvas.get_renderer()) for label in axes.get_xticklabels() if label.get_text()]
+    shown = sorted((box.x0, box.x1) for box in boxes)
+    assert len(shown) > 1
+    assert all(right < left for (_, right), (left, _) in pairwise(shown))
 
 
 def test_one_seed_is_one_seed():
