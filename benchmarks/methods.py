@@ -13,8 +13,9 @@ import jax
 
 from implicit_inference import adapt, keys, optimize, parallel, runtime
 from implicit_inference.bench.timing import Contestant, take_turns
-from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.config import PRESETS, override
 from implicit_inference.run import Lab, first_state
+from implicit_inference.sections import Config
 from implicit_inference.stages import kept_shapes, stage_of
 
 STEPS = 20

@@ -19,10 +19,11 @@ from implicit_inference import runtime
 from implicit_inference.bench.timing import take_turns
 from implicit_inference.bench.training import Trainer
 from implicit_inference.chunks import chunk_length
-from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.config import PRESETS, override
 from implicit_inference.files import write_whole
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, train_stage
+from implicit_inference.sections import Config
 
 VARIANTS = {
     "muon": {},

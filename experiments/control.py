@@ -35,10 +35,10 @@ import numpy as np
 from experiment import SCALES, Claim, Experiment, Results, said
 
 from implicit_inference.beliefs import Beliefs, prior_rows
-from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import Values, over_seeds
 from implicit_inference.run import Lab
+from implicit_inference.sections import FAMILIES
 from implicit_inference.world import log_weights, prior
 
 RANGES = ("early", "late")

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from implicit_inference import runtime
-from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.config import PRESETS, override
 from implicit_inference.errors import UserError
 from implicit_inference.files import write_whole
 from implicit_inference.losses import prior_odds
@@ -27,6 +27,7 @@ from implicit_inference.notation import estimate as as_text
 from implicit_inference.progress import sweep_progress
 from implicit_inference.rows import Row, reduced
 from implicit_inference.run import Lab
+from implicit_inference.sections import Config
 from implicit_inference.sweep import Variant, sweep
 
 ROOT = Path(__file__).parent.parent

@@ -23,10 +23,10 @@ from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference.beliefs import Beliefs, prior_rows
 from implicit_inference.checkpoints import kept_steps
-from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import over_seeds
 from implicit_inference.run import Lab
+from implicit_inference.sections import FAMILIES
 
 RANGES = ("early", "late")
 

@@ -9,13 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.config import FAMILIES, Config
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.continuations import continued
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.prompts import Predictor, Prompts, sample_batch
 from implicit_inference.regression.tasks import TaskDistribution
-from implicit_inference.sections import TrainingConfig
+from implicit_inference.sections import FAMILIES, Config, TrainingConfig
 from implicit_inference.world import draw_tasks, prior
 
 Own = Callable[[Any], Any]

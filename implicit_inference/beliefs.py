@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
 from implicit_inference.metrics import Values, effective_gate
 from implicit_inference.regression.bayes import bayes_predictor
@@ -17,6 +16,7 @@ from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.effective import EffectivePrior, effective_prior, log_evidence_ratio, shifted_prior
 from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.rows import Row, gate_rows, position_rows
+from implicit_inference.sections import FAMILIES
 from implicit_inference.world import draw_tasks
 
 Predicted = Mapping[tuple[str, str], Values]

@@ -1,18 +1,13 @@
 """Which values a configuration may hold: each field by itself, and fields together. No jax here."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection
 from dataclasses import Field
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from implicit_inference.errors import ConfigError, quoted
-from implicit_inference.sections import AdaptConfig, TrainingConfig
-
-if TYPE_CHECKING:
-    from implicit_inference.config import Config
+from implicit_inference.sections import TRAININGS, AdaptConfig, Config, TrainingConfig
 
 RANGES = {"least": ">=", "above": ">", "most": "<="}
 LONGEST_LIST = 1024
@@ -71,7 +66,7 @@ def _number(kind: type, f: Field[Any], value: Any) -> int | float | None:
     return None if outside or not math.isfinite(number) else number or kind(0)  # -0.0 becomes 0.0
 
 
-Check = Callable[["Config"], None]
+Check = Callable[[Config], None]
 CHECKS: list[tuple[frozenset[str], Check]] = []
 """(the sections that a check compares, the check)"""
 
@@ -214,5 +209,5 @@ def _training(stage: str) -> Check:
     return check
 
 
-for _stage in ("pretrain", "finetune", "student", "tune", "steer"):
+for _stage in TRAININGS:
     _compares(_stage)(_training(_stage))

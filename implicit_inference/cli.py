@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from implicit_inference import config as configs
 from implicit_inference import lineage, memory
-from implicit_inference.config import Config
 from implicit_inference.errors import STOPPED, ConfigError, Terminated, UserError, one_line, quoted
 from implicit_inference.flags import Parser, add_fields, add_hosts, changes, joined
+from implicit_inference.sections import Config
 from implicit_inference.start import started
 
 if TYPE_CHECKING:

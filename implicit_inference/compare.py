@@ -6,8 +6,9 @@ from itertools import groupby
 from typing import Any
 
 from implicit_inference import notation
-from implicit_inference.config import Config, fields_of
+from implicit_inference.config import fields_of
 from implicit_inference.losses import NETWORKS, RANGES, Losses, estimated
+from implicit_inference.sections import Config
 from implicit_inference.store import Run, interpreted
 
 Cells = tuple[str, ...]

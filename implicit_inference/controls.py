@@ -10,7 +10,7 @@ import jax
 from jax import Array
 
 from implicit_inference.adapt import METHODS, Params, merge
-from implicit_inference.config import Config
+from implicit_inference.sections import Config
 
 
 def fresh(config: Config, params: Params, key: Array) -> Any:

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 from safetensors.numpy import save
 
 from implicit_inference import lineage
-from implicit_inference.config import Config
 from implicit_inference.errors import UserError, one_line
 from implicit_inference.files import TEMPORARY, Lock, locked, write_whole
+from implicit_inference.sections import Config
 from implicit_inference.store import FORMAT, Run, StoreError, first_not_finite, named_leaves, refuse_not_finite
 
 REPLACED = re.compile(r"checkpoint-[0-9]+\.(safetensors|parquet)|params(-[0-9]+)?\.safetensors")

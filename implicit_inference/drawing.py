@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from implicit_inference.config import Config
 from implicit_inference.metrics import Estimate, Values, over_seeds
 from implicit_inference.notation import Look
+from implicit_inference.sections import Config
 
 
 def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:

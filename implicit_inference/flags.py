@@ -8,6 +8,7 @@ from typing import Any, NoReturn, get_origin
 
 from implicit_inference import config as configs
 from implicit_inference.errors import ConfigError, quoted
+from implicit_inference.sections import Config
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,7 +35,7 @@ def add_fields(sub: Parser, preset: str | None, which: str) -> None:
     sub.add_argument("--preset", choices=presets, default=preset, help=f"where to start (default: {which})")
     sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
     group = sub.add_argument_group("fields (see `presets` for each preset's; lists with commas: 1,2)")
-    for path, _, field in configs.fields_of(configs.Config):
+    for path, _, field in configs.fields_of(Config):
         flag = "--" + path.replace("_", "-")
         group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
 

@@ -14,11 +14,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from implicit_inference.config import Config
 from implicit_inference.drafts import Draft, owned
 from implicit_inference.environment import environment
 from implicit_inference.errors import ConfigError, UserError, quoted
 from implicit_inference.rows import Row
+from implicit_inference.sections import Config
 from implicit_inference.store import Run
 
 LONGEST_WAIT = 300.0

@@ -11,17 +11,8 @@ from typing import Any
 
 import tomli_w
 
-from implicit_inference.config import (
-    FINETUNE,
-    PRESETS,
-    SHOWN,
-    TRAININGS,
-    Config,
-    leaves,
-    override,
-    plain,
-)
-from implicit_inference.sections import AdaptConfig, ControlConfig, TrainingConfig
+from implicit_inference.config import PRESETS, leaves, override, plain
+from implicit_inference.sections import FINETUNE, SHOWN, TRAININGS, AdaptConfig, Config, ControlConfig, TrainingConfig
 
 STAGES = {
     "pretrain": ("seeds", "tasks", "prompts", "model", "pretrain"),

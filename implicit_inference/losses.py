@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from implicit_inference.config import Config
 from implicit_inference.metrics import Estimate, Values, over_seeds, positions, recovered_fraction
 from implicit_inference.rows import Row
+from implicit_inference.sections import Config
 
 RANGES = ("all", "early", "late")
 NETWORKS = ("pretrained", "finetuned", "scratch")

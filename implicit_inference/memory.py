@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from implicit_inference.chunks import chunk_length
-from implicit_inference.config import TRAININGS, Config, value_of
+from implicit_inference.config import value_of
 from implicit_inference.errors import ConfigError, quoted
+from implicit_inference.sections import TRAININGS, Config
 
 GIB = 2**30
 FLOAT, DOUBLE = 4, 8

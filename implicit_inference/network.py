@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import controls, keys, model
-from implicit_inference.config import Config
 from implicit_inference.regression.prompts import Prompts, read_predictions, to_tokens, token_shape
+from implicit_inference.sections import Config
 
 
 def initial_params(config: Config, seed: Array | int) -> model.Params:

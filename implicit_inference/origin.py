@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from implicit_inference.config import Config
 from implicit_inference.losses import RANGES, Losses, as_json, estimated, fraction
 from implicit_inference.metrics import (
     GATE_EDGES,
@@ -18,6 +17,7 @@ from implicit_inference.metrics import (
     significant,
 )
 from implicit_inference.rows import Row
+from implicit_inference.sections import Config
 
 Case = tuple[str, float | None]
 """(conjugation, strength)"""

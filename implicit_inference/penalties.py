@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.config import Config
 from implicit_inference.network import predict
 from implicit_inference.regression.continuations import continued
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.sections import Config
 
 Params = Any
 

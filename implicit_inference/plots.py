@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from implicit_inference import notation, origin
-from implicit_inference.config import Config
 from implicit_inference.drafts import owned
 from implicit_inference.drawing import count, curve, estimates, legend_below, rendered, style, titled, whole_ticks
 from implicit_inference.files import write_whole
@@ -19,6 +18,7 @@ from implicit_inference.losses import Curves, Losses, predicted_recovery, recove
 from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
 from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look
 from implicit_inference.rows import Row
+from implicit_inference.sections import Config
 from implicit_inference.store import Run, interpreted
 
 WHERE = ("early", "late")

@@ -19,7 +19,6 @@ from implicit_inference.beliefs import (
     gates,
     prior_rows,
 )
-from implicit_inference.config import FAMILIES
 from implicit_inference.drafts import owned, tidy
 from implicit_inference.environment import environment
 from implicit_inference.exam import Exam
@@ -38,6 +37,7 @@ from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.rows import Row, binned_rows, position_rows
 from implicit_inference.run import Lab
 from implicit_inference.runtime import pinned
+from implicit_inference.sections import FAMILIES
 from implicit_inference.store import Run
 from implicit_inference.summary import summarise
 from implicit_inference.world import features, log_weights, prior, stage_tasks

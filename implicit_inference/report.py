@@ -9,13 +9,13 @@ from typing import Any
 import jinja2
 
 from implicit_inference import compare, notation, plots
-from implicit_inference.config import Config
 from implicit_inference.drafts import owned
 from implicit_inference.drawing import count
 from implicit_inference.errors import one_line
 from implicit_inference.files import write_whole
 from implicit_inference.losses import RANGES, Losses
 from implicit_inference.notation import estimate
+from implicit_inference.sections import Config
 from implicit_inference.store import Run, StoreError, interpreted
 from implicit_inference.summary import summary_of
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from implicit_inference import hosts, keys, memory, model, network, optimize, parallel, train
 from implicit_inference.checkpoints import Checkpoints, kept_losses, kept_params
 from implicit_inference.chunks import chunk_length
-from implicit_inference.config import FAMILIES, Config, valid
+from implicit_inference.config import valid
 from implicit_inference.drafts import tidy
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
@@ -28,7 +28,7 @@ from implicit_inference.regression.prompts import Batch, Predictor, Prompts, tok
 from implicit_inference.reports import Progress, Report
 from implicit_inference.rows import Row
 from implicit_inference.runtime import pinned
-from implicit_inference.sections import TrainingConfig
+from implicit_inference.sections import FAMILIES, Config, TrainingConfig
 from implicit_inference.stages import Stage, kept_shapes, stage_of
 from implicit_inference.store import Run, StoreError
 from implicit_inference.watching import latest, refuse_divergence, validation_rows

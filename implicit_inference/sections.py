@@ -1,6 +1,6 @@
-"""The sections of a configuration: every knob of a run with its default and allowed range. No jax here."""
+"""A whole experiment as one value: every knob with its default and allowed range, in sections. No jax here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 
@@ -154,3 +154,56 @@ class ProbeConfig:
         least=1,
         most=MOST_STEPS,
     )
+
+
+FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
+STEER = replace(FINETUNE, target="posterior_mean")
+TUNE = replace(STEER, learning_rate=1e-2)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole experiment. Same config, same numbers."""
+
+    seeds: tuple[int, ...] = knob(
+        (0, 1, 2, 3, 4, 5), "independent repetitions: tasks, parameters and data", least=0, most=2**32 - 1
+    )
+    tasks: TasksConfig = TasksConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    model: ModelConfig = ModelConfig()
+    pretrain: TrainingConfig = TrainingConfig()
+    finetune: TrainingConfig = FINETUNE
+    adapt: AdaptConfig = AdaptConfig()
+    lesson: LessonConfig = LessonConfig()
+    student: TrainingConfig = FINETUNE
+    control: ControlConfig = ControlConfig()
+    tune: TrainingConfig = TUNE
+    steer: TrainingConfig = STEER
+    probe: ProbeConfig = ProbeConfig()
+
+    @property
+    def scratch(self) -> TrainingConfig:
+        """The scratch control: as pretraining, on the fine-tuning distribution alone."""
+        shown = {name: getattr(self.finetune, name) for name in SHOWN}
+        return replace(self.pretrain, steps=self.probe.scratch_steps, keep_every=0, **shown)
+
+    @property
+    def lesson_start(self) -> int:
+        """The first position, from 0, that a teacher answers."""
+        return round(self.lesson.as_drawn * self.prompts.length)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families of held-out prompts; `finetuning` where fine-tuning shows another set than the discrete one."""
+        whole = self.finetune.tasks == "discrete" and self.finetune.n_tasks in (0, self.tasks.n_discrete)
+        return FAMILIES if whole else (*FAMILIES, "finetuning")
+
+
+SHOWN = ("discrete_prob", "tasks", "n_tasks", "narrow_std")
+"""The fields of fine-tuning that say what it shows, which the scratch control is shown too."""
+
+FAMILIES = ("discrete", "gaussian")
+"""The two parts of the pretraining distribution."""
+
+TRAININGS = ("pretrain", "finetune", "student", "tune", "steer")
+"""The sections that say how a stage trains."""

@@ -17,13 +17,12 @@ from jax import Array
 
 from implicit_inference import adapt, controls, keys
 from implicit_inference.batches import Own, draw_batch, draw_from_lesson, draw_preferences, lesson
-from implicit_inference.config import Config
 from implicit_inference.lineage import parents_of
 from implicit_inference.network import initial_params, predict, under_each
 from implicit_inference.penalties import PENALTIES
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.prompts import Predictor
-from implicit_inference.sections import AdaptConfig, TrainingConfig
+from implicit_inference.sections import AdaptConfig, Config, TrainingConfig
 from implicit_inference.world import log_weights, stage_tasks
 
 Params = Any

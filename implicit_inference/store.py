@@ -32,9 +32,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from implicit_inference import lineage
-from implicit_inference.config import Config
 from implicit_inference.errors import ConfigError, UserError, named, quoted
 from implicit_inference.lineage import STAGES, parent_ids
+from implicit_inference.sections import Config
 from implicit_inference.tables import parsed_toml
 
 FORMAT = 2

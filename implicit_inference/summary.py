@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from implicit_inference import origin
-from implicit_inference.config import Config
 from implicit_inference.errors import named, quoted
 from implicit_inference.losses import (
     NETWORKS,
@@ -20,6 +19,7 @@ from implicit_inference.losses import (
 )
 from implicit_inference.metrics import Values, positions, recovered_fraction
 from implicit_inference.rows import Row
+from implicit_inference.sections import Config
 from implicit_inference.store import Run, StoreError, interpreted
 
 SECTIONS = {"loss", "recovery", "controls", "effective_prior", "attribution", "gate", "ranking"}

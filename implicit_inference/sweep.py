@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from implicit_inference import memory
-from implicit_inference.config import Config, override
+from implicit_inference.config import override
 from implicit_inference.lineage import run_id
 from implicit_inference.reports import Progress
 from implicit_inference.rows import Row
 from implicit_inference.run import Lab, train_stage
 from implicit_inference.runtime import pinned
-from implicit_inference.sections import TrainingConfig
+from implicit_inference.sections import Config, TrainingConfig
 from implicit_inference.store import Run
 
 Variant = Mapping[str, Any]

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from implicit_inference.config import FAMILIES
 from implicit_inference.errors import UserError
 from implicit_inference.rows import Row
-from implicit_inference.sections import TrainingConfig
+from implicit_inference.sections import FAMILIES, TrainingConfig
 
 
 class TrainingDivergedError(UserError):

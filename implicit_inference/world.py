@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.config import Config
 from implicit_inference.regression.features import Features, FeatureTasks, ReLU
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
-from implicit_inference.sections import TrainingConfig
+from implicit_inference.sections import Config, TrainingConfig
 
 
 def features(config: Config, seed: Array | int) -> Features | None:

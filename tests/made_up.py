@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from implicit_inference.config import Config, override
+from implicit_inference.config import override
 from implicit_inference.drafts import owned
 from implicit_inference.environment import environment
 from implicit_inference.lineage import run_id
 from implicit_inference.metrics import GATE_EDGES
 from implicit_inference.probe import COLUMNS
 from implicit_inference.rows import position_rows
+from implicit_inference.sections import Config
 from implicit_inference.store import Run
 from implicit_inference.summary import summarise
 

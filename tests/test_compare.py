@@ -2,8 +2,9 @@ import pytest
 from made_up import CONFIG, table
 
 from implicit_inference import compare
-from implicit_inference.config import Config, fields_of, override
+from implicit_inference.config import fields_of, override
 from implicit_inference.losses import Losses
+from implicit_inference.sections import Config
 from implicit_inference.summary import summarise
 
 OTHER = override(CONFIG, {"finetune.steps": 100, "tasks.dim": 3})

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from implicit_inference import config, lineage, memory
-from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.config import PRESETS, override
 from implicit_inference.errors import ConfigError
 from implicit_inference.lineage import run_id
+from implicit_inference.sections import Config
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from implicit_inference import cli
-from implicit_inference.config import FIELDS, PRESETS, SECTIONS, Config, override
+from implicit_inference.config import FIELDS, PRESETS, SECTIONS, override
 from implicit_inference.errors import ConfigError, UserError
 from implicit_inference.lineage import content, restored, run_id
+from implicit_inference.sections import Config
 
 HUGE = st.sampled_from(
     [10**400, -(10**400), 2**64, 10**21, 1e308, -1e308, 5e-324, 1e-300, math.nan, math.inf, -math.inf]

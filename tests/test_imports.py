@@ -44,11 +44,8 @@ MODULES = {
 
 
 def imported(path):
-    """The modules of the package that a file imports when it runs, at the top or inside a function."""
-    tree = ast.parse(path.read_text())
-    for_types = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
-    ignored = {id(inner) for branch in for_types for inner in ast.walk(branch)}
-    for node in (n for n in ast.walk(tree) if id(n) not in ignored):
+    """The modules of the package that a file names in its imports, at the top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("implicit_inference"):
             inside = node.module.removeprefix("implicit_inference").removeprefix(".")
             for alias in node.names:

@@ -3,10 +3,11 @@ import sys
 
 from implicit_inference import config, notation
 from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES
+from implicit_inference.sections import Config
 
 
 def test_symbols_are_of_fields_that_exist():
-    assert set(notation.SYMBOLS) <= {path for path, _, _ in config.fields_of(config.Config)}
+    assert set(notation.SYMBOLS) <= {path for path, _, _ in config.fields_of(Config)}
 
 
 def test_names_are_written_out():

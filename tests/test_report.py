@@ -10,12 +10,13 @@ import pytest
 from made_up import CONFIG, probe_run, table
 
 from implicit_inference.cli import main
-from implicit_inference.config import Config, fields_of, override
+from implicit_inference.config import fields_of, override
 from implicit_inference.drafts import NotFiniteError
 from implicit_inference.errors import one_line
 from implicit_inference.probe import probe
 from implicit_inference.report import CAPTIONS
 from implicit_inference.run import Lab
+from implicit_inference.sections import Config
 from implicit_inference.store import Run
 
 BROWSER = next(

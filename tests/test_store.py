@@ -18,10 +18,11 @@ from safetensors.numpy import load_file, save_file
 from implicit_inference import environment, files, hosts, store
 from implicit_inference.checkpoints import kept_params, kept_steps
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, Config, override
+from implicit_inference.config import PRESETS, override
 from implicit_inference.drafts import NotFiniteError, owned, tidy
 from implicit_inference.environment import environment as made_with
 from implicit_inference.lineage import run_id
+from implicit_inference.sections import Config
 from implicit_inference.store import Run, StoreError
 
 SMOKE = PRESETS["smoke"]

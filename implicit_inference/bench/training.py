@@ -15,8 +15,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from implicit_inference import keys, optimize, parallel, train
 from implicit_inference.batches import whole
 from implicit_inference.bench.timing import Contestant
-from implicit_inference.config import Config
 from implicit_inference.run import Lab, first_state
+from implicit_inference.sections import Config
 from implicit_inference.stages import stage_of
 from implicit_inference.world import log_weights
 
