@@ -11,12 +11,15 @@ import argparse
 
 import jax
 
-from implicit_inference import adapt, keys, optimize, parallel, runtime
+from implicit_inference import keys
 from implicit_inference.bench.timing import Contestant, take_turns
-from implicit_inference.config import PRESETS, override
-from implicit_inference.run import Lab, first_state
-from implicit_inference.sections import Config
-from implicit_inference.stages import kept_shapes, stage_of
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.fields import Config
+from implicit_inference.network import adapt
+from implicit_inference.runs import devices, runtime
+from implicit_inference.training import optimisers
+from implicit_inference.training.loop import Lab, first_state
+from implicit_inference.training.stages import kept_shapes, stage_of
 
 STEPS = 20
 WAYS = {name: {"adapt.method": name} for name in adapt.METHODS} | {
@@ -28,14 +31,14 @@ WAYS = {name: {"adapt.method": name} for name in adapt.METHODS} | {
 
 def prepared(config: Config) -> tuple[Contestant, list[str]]:
     """Chunks of fine-tuning from fresh parameters, and what they hold, as text."""
-    lab = Lab(config, "no runs", parallel.make_mesh(1, 1))
+    lab = Lab(config, "no runs", devices.make_mesh(1, 1))
     stage = stage_of(config, "finetune")
     shapes = kept_shapes(config, "pretrain")
     parent = jax.tree.map(lambda leaf: jax.numpy.full((1, *leaf.shape), 0.01), shapes)
     state = first_state(lab, stage, (parent,))
     source = lab.over_seeds(stage.source)(lab.seeds, (parent,))
     stream = lab.over_seeds(lambda seed: keys.stream(seed, "finetune"))(lab.seeds)
-    rate = lab.packed(optimize.schedule(stage.training))
+    rate = lab.packed(optimisers.schedule(stage.training))
     chunk = lab.chunk("finetune", STEPS).lower(lab.seeds, stream, source, rate, state).compile()
     moving = [leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state))]
     sizes = [

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from implicit_inference import runtime
 from implicit_inference.bench.timing import take_turns
 from implicit_inference.bench.training import Trainer
-from implicit_inference.chunks import chunk_length
-from implicit_inference.config import PRESETS, override
-from implicit_inference.files import write_whole
-from implicit_inference.rows import Row
-from implicit_inference.run import Lab, train_stage
-from implicit_inference.sections import Config
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.chunks import chunk_length
+from implicit_inference.config.fields import Config
+from implicit_inference.runs import runtime
+from implicit_inference.runs.files import write_whole
+from implicit_inference.runs.store import Row
+from implicit_inference.training.loop import Lab, train_stage
 
 VARIANTS = {
     "muon": {},

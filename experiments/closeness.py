@@ -29,13 +29,13 @@ from experiment import Claim, Experiment, Results, said
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.beliefs import Beliefs
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import Values, over_seeds
+from implicit_inference.measure.beliefs import Beliefs
+from implicit_inference.measure.formulas import Values, over_seeds
+from implicit_inference.measure.held_out import Exam
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
-from implicit_inference.run import Lab
-from implicit_inference.world import as_tasks, weights_prior
+from implicit_inference.regression.world import as_tasks, weights_prior
+from implicit_inference.training.loop import Lab
 
 BINS = 5
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -20,10 +20,10 @@ import sys
 from experiment import Claim, Experiment, Results, said
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import recovered_fraction
-from implicit_inference.regression.conjugate import ScaleLabels
-from implicit_inference.run import Lab
+from implicit_inference.measure.formulas import recovered_fraction
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.training.loop import Lab
 
 SCALES = (0.5, 1.25, 1.5, 2.0, 3.0)
 RANGES = ("early", "late")

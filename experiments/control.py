@@ -34,12 +34,12 @@ import sys
 import numpy as np
 from experiment import SCALES, Claim, Experiment, Results, said
 
-from implicit_inference.beliefs import Beliefs, prior_rows
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import Values, over_seeds
-from implicit_inference.run import Lab
-from implicit_inference.sections import FAMILIES
-from implicit_inference.world import log_weights, prior
+from implicit_inference.config.fields import FAMILIES
+from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.formulas import Values, over_seeds
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.regression.world import log_weights, prior
+from implicit_inference.training.loop import Lab
 
 RANGES = ("early", "late")
 GRADES = (0.0, 0.5, 1.0)

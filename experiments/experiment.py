@@ -17,18 +17,19 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from implicit_inference import runtime
-from implicit_inference.config import PRESETS, override
-from implicit_inference.errors import UserError
-from implicit_inference.files import write_whole
-from implicit_inference.losses import prior_odds
-from implicit_inference.metrics import Estimate, Values, over_seeds
-from implicit_inference.notation import estimate as as_text
-from implicit_inference.progress import sweep_progress
-from implicit_inference.rows import Row, reduced
-from implicit_inference.run import Lab
-from implicit_inference.sections import Config
-from implicit_inference.sweep import Variant, sweep
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.errors import UserError
+from implicit_inference.config.fields import Config
+from implicit_inference.measure.formulas import Estimate, Values, over_seeds
+from implicit_inference.measure.lookup import prior_odds
+from implicit_inference.measure.rows import reduced
+from implicit_inference.runs import runtime
+from implicit_inference.runs.files import write_whole
+from implicit_inference.runs.store import Row
+from implicit_inference.show.notation import estimate as as_text
+from implicit_inference.show.terminal import sweep_progress
+from implicit_inference.training.loop import Lab
+from implicit_inference.training.sweep import Variant, sweep
 
 ROOT = Path(__file__).parent.parent
 

@@ -19,9 +19,9 @@ import sys
 import numpy as np
 from experiment import Claim, Experiment, Results, said
 
-from implicit_inference.metrics import over_seeds
-from implicit_inference.run import VALIDATION_PROMPTS, Lab
-from implicit_inference.sections import FAMILIES
+from implicit_inference.config.fields import FAMILIES
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.training.loop import VALIDATION_PROMPTS, Lab
 
 
 def batches(*sizes: int) -> list[dict]:

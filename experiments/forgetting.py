@@ -21,12 +21,12 @@ import numpy as np
 from experiment import Claim, Experiment, Results, said
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.beliefs import Beliefs, prior_rows
-from implicit_inference.checkpoints import kept_steps
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import over_seeds
-from implicit_inference.run import Lab
-from implicit_inference.sections import FAMILIES
+from implicit_inference.config.fields import FAMILIES
+from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.training.checkpoints import kept_steps
+from implicit_inference.training.loop import Lab
 
 RANGES = ("early", "late")
 

@@ -3,11 +3,11 @@
 import numpy as np
 from experiment import Results, said
 
-from implicit_inference.beliefs import Beliefs, prior_rows
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import Estimate, Values, over_seeds, recovered_fraction
-from implicit_inference.regression.conjugate import ScaleLabels
-from implicit_inference.run import Lab
+from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.formulas import Estimate, Values, over_seeds, recovered_fraction
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.training.loop import Lab
 
 SCALES = (1.5, 2.0, 3.0)
 RANGES = ("early", "late")

@@ -36,12 +36,12 @@ from experiment import SCALES, Claim, Experiment, Results, said
 from headline import RANGES, headline, summary
 from jax import Array
 
-from implicit_inference.batches import closeness
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import Estimate, Values, over_seeds, ratio
+from implicit_inference.measure.formulas import Estimate, Values, over_seeds, ratio
+from implicit_inference.measure.held_out import Exam
 from implicit_inference.regression.prompts import Prompts
-from implicit_inference.run import Lab
-from implicit_inference.stages import stage_of
+from implicit_inference.training.batches import closeness
+from implicit_inference.training.loop import Lab
+from implicit_inference.training.stages import stage_of
 
 TEACHERS = {"finetuned": "the fine-tuned network", "bayes": "exact Bayes"}
 CONTROL = "truth"

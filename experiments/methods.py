@@ -27,12 +27,13 @@ import sys
 from experiment import SCALES, Claim, Experiment, Results, said
 from headline import headline
 
-from implicit_inference.beliefs import Beliefs
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import Estimate, attribution, recovered_fraction
-from implicit_inference.origin import share_of
-from implicit_inference.regression.conjugate import ScaleLabels
-from implicit_inference.run import Lab
+from implicit_inference.bayes.attribution import attribution
+from implicit_inference.measure.attribution import share_of
+from implicit_inference.measure.beliefs import Beliefs
+from implicit_inference.measure.formulas import Estimate, recovered_fraction
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.training.loop import Lab
 
 GAMMA = 2.0
 RANGES = ("early", "late")

@@ -28,15 +28,16 @@ from jax import numpy as jnp
 from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference import keys
-from implicit_inference.beliefs import Beliefs, prior_rows
-from implicit_inference.checkpoints import kept_steps
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import Values, attribution, rank_correlation, recovered_fraction
-from implicit_inference.origin import share_of
-from implicit_inference.regression.conjugate import Conjugation, ScaleInputs, ScaleLabels
+from implicit_inference.bayes.attribution import attribution
+from implicit_inference.measure.attribution import share_of
+from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.formulas import Values, rank_correlation, recovered_fraction
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.regression.conjugations import Conjugation, ScaleInputs, ScaleLabels
 from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Predictor
-from implicit_inference.run import Lab
+from implicit_inference.training.checkpoints import kept_steps
+from implicit_inference.training.loop import Lab
 
 RANGES = ("early", "late")
 SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)

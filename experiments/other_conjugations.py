@@ -28,12 +28,12 @@ from experiment import Claim, Experiment, Results, said
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import over_seeds, recovered_fraction
-from implicit_inference.regression.conjugate import Conjugation, Identity, ScaleInputs, ScaleLabels, ShiftLabels
+from implicit_inference.measure.formulas import over_seeds, recovered_fraction
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.regression.conjugations import Conjugation, Identity, ScaleInputs, ScaleLabels, ShiftLabels
 from implicit_inference.regression.orbits import averaged, rotations, scales, selected, sign_flips
-from implicit_inference.run import Lab
-from implicit_inference.world import draw_tasks
+from implicit_inference.regression.world import draw_tasks
+from implicit_inference.training.loop import Lab
 
 RANGES = ("early", "late")
 TURNS = 8

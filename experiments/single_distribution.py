@@ -16,9 +16,9 @@ import sys
 
 from experiment import Claim, Experiment, Results, said
 
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import over_seeds
-from implicit_inference.run import Lab
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.training.loop import Lab
 
 ALPHAS = [{"pretrain.discrete_prob": alpha} for alpha in (0.0, 1.0)]
 TOLERANCE = 0.05

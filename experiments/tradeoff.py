@@ -21,10 +21,10 @@ import jax
 import numpy as np
 from experiment import Claim, Experiment, Results, said
 
-from implicit_inference.exam import Exam
-from implicit_inference.metrics import over_seeds
-from implicit_inference.run import VALIDATION_PROMPTS, Lab
-from implicit_inference.sections import FAMILIES
+from implicit_inference.config.fields import FAMILIES
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.training.loop import VALIDATION_PROMPTS, Lab
 
 ALPHAS = (0.2, 0.5, 0.8)
 VARIANTS = [{"pretrain.discrete_prob": alpha} for alpha in ALPHAS]

@@ -6,7 +6,7 @@ from textwrap import fill
 from figure import BLACK, COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
-from implicit_inference.notation import SYMBOLS
+from implicit_inference.show.notation import SYMBOLS
 
 QUANTITIES = {"loss_rise": "rise of the loss", "gate_rise": "rise of the gate"}
 

@@ -6,7 +6,7 @@ import numpy as np
 from figure import ERROR, ORANGE, SKY, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
-from implicit_inference.notation import LOOKS
+from implicit_inference.show.notation import LOOKS
 
 CURVES = {
     ("recovered", "early"): Look("recovered, early", SKY, marker="o"),

@@ -11,9 +11,9 @@ import pyarrow.csv
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import count, legend_below, rendered, style
-from implicit_inference.files import write_whole
-from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
+from implicit_inference.runs.files import write_whole
+from implicit_inference.show.drawing import count, legend_below, rendered, style
+from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
 
 FIGURES = Path(__file__).parent
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from figure import FIGURES, read, save
 
-from implicit_inference.files import write_whole
+from implicit_inference.runs.files import write_whole
 
 ENTRIES = {
     "single_distribution": (

@@ -6,7 +6,7 @@ import numpy as np
 from figure import ERROR, Table, finished, main
 from matplotlib.figure import Figure
 
-from implicit_inference.notation import LOOKS
+from implicit_inference.show.notation import LOOKS
 
 
 def draw(table: Table) -> Figure:

@@ -5,7 +5,7 @@ import sys
 from figure import COLOURS, Look, Table, band, finished, main, zero
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import whole_ticks
+from implicit_inference.show.drawing import whole_ticks
 
 SCALES = (1.5, 2.0, 3.0)
 

@@ -5,8 +5,8 @@ import sys
 from figure import ERROR, Table, band, finished, main
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import whole_ticks
-from implicit_inference.notation import LOOKS
+from implicit_inference.show.drawing import whole_ticks
+from implicit_inference.show.notation import LOOKS
 
 
 def draw(table: Table) -> Figure:

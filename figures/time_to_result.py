@@ -9,8 +9,8 @@ import pyarrow.csv
 from figure import COLOURS, FIGURES, Look, Table, band
 from matplotlib.figure import Figure
 
-from implicit_inference.drawing import count, rendered, style
-from implicit_inference.files import write_whole
+from implicit_inference.runs.files import write_whole
+from implicit_inference.show.drawing import count, rendered, style
 
 PANELS = {
     "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),

@@ -8,16 +8,16 @@ from typing import Any
 
 _PUBLIC = {
     "regression.tasks": ("DiscreteTasks", "GaussianTasks", "Mixture", "TaskDistribution"),
-    "regression.correlated": ("CorrelatedTasks",),
-    "regression.heavy_tails": ("scale_mixture", "student_tasks"),
-    "regression.own_noise": ("OwnNoise",),
-    "regression.features": ("Chebyshev", "FeatureTasks", "Features", "Fourier", "Polynomial", "ReLU"),
-    "regression.sharded": ("ShardedTasks",),
-    "regression.precision": ("thirty_digits",),
+    "regression.families.correlated": ("CorrelatedTasks",),
+    "regression.families.heavy_tails": ("scale_mixture", "student_tasks"),
+    "regression.families.own_noise": ("OwnNoise",),
+    "regression.families.features": ("Chebyshev", "FeatureTasks", "Features", "Fourier", "Polynomial", "ReLU"),
+    "regression.families.sharded": ("ShardedTasks",),
+    "bayes.precision": ("thirty_digits",),
     "regression.prompts": ("Batch", "Predictor", "Prompts", "sample_batch"),
-    "regression.bayes": ("Predictive", "bayes_predictor", "component_posterior", "posterior_predictive"),
+    "regression.predictive": ("Predictive", "bayes_predictor", "component_posterior", "posterior_predictive"),
     "regression.inference": ("entropy", "log_posterior_odds", "sequential_evidence", "task_posterior"),
-    "regression.conjugate": (
+    "regression.conjugations": (
         "Chain",
         "Conjugation",
         "Identity",
@@ -38,7 +38,8 @@ _PUBLIC = {
         "shifted_excess",
         "shifted_prior",
     ),
-    "metrics": ("Attribution", "Gate", "attribution", "effective_gate", "rank_correlation"),
+    "bayes.attribution": ("Attribution", "attribution"),
+    "measure.formulas": ("Gate", "effective_gate", "rank_correlation"),
     "regression.orbits": ("averaged", "rotations", "scales", "selected", "sign_flips"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 from typing import TextIO
 
-from implicit_inference.errors import STOPPED
+from implicit_inference.config.errors import STOPPED
 
 
 def main() -> int:

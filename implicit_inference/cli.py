@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from implicit_inference import config as configs
-from implicit_inference import lineage, memory
-from implicit_inference.errors import STOPPED, ConfigError, Terminated, UserError, one_line, quoted
-from implicit_inference.flags import Parser, add_fields, add_hosts, changes, joined
-from implicit_inference.sections import Config
-from implicit_inference.start import started
+from implicit_inference.config import changes as configs
+from implicit_inference.config import identity, memory
+from implicit_inference.config.errors import STOPPED, ConfigError, Terminated, UserError, one_line, quoted
+from implicit_inference.config.fields import Config
+from implicit_inference.config.flags import Parser, add_fields, add_hosts, changes, joined
+from implicit_inference.runs.start import started
 
 if TYPE_CHECKING:
-    from implicit_inference.run import Lab
-    from implicit_inference.store import Run
+    from implicit_inference.runs.store import Run
+    from implicit_inference.training.loop import Lab
 
 SIZES = ("S", "M", "G")
 CHILDREN = {
@@ -124,7 +124,7 @@ def probe(options: argparse.Namespace) -> int:
 
 def figures(options: argparse.Namespace) -> int:
     found = _find(options, options.id, "probe")
-    from implicit_inference import plots
+    from implicit_inference.show import plots
 
     for path in plots.draw_all(found, options.out):
         print(path)
@@ -132,12 +132,12 @@ def figures(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    from implicit_inference import drafts, store
+    from implicit_inference.runs import drafts, store
 
     named = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
     probes = []
     if runs := named or store.runs_of(options.runs, "probe"):
-        from implicit_inference import report as page
+        from implicit_inference.show import report as page
 
         probes = [page.told(run) for run in named] or page.readable(runs)
     if not probes:
@@ -153,13 +153,13 @@ def report(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     found = _find(options, options.id, unfinished=True)
-    from implicit_inference.progress import console, summary_table
-    from implicit_inference.summary import summary_of
+    from implicit_inference.measure.summary import summary_of
+    from implicit_inference.show.terminal import console, summary_table
 
     config, info = found.config(), found.info()
     state = "finished" if info["finished"] else "unfinished"
     print(f"# {found.directory}\n# {state}; parents: {', '.join(info['parents']) or 'none'}\n")
-    print(lineage.stored_text(found.stage, config))
+    print(identity.stored_text(found.stage, config))
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
@@ -169,7 +169,7 @@ def show(options: argparse.Namespace) -> int:
 
 def _find(options: argparse.Namespace, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
     """The run of this id; what a killed process left beside a finished one is removed where that is allowed."""
-    from implicit_inference import drafts, store
+    from implicit_inference.runs import drafts, store
 
     found = store.find(options.runs, prefix, stage, unfinished)
     if found.finished:
@@ -210,14 +210,14 @@ def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str
     configs.changed(configs.PRESETS[options.preset or "demo"], own, set(free))  # what no parent can mend
     parent = _find(options, parent_id, parent_stage)
     base = parent.config()
-    preset = configs.PRESETS[options.preset or lineage.nearest_preset(parent_stage, base)]
+    preset = configs.PRESETS[options.preset or identity.nearest_preset(parent_stage, base)]
     base = replace(base, **{section: getattr(preset, section) for section in free})
     for path, value in given.items():
         if path not in own and (fixed := configs.value_of(base, path)) != value:
             allowed = " and ".join(f"{section}.*" for section in free)
             fault = f"is fixed by {parent.id} ({quoted(fixed)})"
             raise ConfigError(f"{path} = {quoted(value)}: {fault}; allowed here: {allowed}")
-    return configs.changed(base, own, lineage.sections_of(parent_stage) | set(free))
+    return configs.changed(base, own, identity.sections_of(parent_stage) | set(free))
 
 
 def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
@@ -225,14 +225,14 @@ def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
     if "hosts" not in options:
         memory.check(config, stages)
     started(*([options.hosts] if "hosts" in options else []))
-    from implicit_inference.run import Lab
+    from implicit_inference.training.loop import Lab
 
     return Lab(config, options.runs)
 
 
 def _train(lab: Lab, *stages: str) -> None:
-    from implicit_inference.progress import training_progress
-    from implicit_inference.run import train_stage
+    from implicit_inference.show.terminal import training_progress
+    from implicit_inference.training.loop import train_stage
 
     for stage in stages:
         with training_progress(lab.run_of(stage), lab.alone) as report:
@@ -240,11 +240,11 @@ def _train(lab: Lab, *stages: str) -> None:
 
 
 def _probe_and_show(lab: Lab) -> int:
-    from implicit_inference import plots
-    from implicit_inference import report as page
-    from implicit_inference.probe import probe
-    from implicit_inference.progress import console, counting_progress, summary_table
-    from implicit_inference.summary import summary_of
+    from implicit_inference.measure.probe import probe
+    from implicit_inference.measure.summary import summary_of
+    from implicit_inference.show import plots
+    from implicit_inference.show import report as page
+    from implicit_inference.show.terminal import console, counting_progress, summary_table
 
     with counting_progress(lab.run_of("probe")) as count:
         done = probe(lab, count)

@@ -18,4 +18,7 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 settings.register_profile("compiled", deadline=None, derandomize=True)  # the first example of a shape compiles
 settings.load_profile("compiled")
 
-install_import_hook([f"implicit_inference.{name}" for name in ("regression", "model", "train")], "shapes.check")
+install_import_hook(
+    [f"implicit_inference.{name}" for name in ("bayes", "regression", "network.decoder", "training.steps")],
+    "shapes.check",
+)

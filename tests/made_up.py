@@ -2,16 +2,27 @@
 
 import numpy as np
 
-from implicit_inference.config import override
-from implicit_inference.drafts import owned
-from implicit_inference.environment import environment
-from implicit_inference.lineage import run_id
-from implicit_inference.metrics import GATE_EDGES
-from implicit_inference.probe import COLUMNS
-from implicit_inference.rows import position_rows
-from implicit_inference.sections import Config
-from implicit_inference.store import Run
-from implicit_inference.summary import summarise
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.fields import Config
+from implicit_inference.config.identity import run_id
+from implicit_inference.measure.formulas import GATE_EDGES
+from implicit_inference.measure.probe import COLUMNS
+from implicit_inference.measure.rows import position_rows
+from implicit_inference.measure.summary import summarise
+from implicit_inference.runs.drafts import owned
+from implicit_inference.runs.environment import environment
+from implicit_inference.runs.store import Run
+
+TINY = override(
+    PRESETS["smoke"],
+    {
+        "model": {"width": 8, "layers": 1, "heads": 2},
+        "pretrain": {"steps": 40, "warmup": 5, "optimizer": "adam", "target": "label"},
+        "finetune": {"steps": 20, "warmup": 2, "keep_every": 10},
+        "probe": {"scratch_steps": 40},
+    },
+)
+"""An experiment that trains in a second."""
 
 CONFIG = override(
     Config(), {"seeds": [3, 5, 8], "tasks.dim": 2, "prompts.length": 6, "probe.label_scales": [0.5, 2.0, 3.0]}

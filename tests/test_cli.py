@@ -6,9 +6,9 @@ from made_up import finished
 
 from implicit_inference import cli
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS, override
-from implicit_inference.lineage import run_id
-from implicit_inference.store import Run
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.identity import run_id
+from implicit_inference.runs.store import Run
 
 
 @pytest.mark.parametrize(

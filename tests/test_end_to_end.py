@@ -12,12 +12,12 @@ import pytest
 
 from implicit_inference import ScaleLabels, posterior_predictive, predicted_recovery
 from implicit_inference.cli import main
-from implicit_inference.config import PRESETS
-from implicit_inference.losses import Losses
-from implicit_inference.metrics import positions
-from implicit_inference.plots import draw_all
-from implicit_inference.store import Run
-from implicit_inference.world import draw_tasks, held_out, log_weights, prior
+from implicit_inference.config.changes import PRESETS
+from implicit_inference.measure.formulas import positions
+from implicit_inference.measure.lookup import Losses
+from implicit_inference.regression.world import draw_tasks, held_out, log_weights, prior
+from implicit_inference.runs.store import Run
+from implicit_inference.show.plots import draw_all
 
 CONFIG = PRESETS["smoke"]
 RANGES = ("early", "late", "all")

@@ -2,40 +2,19 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
-LEVELS = [
-    {"bench.pytorch", "bench.timing", "chunks", "environment", "errors", "reports", "runtime"},
-    {"files", "keys", "notation", "sections", "regression.pairs", "regression.each"},
-    {"regression.precision", "regression.shapes"},
-    {"checks", "tables", "regression.filters", "regression.tasks"},
-    {"config"},
-    {"flags", "lineage", "memory"},
-    {"regression.prompts", "adapt", "metrics", "optimize", "parallel"},
-    {"rows"},
-    {"model", "controls", "regression.bayes", "regression.conjugate", "regression.continuations"},
-    {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
-    {"regression.inference", "regression.sharded", "train", "evaluate"},
-    {"regression.effective", "regression.orbits", "store"},
-    {"drafts"},
-    {"hosts", "network", "world"},
-    {"batches", "checkpoints", "penalties", "watching"},
-    {"stages"},
-    {"run"},
-    {"bench.sizes", "sweep", "losses", "exam"},
-    {"bench.training", "beliefs", "origin"},
-    {"summary"},
-    {"probe", "drawing", "compare"},
-    {"plots"},
-    {"report"},
-    {"bench.suite", "progress", "start"},
-    {"cli"},
-    {"__main__"},
-]
-LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
+ORDER = (
+    "keys < config < bayes < worlds < regression, language < network < runs < training < measure"
+    " < show < study < bench < cli < __main__"
+)
+ROOMS = re.findall(r"\w+", ORDER)
+"""Imports point from right to left, never the other way."""
+
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
     for path in sorted(PACKAGE.rglob("*.py"))
@@ -53,22 +32,28 @@ def imported(path):
                 yield deeper if deeper in MODULES else inside
 
 
-def test_every_module_has_a_level():
-    assert set(MODULES) == set(LEVEL)
-
-
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_below(module):
+def test_imports_point_one_way(module):
+    room = ROOMS.index(module.split(".")[0])
     for other in imported(MODULES[module]):
-        assert LEVEL[other] < LEVEL[module], f"{module} imports {other}"
+        assert ROOMS.index(other.split(".")[0]) <= room, f"{module} imports {other}"
 
 
-def test_only_the_model_knows_flax_and_only_the_world_knows_regression():
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {module: {other for other in imported(path) if other in MODULES} for module, path in MODULES.items()}
+    assert tuple(TopologicalSorter(graph).static_order())
+
+
+def test_a_room_holds_ten_files_at_most():
+    for folder in PACKAGE.iterdir():
+        names = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(names) <= 10, f"{folder.name}: {len(names)}"
+
+
+def test_only_the_network_knows_flax():
     for module, path in MODULES.items():
-        if module != "model":
+        if not module.startswith("network."):
             assert not re.search(r"^\s*(import|from) flax", path.read_text(), re.MULTILINE), module
-    for module in ("model", "train", "evaluate", "store", "parallel", "optimize"):
-        assert "regression" not in "".join(imported(MODULES[module])), module
 
 
 def test_no_module_grows_too_long():

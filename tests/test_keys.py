@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from implicit_inference import keys
-from implicit_inference.runtime import pinned
+from implicit_inference.runs.runtime import pinned
 
 
 def data(key):

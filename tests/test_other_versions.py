@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from made_up import CONFIG, probe_run
 
-from implicit_inference import compare, plots, store
-from implicit_inference.checkpoints import kept_losses
 from implicit_inference.cli import main
-from implicit_inference.config import override
-from implicit_inference.report import told
-from implicit_inference.store import Run, StoreError
-from implicit_inference.summary import summary_of
+from implicit_inference.config.changes import override
+from implicit_inference.measure.summary import summary_of
+from implicit_inference.runs import store
+from implicit_inference.runs.store import Run, StoreError
+from implicit_inference.show import plots, side_by_side
+from implicit_inference.show.report import told
+from implicit_inference.training.checkpoints import kept_losses
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_an_environment_of_another_shape_is_one_line(probe, sealed, key):
     shapes += [found | {key: []}] if key in ("versions", "wall_seconds") else []
     for shape in shapes:
         sealed(trained, "env.json", json.dumps(shape).encode())
-        refused(lambda: compare.provenance([probe]), trained, "env.json")
+        refused(lambda: side_by_side.provenance([probe]), trained, "env.json")
 
 
 def test_an_unknown_field_of_a_stored_configuration_is_named_with_its_file(probe, sealed):

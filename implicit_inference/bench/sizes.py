@@ -4,9 +4,9 @@ from typing import Any
 
 import jax
 
-from implicit_inference.config import PRESETS, override
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.fields import Config
 from implicit_inference.regression.prompts import token_shape
-from implicit_inference.sections import Config
 
 WORLDS: dict[str, dict[str, Any]] = {
     "S": {"tasks.dim": 4, "prompts.length": 12, "model.width": 32, "model.layers": 2},

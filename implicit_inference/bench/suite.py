@@ -13,15 +13,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from implicit_inference import parallel
 from implicit_inference.bench.sizes import STEPS, sized, step_flops
 from implicit_inference.bench.timing import Contestant, Times, take_turns
 from implicit_inference.bench.training import Trainer, compile_seconds
-from implicit_inference.errors import UserError
-from implicit_inference.regression.bayes import posterior_predictive
-from implicit_inference.regression.conjugate import ScaleLabels
+from implicit_inference.config.errors import UserError
+from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts, sample_batch, to_tokens
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
+from implicit_inference.runs.devices import make_mesh
 
 SEEDS = 8
 ROUNDS = {"S": 9, "M": 9, "G": 5}
@@ -191,7 +191,7 @@ def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
         work = partial(trainer.lab.evaluator.predict, network, scale, batch)
         yield _speed(f"network {size}, labels scaled", n, take_turns({"it": work}, ROUNDS[size])["it"])
     n = 1024
-    prompts, mesh = _prompts(20, 40, n), parallel.make_mesh(1, n)
+    prompts, mesh = _prompts(20, 40, n), make_mesh(1, n)
     tasks = DiscreteTasks(jax.random.normal(jax.random.key(1), (64, 20)))
     mixture = Mixture((tasks, GaussianTasks(jnp.zeros(20), jnp.asarray(1.0))), jnp.log(jnp.array([0.5, 0.5])))
     exact = jax.jit(lambda prompts: posterior_predictive(mixture, prompts, 1.0))

@@ -12,13 +12,16 @@ import optax
 from jax import Array
 from jax.experimental.compilation_cache import compilation_cache
 
-from implicit_inference import keys, optimize, parallel, train
-from implicit_inference.batches import whole
+from implicit_inference import keys
 from implicit_inference.bench.timing import Contestant
-from implicit_inference.run import Lab, first_state
-from implicit_inference.sections import Config
-from implicit_inference.stages import stage_of
-from implicit_inference.world import log_weights
+from implicit_inference.config.fields import Config
+from implicit_inference.regression.world import log_weights
+from implicit_inference.runs import devices
+from implicit_inference.training import optimisers
+from implicit_inference.training.batches import whole
+from implicit_inference.training.loop import Lab, first_state
+from implicit_inference.training.stages import stage_of
+from implicit_inference.training.steps import TrainState, mean_over_slices, train_chunk
 
 
 class Trainer:
@@ -26,15 +29,15 @@ class Trainer:
 
     def __init__(self, config: Config, steps: int, one_device: bool = False):
         self.config, self.steps = config, steps
-        self.lab = Lab(self.config, Path("no runs"), parallel.make_mesh(1, 1) if one_device else None)
+        self.lab = Lab(self.config, Path("no runs"), devices.make_mesh(1, 1) if one_device else None)
         self.training = self.config.pretrain
         self.stage = stage_of(self.config, "pretrain")
-        self.optimizer = optimize.make_optimizer(self.training)
-        self.rate = self.lab.packed(optimize.schedule(self.training))
+        self.optimizer = optimisers.make_optimizer(self.training)
+        self.rate = self.lab.packed(optimisers.schedule(self.training))
         self.weights = self.lab.packed(log_weights(self.training.discrete_prob))
         self.stream = self.lab.over_seeds(lambda seed: keys.stream(seed, "pretrain"))(self.lab.seeds)
 
-    def fresh(self) -> train.TrainState:
+    def fresh(self) -> TrainState:
         """The state before the first step, packed."""
         return first_state(self.lab, self.stage, ())
 
@@ -45,7 +48,7 @@ class Trainer:
 
     def draw(self, seed: Array, weights: Array, key: Array) -> Any:
         """The device's part of a batch."""
-        return self.stage.draw(seed, weights, key, parallel.own_part)
+        return self.stage.draw(seed, weights, key, devices.own_part)
 
     @cached_property
     def batch(self) -> Any:
@@ -72,13 +75,11 @@ class Trainer:
         """Chunks whose every step sees the same batch: the network and the optimiser alone."""
         slices = self.lab.slices(self.training)
 
-        def chunk(key: Array, batch: Any, state: train.TrainState) -> Any:
-            own, mean = parallel.own_part(batch), parallel.batch_mean
-            return train.train_chunk(
-                state, key, self.steps, lambda key: own, self.predict, self.optimizer, slices, mean
-            )
+        def chunk(key: Array, batch: Any, state: TrainState) -> Any:
+            own, mean = devices.own_part(batch), devices.batch_mean
+            return train_chunk(state, key, self.steps, lambda key: own, self.predict, self.optimizer, slices, mean)
 
-        compiled = parallel.over_seeds(chunk, self.lab.mesh, donate=(2,))
+        compiled = devices.over_seeds(chunk, self.lab.mesh, donate=(2,))
         return _threaded(lambda state: compiled(self.stream, self.batch, state), self.fresh())
 
     def parts(self) -> dict[str, Contestant]:
@@ -94,25 +95,25 @@ class Trainer:
         def repeated(once: Callable[[Any], Any], first: Any) -> Any:
             return jax.lax.fori_loop(0, self.steps, lambda _, value: once(value), first)
 
-        def forward(state: train.TrainState, batch: Any) -> Array:
-            own = parallel.own_part(batch)
+        def forward(state: TrainState, batch: Any) -> Array:
+            own = devices.own_part(batch)
 
             def once(total: Array) -> Array:
                 loss = partial(self.loss, _after(state.params, total))
-                return total + parallel.batch_mean(train.mean_over_slices(loss, own, slices))
+                return total + devices.batch_mean(mean_over_slices(loss, own, slices))
 
             return repeated(once, jnp.zeros(()))
 
-        def both_ways(state: train.TrainState, batch: Any) -> Any:
-            own = parallel.own_part(batch)
+        def both_ways(state: TrainState, batch: Any) -> Any:
+            own = devices.own_part(batch)
 
             def once(params: Any) -> Any:
-                gradient = train.mean_over_slices(partial(jax.grad(self.loss), params), own, slices)
-                return jax.tree.map(lambda leaf, change: leaf + 0 * change, params, parallel.batch_mean(gradient))
+                gradient = mean_over_slices(partial(jax.grad(self.loss), params), own, slices)
+                return jax.tree.map(lambda leaf, change: leaf + 0 * change, params, devices.batch_mean(gradient))
 
             return repeated(once, state.params)
 
-        def update(state: train.TrainState) -> Any:
+        def update(state: TrainState) -> Any:
             def once(carry: Any) -> Any:
                 params, opt_state = carry
                 updates, opt_state = self.optimizer.update(params, opt_state, params)

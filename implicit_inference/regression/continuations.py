@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Shaped
 
-from implicit_inference.regression.each import compiled_once
+from implicit_inference.bayes.compiled import compiled_once
+from implicit_inference.bayes.shapes import require
 from implicit_inference.regression.prompts import Predictor, Prompts, checked
-from implicit_inference.regression.shapes import require
 
 
 def continued(

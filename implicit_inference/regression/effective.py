@@ -18,12 +18,12 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from implicit_inference.metrics import Attribution, attribution
-from implicit_inference.regression.bayes import bayes_predictor, posterior_predictive
-from implicit_inference.regression.conjugate import Conjugation, Identity, conjugated, fitting
+from implicit_inference.bayes.attribution import Attribution, attribution
+from implicit_inference.bayes.shapes import floating, require_scalar
+from implicit_inference.regression.conjugations import Conjugation, Identity, conjugated, fitting
 from implicit_inference.regression.inference import log_posterior_odds
+from implicit_inference.regression.predictive import bayes_predictor, posterior_predictive
 from implicit_inference.regression.prompts import Prompts
-from implicit_inference.regression.shapes import floating, require_scalar
 from implicit_inference.regression.tasks import Mixture, TaskDistribution
 
 LOGITS = (-20.0, 60.0)

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from implicit_inference.regression.pairs import Pair
-from implicit_inference.regression.precision import with_thirty_digits
+from implicit_inference.bayes.pairs import Pair
+from implicit_inference.bayes.precision import with_thirty_digits
 
 LOG_2PI = math.log(2 * math.pi)
 

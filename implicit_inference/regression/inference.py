@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from implicit_inference.regression.bayes import NEVER, component_parts, log_evidence_before, posterior_predictive
+from implicit_inference.bayes.precision import in_float64
+from implicit_inference.bayes.shapes import require_dim, require_scalar
 from implicit_inference.regression.filters import UNBELIEVABLE
-from implicit_inference.regression.precision import in_float64
+from implicit_inference.regression.predictive import NEVER, component_parts, log_evidence_before, posterior_predictive
 from implicit_inference.regression.prompts import Prompts, checked
-from implicit_inference.regression.shapes import require_dim, require_scalar
 from implicit_inference.regression.tasks import DiscreteTasks, Mixture, TaskDistribution
 
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from implicit_inference.regression.conjugate import Conjugation, RotateInputs, ScaleLabels, conjugated
-from implicit_inference.regression.each import compiled_once, each
+from implicit_inference.bayes.compiled import compiled_once, each
+from implicit_inference.bayes.precision import in_float64
+from implicit_inference.regression.conjugations import Conjugation, RotateInputs, ScaleLabels, conjugated
 from implicit_inference.regression.inference import sequential_evidence
-from implicit_inference.regression.precision import in_float64
 from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.regression.tasks import TaskDistribution
 

@@ -10,7 +10,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
-from implicit_inference.regression.shapes import floating, require, require_scalar
+from implicit_inference.bayes.shapes import floating, require, require_scalar
 from implicit_inference.regression.tasks import TaskDistribution
 
 Tokens = Literal["compact", "interleaved"]

@@ -13,7 +13,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
-from implicit_inference.regression.shapes import floating, require, require_scalar, width
+from implicit_inference.bayes.shapes import floating, require, require_scalar, width
 
 T = TypeVar("T")
 

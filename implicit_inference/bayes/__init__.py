@@ -1,0 +1,1 @@
+"""Exact inference in any world: precision, programs compiled once, shapes that fit."""

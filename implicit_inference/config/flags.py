@@ -1,0 +1,88 @@
+"""Flags: every field of a configuration as text, and what the text says. No jax here."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_origin
+
+from implicit_inference.config import changes as configs
+from implicit_inference.config.errors import ConfigError, quoted
+from implicit_inference.config.fields import Config
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def joined(arguments: Sequence[str]) -> list[str]:
+    """`--flag -1,2` as `--flag=-1,2`: argparse takes a list that begins with a minus for another flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        if re.match(r"-[\d.]", argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def add_fields(sub: Parser, preset: str | None, which: str) -> None:
+    """Adds --preset, which is `preset` (`which`, in words) unless given, --config, and a flag for every field."""
+    presets = list(configs.PRESETS)
+    sub.add_argument("--preset", choices=presets, default=preset, help=f"where to start (default: {which})")
+    sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
+    group = sub.add_argument_group("fields (see `presets` for each preset's; lists with commas: 1,2)")
+    for path, _, field in configs.fields_of(Config):
+        flag = "--" + path.replace("_", "-")
+        group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
+
+
+def add_hosts(sub: Parser) -> None:
+    """Adds --hosts."""
+    sub.add_argument(
+        "--hosts",
+        type=_hosts,
+        metavar="ADDRESS:PORT,COUNT,INDEX",
+        default=argparse.SUPPRESS,
+        help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
+    )
+
+
+def _hosts(text: str) -> tuple[str, int, int] | None:
+    """(address, number of hosts, which of them this is), or None for `auto`."""
+    if text == "auto":
+        return None
+    found = re.fullmatch(r"((?:\[[0-9a-fA-F:.%]+\]|[^\[\]:,\s]+):([0-9]{1,5})),([0-9]{1,4}),([0-9]{1,4})", text)
+    if not found or not 1 <= int(found[2]) <= 65535 or int(found[4]) >= int(found[3]):
+        raise ConfigError(
+            f"hosts = {quoted(text)}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with PORT 1 to 65535, INDEX < COUNT"
+        )
+    return found[1], int(found[3]), int(found[4])
+
+
+def changes(options: argparse.Namespace) -> dict[str, Any]:
+    """{path: value} of the fields given in --config and, rather, as flags; raises ConfigError."""
+    from_file = configs.changes_in(options.config) if options.config else {}
+    given = {path: getattr(options, path) for path in configs.FIELDS if hasattr(options, path)}
+    as_flags = {path: _value(configs.FIELDS[path][0], text) for path, text in given.items()}
+    return from_file | configs.changed_fields(as_flags)
+
+
+def _value(kind: Any, text: str) -> Any:
+    """The value that a flag gives: numbers, lists of them with or without brackets, and other text as it is."""
+    if get_origin(kind) is not tuple:
+        return _number(text)
+    inside = text.strip()
+    inside = inside[1:-1] if inside[:1] + inside[-1:] == "[]" else inside
+    return [_number(part.strip()) for part in inside.split(",")] if inside.strip() else []
+
+
+def _number(text: str) -> int | float | str:
+    """The text as a number, if it is one; a whole number of many digits stays text, which no field allows."""
+    if re.fullmatch(r"[+-]?[0-9]{1,400}", text):
+        return int(text)
+    decimal = r"[+-]?([0-9]{1,400}\.?[0-9]{,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?"
+    return float(text) if re.fullmatch(decimal, text) else text

@@ -1,0 +1,153 @@
+"""A run among runs: the part of a configuration that it depends on, the id made of that part, the runs it rests on.
+
+No jax here: whoever reads a run asks, too.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import tomli_w
+
+from implicit_inference.config.changes import PRESETS, leaves, override, plain
+from implicit_inference.config.fields import (
+    FINETUNE,
+    SHOWN,
+    TRAININGS,
+    AdaptConfig,
+    Config,
+    ControlConfig,
+    TrainingConfig,
+)
+
+STAGES = {
+    "pretrain": ("seeds", "tasks", "prompts", "model", "pretrain"),
+    "scratch": ("seeds", "tasks", "prompts", "model", "scratch"),
+    "finetune": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
+    "student": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
+    "tune": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune"),
+    "steer": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune", "steer"),
+    "probe": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
+}
+"""The parts of the configuration that each stage's result depends on."""
+
+METHOD_FIELDS = {
+    "full": (),
+    "head": (),
+    "layers": ("layers",),
+    "values": (),
+    "lora": ("rank", "targets"),
+    "soft_prompt": ("prompt_length",),
+}
+"""adapt.method -> the fields of its section that it reads"""
+
+
+def content(stage: str, config: Config) -> dict[str, Any]:
+    """The part of a configuration that a stage's result depends on, as plain tables.
+
+    Settings that do nothing stand at their defaults, so that equal results have equal content.
+    """
+    trainings: Any = {name: _settled(name, config) for name in TRAININGS}
+    settled = replace(
+        config,
+        **trainings,
+        adapt=_settled_method(config.adapt),
+        control=replace(config.control, adapt=_settled_method(config.control.adapt)),
+    )
+    parts = {part: plain(getattr(settled, part)) for part in STAGES[stage]}
+    if stage == "tune":
+        parts["control"]["train"] = ControlConfig.train
+    if stage == "student" and config.lesson.teacher != "finetuned":
+        unread = {"finetune": FINETUNE, "adapt": AdaptConfig()}
+        if config.lesson.teacher == "bayes":
+            read = {name: getattr(settled.finetune, name) for name in (*SHOWN, "replay")}
+            unread["finetune"] = replace(FINETUNE, **read)
+        parts |= {name: plain(section) for name, section in unread.items()}
+    return parts
+
+
+def _settled(stage: str, config: Config) -> TrainingConfig:
+    """A stage's training with what it does not read at its default."""
+    training: TrainingConfig = getattr(config, stage)
+    if not training.steps:
+        return replace(getattr(Config(), stage), steps=0)
+    changes: dict[str, Any] = {}
+    if training.penalty == "none" or not training.strength:
+        changes |= {"penalty": "none", "strength": TrainingConfig.strength}
+    if training.tasks != "narrow":
+        changes["narrow_std"] = TrainingConfig.narrow_std
+    if training.n_tasks == config.tasks.n_discrete:
+        changes["n_tasks"] = 0
+    return replace(training, **changes)
+
+
+def _settled_method(adapt: AdaptConfig) -> AdaptConfig:
+    read = {name: getattr(adapt, name) for name in METHOD_FIELDS[adapt.method]}
+    if "layers" in read:
+        read["layers"] = tuple(sorted(adapt.layers))
+    return replace(AdaptConfig(method=adapt.method), **read)
+
+
+def run_id(stage: str, config: Config) -> str:
+    """The name of a stage's run: `stage-` and ten hexadecimal digits of a hash of its content."""
+    return f"{stage}-{hashlib.sha256(json.dumps(content(stage, config), sort_keys=True).encode()).hexdigest()[:10]}"
+
+
+def restored(stage: str, stored: Mapping[str, Any]) -> Config:
+    """The configuration with this content of a stage; all that the stage does not depend on is at its default.
+
+    Raises ConfigError for content that no configuration has.
+    """
+    if stage == "scratch" and isinstance(scratch := stored.get("scratch"), Mapping):
+        stored = {name: part for name, part in stored.items() if name != "scratch"}
+        recipe = {name: value for name, value in scratch.items() if name not in SHOWN}
+        stored["pretrain"] = recipe
+        stored["finetune"] = {name: value for name, value in scratch.items() if name in SHOWN}
+        stored["probe"] = {"scratch_steps": recipe.get("steps")}
+    return override(Config(), stored, sections_of(stage))
+
+
+def sections_of(stage: str) -> set[str]:
+    """The sections, and `seeds`, that a stage depends on."""
+    sections = set(STAGES[stage])
+    return (sections - {"scratch"}) | ({"pretrain", "finetune", "probe"} if "scratch" in sections else set())
+
+
+def nearest_preset(stage: str, config: Config) -> str:
+    """The preset that agrees with a configuration in the most fields that a stage depends on; the first of equals."""
+
+    def agreeing(name: str) -> int:
+        there, here = (dict(leaves(content(stage, c))) for c in (PRESETS[name], config))
+        return sum(there[path] == value for path, value in here.items())
+
+    return max(PRESETS, key=agreeing)
+
+
+def stored_text(stage: str, config: Config) -> str:
+    """The text of a run's config.toml: the content that its id is a hash of, and nothing else."""
+    return tomli_w.dumps(content(stage, config))
+
+
+PARENTS = {
+    "pretrain": (),
+    "scratch": (),
+    "finetune": ("pretrain",),
+    "student": ("pretrain", "finetune"),
+    "tune": ("pretrain",),
+    "steer": ("tune",),
+    "probe": ("pretrain", "finetune", "scratch"),
+}
+
+
+def parents_of(stage: str, config: Config) -> tuple[str, ...]:
+    """Names the stages that a stage starts from, learns from or measures; training starts from the first one."""
+    if stage == "student" and config.lesson.teacher != "finetuned":
+        return ("pretrain",)
+    return PARENTS[stage]
+
+
+def parent_ids(stage: str, config: Config) -> list[str]:
+    """Names the runs of those stages, in the same order."""
+    return [run_id(parent, config) for parent in parents_of(stage, config)]

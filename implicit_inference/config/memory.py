@@ -1,0 +1,73 @@
+"""How much memory a configuration asks for, told before anything slow starts. No jax here."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from implicit_inference.config.changes import value_of
+from implicit_inference.config.chunks import chunk_length
+from implicit_inference.config.errors import ConfigError, quoted
+from implicit_inference.config.fields import TRAININGS, Config
+
+GIB = 2**30
+FLOAT, DOUBLE = 4, 8
+CACHED = 2**18
+"""Numbers of a network's stream that stay in a CPU core's cache, with all that a block makes of them."""
+
+PREDICTORS = 9
+"""Predictors whose answers a probe holds at once."""
+
+
+def check(config: Config, stages: Collection[str]) -> None:
+    """Raises ConfigError if these stages need more memory than this machine has; it names the field to lower."""
+    parts, limit = needed(config, stages), available()
+    if limit is None or (total := sum(parts.values())) <= limit:
+        return
+    path = max(parts, key=lambda path: parts[path])
+    asked = f"with the other fields it asks for {total / GIB:.3g} GiB of memory"
+    allowed = f"allowed: what fits into the {limit / GIB:.3g} GiB of this machine"
+    raise ConfigError(f"{path} = {quoted(value_of(config, path))}: {asked}; {allowed}")
+
+
+def needed(config: Config, stages: Collection[str]) -> dict[str, int]:
+    """Bytes that these stages need at least, by the field that drives them: the largest arrays, not every one."""
+    tasks, prompts, model, probe = config.tasks, config.prompts, config.model, config.probe
+    seeds, weights = len(config.seeds), tasks.relu_features or tasks.dim
+    compact = prompts.tokens == "compact"
+    tokens, token_width = (prompts.length, 2 * tasks.dim + 1) if compact else (2 * prompts.length, tasks.dim)
+    stream, block = tokens * model.width, 12 * model.width**2 + 13 * model.width
+    parameters = model.layers * block + (token_width + tokens + 5) * model.width
+    prompt = prompts.length * (tasks.dim + 2) * FLOAT
+    activations = 20 * model.layers * stream * FLOAT
+    attention = 2 * model.heads * tokens**2 * FLOAT
+    parts = {
+        "model.width": 3 * parameters * seeds * FLOAT,  # with the two moments of an optimiser
+        "tasks.n_discrete": tasks.n_discrete * weights * seeds * (FLOAT + DOUBLE),
+        "tasks.relu_features": tasks.relu_features * tasks.dim * seeds * FLOAT,
+    }
+    for stage in TRAININGS:
+        if stage in stages and (training := getattr(config, stage)).steps:
+            at_once = min(training.batch, max(1, CACHED // stream))
+            parts[f"{stage}.batch"] = chunk_length(training.steps) * training.batch * prompt
+            parts["prompts.length"] = at_once * (activations + model.layers * attention)
+    if "student" in stages:
+        parts["lesson.prompts"] = int(config.lesson.prompts / config.lesson.farthest) * prompt * seeds
+    if "probe" in stages:
+        answers = PREDICTORS * len(config.families) * prompts.length * DOUBLE
+        drawn = 2 * len(config.families) * prompt
+        parts["probe.prompts"] = probe.prompts * (seeds * (answers + drawn) + 8 * stream * FLOAT + attention)
+    return parts
+
+
+def available() -> int | None:
+    """Bytes of memory that this process may use: the machine's, or its container's; None where nothing tells."""
+    try:
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, ValueError, OSError):
+        return None
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int(Path(limit).read_text()))
+        except (OSError, ValueError):  # another kind of machine; `max`
+            continue
+    return min(found)

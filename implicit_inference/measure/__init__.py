@@ -1,0 +1,1 @@
+"""Held-out prompts, answered by predictors: one table, and what its numbers say."""

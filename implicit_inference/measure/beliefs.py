@@ -1,0 +1,115 @@
+"""Beliefs of networks, read off their predictions: effective priors, effective gates, distances to ridge -> rows."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from implicit_inference.config.fields import FAMILIES
+from implicit_inference.measure.formulas import Values, effective_gate
+from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.rows import gate_rows, position_rows
+from implicit_inference.regression.conjugations import Identity
+from implicit_inference.regression.effective import EffectivePrior, effective_prior, log_evidence_ratio, shifted_prior
+from implicit_inference.regression.predictive import bayes_predictor
+from implicit_inference.regression.prompts import Predictor, Prompts
+from implicit_inference.regression.world import draw_tasks
+from implicit_inference.runs.store import Row
+
+Predicted = Mapping[tuple[str, str], Values]
+"""(family of prompts, predictor) -> predictions [S, prompts, K] under one conjugation."""
+
+GATED = (
+    "pretrained",
+    "finetuned",
+    "scratch",
+    "bayes_pretraining",
+    "bayes_effective_pretrained",
+    "bayes_effective_finetuned",
+)
+DISTANT = ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned")
+
+
+class Beliefs:
+    """Reads beliefs off the predictors of an exam; each program is compiled once."""
+
+    def __init__(self, exam: Exam):
+        self._exam = exam
+        over_seeds = exam.lab.over_seeds
+        self._fit, self._mix, self._ratio = (over_seeds(f) for f in (self._fit_one, self._mix_one, self._ratio_one))
+
+    def prior(self, predictor: Predictor) -> EffectivePrior:
+        """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
+        predictions = self._exam.lab.evaluator.predict(predictor, self._exam.lab.packed(Identity()), self._both)
+        found = self._fit(self._exam.lab.seeds, self._both, predictions)
+        return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
+
+    def ideal(self, logits: Values) -> Predictor:
+        """Exact Bayes with prior log odds `logits` [S] of the discrete set, packed over seeds."""
+        return self._mix(self._exam.lab.seeds, jnp.asarray(logits, jnp.float32))
+
+    def closeness(self, prompts: Prompts) -> Values:
+        """The exact log evidence ratio of the past, discrete against Gaussian, [S, prompts, K]."""
+        return np.asarray(self._ratio(self._exam.lab.seeds, prompts), np.float64)
+
+    @cached_property
+    def _both(self) -> Prompts:
+        """[S, 2N, K]"""
+        join = self._exam.lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
+        return join(*(self._exam.batch(family, "choice").prompts for family in FAMILIES))
+
+    def _fit_one(self, seed: Array, prompts: Prompts, predictions: Array) -> EffectivePrior:
+        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
+        return effective_prior(predictions, discrete, gaussian, prompts, self._exam.noise_std)
+
+    def _mix_one(self, seed: Array, logit: Array) -> Predictor:
+        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
+        return bayes_predictor(shifted_prior(discrete, gaussian, logit), self._exam.noise_std)
+
+    def _ratio_one(self, seed: Array, prompts: Prompts) -> Array:
+        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
+        return log_evidence_ratio(discrete, gaussian, prompts, self._exam.noise_std)
+
+
+def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """prior_logit, prior_residual and prior_bound of each seed; log odds stay by seed, they need not have a mean."""
+    return [
+        labels | {"seed": seed, "quantity": f"prior_{quantity}", "mean": float(value)}
+        for quantity, values in prior._asdict().items()
+        for seed, value in zip(seeds, values, strict=True)
+    ]
+
+
+def gates(predicted: Predicted, closeness: Mapping[str, Values], seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """Effective gates under one conjugation, by bins of the closeness of the prompts as they were, both families.
+
+    The exact predictions that they are measured against are conjugated too, so an ideal learner's gate is its posterior
+    for the prompt as shown. All positions but the empty context.
+    """
+
+    def joined(values: Mapping[Any, Values], *name: str) -> Values:
+        parts = [values[(family, *name) if name else family] for family in FAMILIES]
+        return np.concatenate(parts, axis=1)[..., 1:]
+
+    first, second, where = joined(predicted, "discrete_posterior"), joined(predicted, "ridge"), joined(closeness)
+    rows = []
+    for name in GATED:
+        values = joined(predicted, name)
+        for s, seed in enumerate(seeds):
+            gate = effective_gate(values[s], first[s], second[s], where[s])
+            rows += gate_rows(gate, seed, **labels, quantity="gate", prompts="both", predictor=name)
+    return rows
+
+
+def distances(predicted: Predicted, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """Squared distances to ridge on Gaussian prompts: losses above the least possible, without the label's chance."""
+    rows = []
+    for name in DISTANT:
+        squared = (predicted["gaussian", name] - predicted["gaussian", "ridge"]) ** 2
+        labelled = labels | {"quantity": "ridge_distance", "prompts": "gaussian", "predictor": name}
+        rows += position_rows(squared, seeds, **labelled)
+    return rows

@@ -1,0 +1,171 @@
+"""Formulas of what is measured: averages over positions, standard errors, forgetting, recovered fraction.
+
+Arrays are NumPy, float64; the first axis is seeds unless said otherwise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from implicit_inference.bayes.attribution import one_shape
+
+Values = NDArray[np.float64]
+CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
+"""Bin edges of the closeness of a prompt's past to the discrete set: its log evidence ratio to the Gaussian prior."""
+
+GATE_EDGES = (-32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0)
+"""Bin edges of the same where prompts of both families are looked at."""
+
+TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its standard error over seeds; `stderr` is nan for a single seed."""
+
+    mean: float
+    stderr: float
+
+
+def positions(name: str, dim: int, length: int) -> slice:
+    """Zero-based positions of a range: the number of exemplars in context.
+
+    early: 1 .. dim, fewer exemplars than d+1, the empty context apart; late: the second half; all: 1 .. K-1.
+    """
+    ranges = {"early": slice(1, min(dim, length - 1) + 1), "late": slice(length // 2, length), "all": slice(1, length)}
+    return ranges[name]
+
+
+def _alike(**arrays: Any) -> list[Values]:
+    """The arrays in float64; raises ValueError, which names them, unless they have one shape."""
+    one_shape(**arrays)
+    return [np.asarray(values, np.float64) for values in arrays.values()]
+
+
+def over_seeds(values: Values) -> Estimate:
+    """Mean and standard error of independent values, one a seed [S]; nan if one of them is, and for no seeds."""
+    n = len(values)
+    if not n:
+        return Estimate(float("nan"), float("nan"))
+    return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("nan"))
+
+
+def ratio(numerator: Values, denominator: Values) -> Estimate:
+    """mean(numerator) / mean(denominator) over seeds [S], with the jackknife standard error over seeds.
+
+    Both are nan if one of the values is, and for no seeds. Raises ValueError if the shapes differ.
+    """
+    numerator, denominator = _alike(numerator=numerator, denominator=denominator)
+    n = len(numerator)
+    if not n:
+        return Estimate(float("nan"), float("nan"))
+    value = float(np.mean(numerator) / np.mean(denominator))
+    if n == 1:
+        return Estimate(value, float("nan"))
+    left_out = (np.sum(numerator) - numerator) / (np.sum(denominator) - denominator)
+    return Estimate(value, float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))))
+
+
+def significant(estimate: Estimate) -> bool:
+    """More than two standard errors above zero; never so for an estimate or a standard error of nan."""
+    return bool(estimate.mean > 2 * estimate.stderr)
+
+
+def recovered_fraction(pretrained: Values, finetuned: Values, recovered: Values) -> Estimate | None:
+    """(L_ft - L_recovered) / (L_ft - L_pre), losses by seed [S]: 0 = nothing returned, 1 = the pretrained loss.
+
+    A ratio of means over seeds; nan if a loss is. None where the forgetting L_ft - L_pre is not significantly positive.
+    Raises ValueError if the shapes differ.
+    """
+    pretrained, finetuned, recovered = _alike(pretrained=pretrained, finetuned=finetuned, recovered=recovered)
+    forgetting = finetuned - pretrained
+    if np.any(np.isnan(forgetting + recovered)):
+        return Estimate(float("nan"), float("nan"))
+    return ratio(finetuned - recovered, forgetting) if significant(over_seeds(forgetting)) else None
+
+
+def shrinkage(predictions: Values, targets: Values) -> Values:
+    """The factor 1/c, for each seed and position [S, K], for which predictions / c [S, prompts, K] are closest.
+
+    Predictions that are 0 throughout have factor 0; one nan among them or the targets, or no prompts, give nan. Raises
+    ValueError if the shapes differ.
+    """
+    predictions, targets = _alike(predictions=predictions, targets=targets)
+    if not predictions.shape[1]:
+        return np.full((predictions.shape[0], *predictions.shape[2:]), np.nan)
+    return np.sum(predictions * targets, axis=1) / np.maximum(np.sum(predictions**2, axis=1), TINY)
+
+
+class Gate(NamedTuple):
+    """An effective gate by bin [B]: the coefficient, its standard error, and the number of predictions n."""
+
+    coefficient: Values
+    stderr: Values
+    n: NDArray[np.int64]
+
+
+def effective_gate(
+    predictions: Values, first: Values, second: Values, log_odds: Values, edges: Sequence[float] = GATE_EDGES
+) -> Gate:
+    """The weight that a predictor seems to give to `first`, by bins of how well the past fits it.
+
+    In each bin, the least-squares coefficient c of predictions - second = c (first - second) + error, where first and
+    second are the exact predictions under either family (the discrete posterior and ridge). Of an exact mixture it
+    is the posterior probability of `first`, averaged with weights (first - second)^2. All arrays have one shape, of
+    prompts and positions; to gate a conjugated predictor, conjugate first and second too, and keep the log odds.
+    Bin b is [edges[b-1], edges[b]), open at both ends: B = len(edges) + 1. A bin with fewer than two predictions, with
+    first = second throughout or with a number that is not finite in it has coefficient nan. Log odds of nan are in no
+    bin and might be in any: n does not count them, and every coefficient is nan. The standard error is the
+    heteroscedastic one of least squares (White 1980) and takes predictions as independent. Raises ValueError if the
+    shapes differ.
+    """
+    given = _alike(predictions=predictions, first=first, second=second, log_odds=log_odds)
+    *exact, log_odds = (values.ravel() for values in given)
+    predictions, first, second = (np.where(np.isfinite(values), values, np.nan) for values in exact)
+    target, direction, known = predictions - second, first - second, ~np.isnan(log_odds)
+    bins, size = np.digitize(log_odds, edges), len(edges) + 1
+
+    def total(values: Values) -> Values:
+        return np.bincount(bins, values, size).astype(np.float64)
+
+    n, power = np.bincount(bins[known], minlength=size), total(direction**2)
+    usable = (n > 1) & (power > 0) & known.all()
+    power = np.where(usable, power, np.nan)
+    coefficient = total(target * direction) / power
+    errors = target - np.where(np.isfinite(coefficient), coefficient, 0.0)[bins] * direction
+    return Gate(coefficient, np.sqrt(total((errors * direction) ** 2)) / power, n)
+
+
+class RankCorrelation(NamedTuple):
+    """Kendall's tau-b and Spearman's rho, both in [-1, 1]; nan if either ranking is constant or holds a nan."""
+
+    kendall: float
+    spearman: float
+
+
+def rank_correlation(predicted: Values, measured: Values) -> RankCorrelation:
+    """How far two lists [C] order the same C >= 2 things alike: 1 = in one order, -1 = in reverse; ties share ranks.
+
+    tau-b = sum_ij s_ij t_ij / sqrt(sum_ij s_ij^2 sum_ij t_ij^2), s_ij = sign(predicted_i - predicted_j), t_ij the same
+    of `measured`; rho is the correlation of the ranks. Raises ValueError if they are not two lists of one length >= 2.
+    """
+    lists = _alike(predicted=predicted, measured=measured)
+    if lists[0].ndim != 1 or len(lists[0]) < 2:
+        raise ValueError(f"lists of at least 2 are expected, not predicted and measured {lists[0].shape}")
+    signs = [_signs(values) for values in lists]
+    ranks = [sign.sum(axis=1) for sign in signs]  # twice the rank, centred
+    return RankCorrelation(_cosine(*signs), _cosine(*ranks))
+
+
+def _signs(values: Values) -> Values:
+    """sign(values_i - values_j) [C, C], infinities among them; all nan if one of the values is."""
+    signs = np.greater.outer(values, values).astype(np.float64) - np.less.outer(values, values)
+    return np.full_like(signs, np.nan) if np.isnan(values).any() else signs
+
+
+def _cosine(a: Values, b: Values) -> float:
+    length = float(np.sqrt(np.sum(a**2) * np.sum(b**2)))
+    return float(np.sum(a * b)) / length if length else float("nan")

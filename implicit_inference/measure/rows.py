@@ -1,0 +1,78 @@
+"""Numbers -> rows of one tidy table. NumPy only: what reads tables needs no accelerator stack."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from implicit_inference.measure.formulas import Estimate, Gate, Values, over_seeds
+from implicit_inference.runs.store import Row
+
+
+def position_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """One row for each seed and position from values [S, prompts, K], say errors; stderr is over prompts."""
+    n = values.shape[1]
+    means, stderrs = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(n)
+    return [
+        labels | {"seed": seed, "position": k, "n": n, "mean": float(means[s, k]), "stderr": float(stderrs[s, k])}
+        for s, seed in enumerate(seeds)
+        for k in range(values.shape[2])
+    ]
+
+
+def binned_rows(
+    errors: Values, coordinate: Values, edges: tuple[float, ...], seeds: tuple[int, ...], **labels: Any
+) -> list[Row]:
+    """One row for each seed and bin of `coordinate` [S, prompts, K]: the mean of the errors of the same shape.
+
+    Bin b is [edges[b-1], edges[b]), open at both ends; bins with fewer than two errors have no row. stderr takes
+    the positions of a prompt as independent.
+    """
+    rows = []
+    for seed, error, where in zip(seeds, errors, np.digitize(coordinate, edges), strict=True):
+        for b in range(len(edges) + 1):
+            inside = error[where == b]
+            if inside.size > 1:
+                numbers = {"mean": float(inside.mean()), "stderr": float(inside.std(ddof=1) / np.sqrt(inside.size))}
+                rows.append(labels | {"seed": seed, "bin": b, "n": inside.size} | numbers)
+    return rows
+
+
+def gate_rows(gate: Gate, seed: int, **labels: Any) -> list[Row]:
+    """One row for each bin of an effective gate that has one."""
+    numbers = zip(*(part.tolist() for part in gate), strict=True)
+    return [
+        labels | {"seed": seed, "bin": b, "n": n, "mean": coefficient, "stderr": stderr}
+        for b, (coefficient, stderr, n) in enumerate(numbers)
+        if np.isfinite(coefficient)
+    ]
+
+
+def seed_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """One row for each seed from values [S], for `reduced` to average."""
+    return [labels | {"seed": seed, "value": float(value)} for seed, value in zip(seeds, values, strict=True)]
+
+
+def estimate_row(estimate: Estimate | None, seeds: tuple[int, ...], **labels: Any) -> Row:
+    """One row for all seeds; nan where the estimate is undefined."""
+    found = estimate or Estimate(float("nan"), float("nan"))
+    return labels | {"mean": found.mean, "stderr": found.stderr, "seeds": len(seeds)}
+
+
+NUMBERS = ("seed", "value", "mean", "stderr", "seeds")
+
+
+def reduced(rows: Iterable[Row]) -> list[Row]:
+    """Mean and standard error over seeds of rows with one value a seed, grouped by all else; other rows as they are."""
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        labels = tuple((name, value) for name, value in row.items() if name not in NUMBERS)
+        groups.setdefault(labels, []).append(row)
+    table = []
+    for labels, members in groups.items():
+        if "value" not in members[0]:
+            table += members
+            continue
+        found = over_seeds(np.array([row["value"] for row in members]))
+        table.append(dict(labels) | {"mean": found.mean, "stderr": found.stderr, "seeds": len(members)})
+    return table

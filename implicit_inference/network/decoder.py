@@ -1,0 +1,102 @@
+"""The network: a GPT-2-style decoder that reads a sequence of tokens and gives one number at every token.
+
+Modules are written with flax NNX; outside this file parameters are a plain nested dict of arrays.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jaxtyping import Float
+
+from implicit_inference.config.fields import ModelConfig
+
+Params = dict[str, Any]
+
+
+class Block(nnx.Module):
+    """Pre-norm causal attention and a two-layer perceptron, each added to the residual stream.
+
+    The stream is flat, [batch * T, width], except inside attention: every dense layer is one matrix product.
+    """
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        dense = partial(nnx.Linear, dtype=config.compute_dtype, rngs=rngs)
+        inward = partial(dense, kernel_init=nnx.initializers.normal(config.width**-0.5))
+        outward = partial(dense, kernel_init=nnx.initializers.normal((2 * config.layers * config.width) ** -0.5))
+        self.heads = config.heads
+        self.norm_attention = nnx.LayerNorm(config.width, rngs=rngs)
+        self.queries_keys_values = inward(config.width, 3 * config.width)
+        self.attention_out = outward(config.width, config.width)
+        self.norm_mlp = nnx.LayerNorm(config.width, rngs=rngs)
+        self.up = inward(config.width, 4 * config.width)
+        self.down = outward(4 * config.width, config.width)
+
+    def __call__(self, stream: Array, length: int) -> Array:
+        stream = stream + self.attention_out(self.attend(self.norm_attention(stream), length))
+        return stream + self.down(jax.nn.relu(self.up(self.norm_mlp(stream))))
+
+    def attend(self, stream: Array, length: int) -> Array:
+        width = stream.shape[-1]
+        split = self.queries_keys_values(stream).reshape(-1, length, 3 * self.heads, width // self.heads)
+        queries, keys, values = jnp.split(split, 3, axis=2)
+        scores = jnp.einsum("bqhf,bkhf->bhqk", queries, keys) / jnp.sqrt(width // self.heads)
+        causal = jnp.tril(jnp.ones((length, length), bool))
+        weights = jax.nn.softmax(jnp.where(causal, scores.astype(jnp.float32), -jnp.inf)).astype(scores.dtype)
+        return jnp.einsum("bhqk,bkhf->bqhf", weights, values).reshape(stream.shape)
+
+
+class Decoder(nnx.Module):
+    """Token embedding + learned positions, the blocks, a final norm, one output. Blocks are stacked by layer."""
+
+    def __init__(self, config: ModelConfig, token_width: int, length: int, *, rngs: nnx.Rngs):
+        @nnx.split_rngs(splits=config.layers)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def stacked(rngs: nnx.Rngs) -> Block:
+            return Block(config, rngs=rngs)
+
+        init = nnx.initializers.normal(0.02)
+        self.embed = nnx.Linear(token_width, config.width, dtype=config.compute_dtype, rngs=rngs)
+        self.positions = nnx.Param(init(rngs.params(), (length, config.width), jnp.float32))
+        self.blocks = stacked(rngs)
+        self.norm = nnx.LayerNorm(config.width, rngs=rngs)
+        self.readout = nnx.Linear(config.width, 1, rngs=rngs)
+
+    def __call__(self, tokens: Array, prompt: Array) -> Array:
+        batch, length, width = tokens.shape
+        embedded = self.embed(tokens.reshape(batch * length, width)).reshape(batch, length, -1)
+        placed = embedded + self.positions[None, :length]
+        before = jnp.broadcast_to(prompt, (batch, *prompt.shape)).astype(placed.dtype)
+        length += len(prompt)
+        stream = jnp.concatenate([before, placed], axis=1).reshape(batch * length, -1)
+        graph, stacked = nnx.split(self.blocks)
+
+        def layer(stream: Array, state: Any) -> tuple[Array, None]:
+            return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
+
+        stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
+        return self.readout(self.norm(stream)).reshape(batch, length)[:, len(prompt) :]
+
+
+def init(config: ModelConfig, token_width: int, length: int, key: Array) -> Params:
+    """Fresh float32 parameters for sequences of at most `length` tokens of `token_width` numbers."""
+    decoder = Decoder(config, token_width, length, rngs=nnx.Rngs(params=key))
+    return nnx.to_pure_dict(nnx.state(decoder, nnx.Param))
+
+
+def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T token"]) -> Float[Array, "*batch T"]:
+    """One output for each token; output t depends on tokens 1..t only, and on the vectors `prompt` [P, width] if any.
+
+    They stand before the embedded tokens, without positions of their own.
+    """
+    length, token_width = tokens.shape[-2:]
+    max_length, width = params["positions"].shape
+    prompt = params.get("prompt", jnp.zeros((0, width)))
+    abstract = nnx.eval_shape(lambda: Decoder(config, token_width, max_length, rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(abstract)
+    nnx.replace_by_pure_dict(state, {name: part for name, part in params.items() if name != "prompt"})
+    outputs = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width), prompt)
+    return outputs.reshape(tokens.shape[:-1]).astype(jnp.float32)

@@ -1,0 +1,81 @@
+"""Devices: a mesh of seeds x batch, so that every device trains seeds of its own or, left over, a part of the batch."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from implicit_inference.config.memory import CACHED
+from implicit_inference.runs.runtime import pinned
+
+LEAST_PART = 8
+"""Prompts: smaller parts of a batch cost more to combine than they save."""
+
+
+def make_mesh(n_seeds: int, batch: int) -> Mesh:
+    """A mesh with axes (seeds, batch) of as many devices as evenly divide both, rather the seeds.
+
+    No part of a batch is smaller than LEAST_PART prompts.
+    """
+    devices = jax.devices()
+    shapes = [
+        (seeds, _largest_divisor(batch, min(len(devices) // seeds, max(1, batch // LEAST_PART))))
+        for seeds in range(1, len(devices) + 1)
+        if n_seeds % seeds == 0
+    ]
+    shape = max(shapes, key=lambda shape: (math.prod(shape), shape))
+    return jax.make_mesh(shape, ("seeds", "batch"), (AxisType.Auto,) * 2, devices=devices[: math.prod(shape)])
+
+
+def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+    """`function`, compiled, over the leading seed axis of all its arguments; seeds are split over the mesh.
+
+    Within a device seeds are one vectorised program on an accelerator and follow one another on the CPU, where
+    batched small products are slower than single ones. Devices along the batch axis do the same, unless the
+    function takes its `own_part`; their results must agree. The buffers of the arguments `donate` are used up.
+    """
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+
+    def packed(*args: Any) -> Any:
+        return jax.lax.map(lambda one: function(*one), args) if on_cpu else jax.vmap(function)(*args)
+
+    mapped = jax.shard_map(packed, mesh=mesh, in_specs=P("seeds"), out_specs=P("seeds"), check_vma=False)
+    compiled = jax.jit(mapped, donate_argnums=donate)
+
+    return pinned()(compiled)
+
+
+def own_part(tree: Any) -> Any:
+    """The slice of every leaf's leading axis that this device of the batch axis works on. Inside `over_seeds`."""
+    parts, index = jax.lax.axis_size("batch"), jax.lax.axis_index("batch")
+    return jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:])[index], tree)
+
+
+def batch_mean(tree: Any) -> Any:
+    """The mean of every leaf over the devices of the batch axis. Inside `over_seeds`."""
+    return jax.lax.pmean(tree, "batch")
+
+
+def slices(mesh: Mesh, batch: int, size: int) -> int:
+    """Into how many equal slices a device takes its part of a batch, one after the other, with `size` numbers a prompt.
+
+    As few as keep a slice in a CPU's cache: 1.2 to 1.3 times as fast at width 256 as all at once. Accelerators take
+    all at once, and so does a part that has no divisor near.
+    """
+    own, most = batch // mesh.shape["batch"], max(1, CACHED // size)
+    at_once = _largest_divisor(own, most)
+    if mesh.devices.flat[0].platform != "cpu" or 2 * at_once < min(own, most):
+        return 1
+    return own // at_once
+
+
+def shard_seeds(tree: Any, mesh: Mesh) -> Any:
+    """The tree with the leading axis of every leaf laid over the mesh."""
+    return jax.device_put(tree, NamedSharding(mesh, P("seeds")))
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    return max(k for k in range(1, min(number, most) + 1) if number % k == 0)

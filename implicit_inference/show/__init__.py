@@ -1,0 +1,1 @@
+"""Tables for people: curves, figures, the report page, the terminal."""

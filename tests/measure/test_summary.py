@@ -1,0 +1,105 @@
+"""The summary of a table whose losses are made up, so that every number is known."""
+
+import json
+
+import numpy as np
+import pytest
+from made_up import CONFIG, PREDICTORS, table
+
+from implicit_inference.config.changes import override
+from implicit_inference.measure.lookup import Losses
+from implicit_inference.measure.summary import summarise
+from implicit_inference.show.notation import estimate
+from implicit_inference.show.report import findings
+
+
+def test_every_number_is_the_one_put_in():
+    summary = summarise(table(), CONFIG)
+    assert summary["positions"] == {"all": "1..5 exemplars", "early": "1..2 exemplars", "late": "3..5 exemplars"}
+    loss = summary["loss"]["gaussian"]["finetuned"]
+    assert loss["mean"] == pytest.approx(2.0)
+    assert loss["stderr"] == pytest.approx(0.1 / np.sqrt(3))
+    assert summary["forgetting"]["mean"] == pytest.approx(1.0)
+    assert summary["forgetting"]["stderr"] == pytest.approx(0.0, abs=1e-12)
+    assert summary["gain"]["late"]["mean"] == pytest.approx(0.6)
+    recovery = summary["recovery"]
+    assert recovery["strength"] == 3.0, "chosen on the choice prompts, where 3 is best, not on the reported ones"
+    assert recovery["mean"] == pytest.approx(0.4)
+    assert recovery["early"]["above_shrink_only"]["mean"] == pytest.approx(0.15)
+    assert recovery["early"]["net_of_pretrained"]["mean"] == pytest.approx(1 - (1.6 - 1.0) / 1.0)
+    assert recovery["by_strength"]["2"]["mean"] == pytest.approx(0.8)
+    assert recovery["by_strength"]["2"]["predicted"]["late"]["mean"] == pytest.approx(0.5)
+    assert recovery["by_position"][4]["mean"] == pytest.approx(0.4)
+    assert summary["controls"]["shrink_only"]["mean"] == pytest.approx(0.25)
+    assert summary["controls"]["scratch"]["early"]["change"]["mean"] == pytest.approx(0.0)
+    assert summary["controls"]["scratch"]["late"]["best"] == {
+        "strength": 3.0,
+        "mean": 4.0,
+        "stderr": pytest.approx(0.1 / np.sqrt(3)),
+    }
+    assert summary["excess"]["gaussian"]["pretrained"]["mean"] == pytest.approx(0.1)
+    assert estimate(summary["effective_prior"]["finetuned"]["logit"]) == "1.50 (1.50 to 1.50)"
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+
+
+def test_where_the_capability_went_is_what_was_put_in():
+    summary = summarise(table(), CONFIG)
+    for where in ("early", "late", "all"):
+        parts = {name: part["mean"] for name, part in summary["attribution"][where].items()}
+        assert parts == pytest.approx(
+            {"forgetting": 1.0, "inference_shift": 0.75, "capability_loss": 0.25, "share": 0.75}
+        )
+    assert summary["attribution"]["early"]["share"]["stderr"] == pytest.approx(0, abs=1e-9)
+    gate = summary["gate"]
+    assert [entry["bin"] for entry in gate["bins"]] == list(range(9)), "the last bin is there in one seed alone"
+    assert gate["strength"] == 3.0
+    found = {name: entry["mean"] for name, entry in gate["bins"][4].items() if isinstance(entry, dict)}
+    expected = {"pretrained": 0.3, "finetuned": 0.6, "moved": 0.4, "scratch": 0.9, "bayes_pretraining": 0.25}
+    assert found == pytest.approx(expected | {"bayes_effective_finetuned": 0.5})
+    assert gate["bins"][4]["n"] == 21
+
+
+def test_theory_and_measurement_are_ranked_against_each_other():
+    """Losses: measured 2, 2.5, 1.2, 1.6 as they are and at 0.5, 2, 3; predicted 1.9, then 1.4 three times."""
+    ranking = summarise(table(), CONFIG)["ranking"]["early"]
+    moved = {case["strength"]: case["moved_odds"]["mean"] for case in ranking["conjugations"]}
+    assert moved == {None: 0.0, 0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
+    assert ranking["by_odds"]["kendall"]["mean"] == pytest.approx(4 / 6), "one of six pairs is the other way round"
+    assert ranking["by_loss"]["kendall"]["mean"] == pytest.approx((2 - 1) / (6 * 3) ** 0.5), "three pairs are ties"
+
+
+def test_recovery_is_said_to_be_undefined_without_forgetting():
+    summary = summarise(table(forgetting=-0.2), CONFIG)
+    recovery = summary["recovery"]
+    assert recovery["mean"] is None
+    assert "not significantly positive" in recovery["undefined"]
+    assert estimate(recovery) == "undefined"
+    assert recovery["early"]["above_shrink_only"]["mean"] is None
+    assert any("undefined" in line for line in findings(summary))
+
+
+def test_prior_odds_without_a_limit_are_said_to_have_none():
+    rows = table()
+    for row in rows:
+        if (row["quantity"][:5], row["predictor"], row["seed"]) == ("prior", "finetuned", 8):
+            row["mean"] = {"prior_logit": 60.0, "prior_residual": 0.1, "prior_bound": 1}[row["quantity"]]
+    summary = summarise(rows, CONFIG)
+    assert summary["effective_prior"]["finetuned"]["logit"]["median"] == 1.5
+    said = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
+    assert any(said in line for line in findings(summary))
+
+
+def test_one_seed_has_no_standard_error_and_stays_json():
+    config = override(CONFIG, {"seeds": [5]})
+    summary = summarise([row for row in table() if row["seed"] == 5], config)
+    assert summary["forgetting"]["stderr"] is None
+    assert summary["recovery"]["mean"] is None
+    json.dumps(summary, allow_nan=False)
+
+
+def test_losses_are_looked_up_by_seed_and_position():
+    losses = Losses(table(), CONFIG)
+    assert losses("pretrained").shape == (3, 6)
+    np.testing.assert_allclose(losses("pretrained")[:, 0], [0.9, 1.0, 1.1])
+    assert losses.strengths("label_scale") == [0.5, 2.0, 3.0]
+    assert losses.predictors() == PREDICTORS

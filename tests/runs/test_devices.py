@@ -1,0 +1,49 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from implicit_inference.runs import devices
+
+
+@pytest.mark.parametrize(
+    ("seeds", "batch", "shape"),
+    [(1, 1, (1, 1)), (2, 8, (2, 1)), (3, 16, (1, 2)), (3, 8, (1, 1)), (4, 8, (2, 1)), (1, 7, (1, 1))],
+)
+def test_devices_go_to_seeds_and_then_to_the_batch(seeds, batch, shape):
+    mesh = devices.make_mesh(seeds, batch)
+    assert mesh.axis_names == ("seeds", "batch")
+    assert mesh.devices.shape == shape
+    packed = devices.shard_seeds(jnp.arange(seeds), mesh)
+    doubled = devices.over_seeds(lambda x: {"twice": 2 * x}, mesh)(packed)
+    np.testing.assert_array_equal(doubled["twice"], 2 * np.arange(seeds))
+    assert len(doubled["twice"].sharding.device_set) == mesh.devices.size
+
+
+def test_packed_equals_one_at_a_time():
+    mesh = devices.make_mesh(4, 1)
+    xs = jax.random.normal(jax.random.key(0), (4, 3, 5))
+
+    def function(x, y):
+        return jnp.tanh(x @ y.T).sum(axis=0)
+
+    packed = devices.over_seeds(function, mesh)(xs, 2 * xs)
+    for index in range(4):
+        np.testing.assert_allclose(packed[index], function(xs[index], 2 * xs[index]), rtol=1e-6)
+
+
+def test_devices_of_the_batch_axis_share_the_batch():
+    mesh, numbers = devices.make_mesh(1, 16), jnp.arange(16.0)[None]
+    seen = devices.over_seeds(lambda x: devices.own_part(x).sum(), mesh)(numbers)
+    assert sorted(float(shard.data[0]) for shard in seen.addressable_shards) == [sum(range(8)), sum(range(8, 16))]
+    mean = devices.over_seeds(lambda x: devices.batch_mean(devices.own_part(x).mean()), mesh)(numbers)
+    np.testing.assert_allclose(mean, [7.5])
+
+
+def test_slices_keep_a_part_of_the_batch_in_the_cache():
+    mesh = devices.make_mesh(1, 64)
+    assert devices.slices(mesh, 64, 1) == 1
+    assert devices.slices(mesh, 64, devices.CACHED // 8) == 4  # 32 a device, 8 at a time
+    assert devices.slices(mesh, 64, 10 * devices.CACHED) == 32
+    assert devices.slices(mesh, 62, devices.CACHED // 8) == 1  # 31 has no divisor near 8
+    assert devices.slices(mesh, 6, devices.CACHED // 2) == 3  # 3 a device; 1 at a time, since 2 does not divide 3

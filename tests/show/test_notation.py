@@ -1,0 +1,33 @@
+import subprocess
+import sys
+
+from implicit_inference.config import changes
+from implicit_inference.config.fields import Config
+from implicit_inference.measure.formulas import CLOSENESS_EDGES, GATE_EDGES
+from implicit_inference.show import notation
+
+
+def test_symbols_are_of_fields_that_exist():
+    assert set(notation.SYMBOLS) <= {path for path, _, _ in changes.fields_of(Config)}
+
+
+def test_names_are_written_out():
+    assert notation.conjugation("label_scale", 2.0) == "labels × 2"
+    assert notation.conjugation("identity") == "as they are"
+    assert notation.conjugation("input_mirror", 1.5) == "input mirror 1.5"
+    assert notation.predictor("ridge_of_mine") == "ridge of mine"
+    assert notation.field("tasks.dim") == "d (tasks.dim)"
+    assert notation.field("tasks.new") == "tasks.new"
+    assert notation.estimate({"mean": 1.0, "stderr": None}) == "1.000"
+
+
+def test_a_bin_has_a_name():
+    for edges in (CLOSENESS_EDGES, GATE_EDGES):
+        names = notation.bins(edges)
+        assert len(names) == len(set(names)) == len(edges) + 1
+    assert notation.bins((0.0, 2.0)) == ["< 0", "0 to 2", "≥ 2"]
+
+
+def test_it_needs_neither_jax_nor_matplotlib():
+    code = "import sys, implicit_inference.show.notation\nsys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

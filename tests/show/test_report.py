@@ -1,0 +1,146 @@
+"""The page about probes, opened in a browser where one is installed."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+
+import pytest
+from made_up import CONFIG, probe_run, table
+
+from implicit_inference.cli import main
+from implicit_inference.config.changes import fields_of, override
+from implicit_inference.config.errors import one_line
+from implicit_inference.config.fields import Config
+from implicit_inference.measure.probe import probe
+from implicit_inference.runs.drafts import NotFiniteError
+from implicit_inference.runs.store import Run
+from implicit_inference.show.report import CAPTIONS
+from implicit_inference.training.loop import Lab
+
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two finished probes, and one that has only begun."""
+    directory = tmp_path_factory.mktemp("work") / "runs"
+    probe_run(directory)
+    probe_run(directory, override(CONFIG, {"finetune.steps": 100}))
+    unfinished = probe_run(directory, override(CONFIG, {"finetune.steps": 50}))
+    unfinished.path("run.json").write_text(json.dumps(unfinished.info() | {"finished": False}))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def page(runs):
+    assert main(["report", "--runs", str(runs)]) == 0
+    return runs / "report.html"
+
+
+def ids(runs, finished=True):
+    found = sorted(path.parent for path in runs.glob("probe-*/run.json"))
+    return [path.name for path in found if Run(path).finished == finished]
+
+
+def test_one_page_stands_alone_and_shows_every_finished_probe(runs, page):
+    text = page.read_text()
+    assert not re.search(r'(?:src|href)="(?!data:)', text)
+    assert "http" not in re.sub(r"data:image/png;base64,[^\"]*", "", text)
+    assert text.count("data:image/png;base64,") == 2 * len(CAPTIONS) + 1
+    assert ids(runs, finished=False)[0] not in text
+    for id in ids(runs):
+        assert id in text
+    assert len(re.findall(r"<td>finetune.steps</td><td>(?:100|400)</td><td>(?:100|400)</td>", text)) == 1
+    assert f"{len(list(fields_of(Config))) - 1} fields that all runs share" in text
+    assert text.count(" (share: 0.750 ± 0.000)") == 4, "the findings of two runs, early and late"
+    for stage in runs.glob("*-*"):
+        assert (f"<td>{stage.name}</td>" in text) == (stage.name not in ids(runs, finished=False) and used(stage, runs))
+
+
+def used(stage, runs):
+    """Whether a finished probe rests on this stage, or is it."""
+    return any(stage.name == id or stage.name in (runs / id / "run.json").read_text() for id in ids(runs))
+
+
+def test_one_probe_has_the_same_page_in_its_own_directory(runs, capsys):
+    id = ids(runs)[0]
+    assert main(["report", id, "--runs", str(runs)]) == 0
+    path = runs / id / "report.html"
+    assert capsys.readouterr().out == f"{path}\n"
+    text = path.read_text()
+    assert text.count("data:image/png;base64,") == len(CAPTIONS)
+    assert f"{len(list(fields_of(Config)))} fields" in text
+    assert "12.2 s" in text, "the wall time of the stages before, too"
+
+
+def test_the_place_of_the_page_can_be_given(runs, tmp_path):
+    id = ids(runs)[1]
+    assert main(["report", id, "--runs", str(runs), "--out", str(tmp_path / "a" / "page.html")]) == 0
+    assert id in (tmp_path / "a" / "page.html").read_text()
+
+
+def test_what_cannot_be_reported_is_one_line(runs, tmp_path, capsys):
+    begun = ids(runs, finished=False)[0]
+    probe_run(tmp_path / "old", summary={"loss": {}})
+    for arguments, words in (
+        (["report", "probe-0", "--runs", str(runs)], "no such probe run"),
+        (["report", ids(runs)[0], begun, "--runs", str(runs)], f"{begun}: is unfinished"),
+        (["report", "--runs", str(tmp_path / "empty")], "no finished probe run"),
+        (["report", "--runs", str(tmp_path / "old")], "delete"),
+    ):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        assert words in captured.err
+
+
+def test_a_probe_that_measures_no_number_says_which_and_is_not_finished(tmp_path, monkeypatch):
+    run = probe_run(tmp_path)
+    shutil.rmtree(run.directory)
+    rows = [row | {"mean": math.nan} if row["predictor"] == "ridge" else row for row in table()]
+    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda lab, report: rows)
+    with pytest.raises(NotFiniteError) as error:
+        probe(Lab(CONFIG, tmp_path), lambda done, total: None)
+    words = f"{run.id}: table.parquet would hold mean = nan (quantity squared_error, split report, prompts gaussian, "
+    assert words in one_line(str(error.value)).replace("seed 3, ", "")
+    assert "predictor ridge" in one_line(str(error.value))
+    assert not run.finished
+    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda lab, report: table())
+    assert probe(Lab(CONFIG, tmp_path), lambda done, total: None).finished
+
+
+def test_show_says_how_far_an_unfinished_run_is(runs, capsys):
+    assert main(["show", ids(runs, finished=False)[0], "--runs", str(runs)]) == 0
+    assert "unfinished; nothing of it is kept yet" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed, so the page is not opened in a browser")
+def test_the_filter_works_in_a_browser_without_an_error(page, tmp_path):
+    def opened(fragment):
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path}",
+        ]
+        command = [BROWSER, *flags, "--virtual-time-budget=2000", "--dump-dom", f"file://{page}#{fragment}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        assert "CONSOLE" not in done.stderr, done.stderr
+        body = re.search(r"<tbody>(.*?)</tbody>", done.stdout[done.stdout.index('id="results"') :], re.DOTALL)[1]
+        rows = re.findall(r"<tr(.*?)>(.*?)</tr>", body, re.DOTALL)
+        shown = [re.findall(r"<td[^>]*>(.*?)</td>", cells) for attributes, cells in rows if "hidden" not in attributes]
+        return rows, shown, done.stdout
+
+    rows, shown, dom = opened("")
+    assert len(shown) == len(rows) > 100
+    assert f"{len(rows)} of {len(rows)} rows" in dom
+    assert '<option value="labels × 2">' in dom
+    rows, shown, dom = opened("capability%20LOSS")
+    assert [row[:2] for row in shown] == [["A", "capability loss"], ["B", "capability loss"]]
+    assert f"2 of {len(rows)} rows" in dom

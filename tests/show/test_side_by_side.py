@@ -1,0 +1,39 @@
+import pytest
+from made_up import CONFIG, table
+
+from implicit_inference.config.changes import fields_of, override
+from implicit_inference.config.fields import Config
+from implicit_inference.measure.lookup import Losses
+from implicit_inference.measure.summary import summarise
+from implicit_inference.show import side_by_side
+
+OTHER = override(CONFIG, {"finetune.steps": 100, "tasks.dim": 3})
+
+
+def test_only_fields_that_differ_are_set_apart():
+    differing, shared = side_by_side.side_by_side([CONFIG, OTHER, CONFIG])
+    assert differing == {"tasks.dim": ["2", "3", "2"], "finetune.steps": ["400", "100", "400"]}
+    assert set(differing) | set(shared) == {path for path, _, _ in fields_of(Config)}
+    assert shared["seeds"] == "3, 5, 8"
+    assert side_by_side.side_by_side([CONFIG])[0] == {}
+
+
+def test_names_say_what_sets_a_run_apart():
+    assert side_by_side.names_of([CONFIG, OTHER]) == [
+        "A: d = 2, finetune.steps = 400",
+        "B: d = 3, finetune.steps = 100",
+    ]
+    assert side_by_side.names_of([CONFIG]) == ["A"]
+
+
+@pytest.mark.parametrize(("index", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA")])
+def test_letters_go_on_after_z(index, name):
+    assert side_by_side.letter(index) == name
+
+
+def test_results_are_flat_rows_of_text():
+    rows = side_by_side.result_rows(Losses(table(), CONFIG), summarise(table(), CONFIG))
+    assert {len(row) for row in rows} == {len(side_by_side.COLUMNS)}
+    assert len({row[:4] for row in rows}) == len(rows)
+    assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in rows
+    assert ("capability loss", "Gaussian", "fine-tuned", "as they are", *3 * ("0.250 ± 0.000",)) in rows

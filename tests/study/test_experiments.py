@@ -1,0 +1,109 @@
+"""Every experiment builds valid configurations at every scale; one runs from its command line to its figure."""
+
+import dataclasses
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import TINY
+from scipy import stats
+
+from implicit_inference.config.changes import override
+from implicit_inference.measure.formulas import Estimate
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS, FIGURES = ROOT / "experiments", ROOT / "figures"
+NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.py") if "EXPERIMENT = " in path.read_text())
+SHOWN = dict(re.findall(r'^    "(\w+)": \(\s*"(\w+)"', (FIGURES / "gallery.py").read_text(), re.MULTILINE))
+"""figure -> experiment, of the gallery"""
+STORED = sorted(path.relative_to(FIGURES / "data") for path in (FIGURES / "data").glob("*/*.csv"))
+
+
+def load(folder, name):
+    """A script as Python runs it: its folder comes first, and nothing of the other folder is there."""
+    for known, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").parent in (EXPERIMENTS, FIGURES):
+            del sys.modules[known]
+    sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale(name):
+    module = load(EXPERIMENTS, name)
+    assert f"python experiments/{name}.py --scale smoke|laptop|paper" in module.__doc__
+    assert "?" in module.__doc__.split("\n\n")[0]
+    assert module.EXPERIMENT.name == name
+    for scale, base in sys.modules["experiment"].SCALES.items():
+        variants = module.EXPERIMENT.variants[scale]
+        configs = [override(base, variant) for variant in variants]
+        assert len(set(configs)) == len(variants), scale
+
+
+def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp_path, capsys, monkeypatch):
+    closeness = load(EXPERIMENTS, "closeness")
+    config = override(TINY, {"probe.prompts": 60})
+    monkeypatch.setitem(sys.modules["experiment"].SCALES, "smoke", config)
+    small = dataclasses.replace(closeness.EXPERIMENT, variants={"smoke": [{}]})
+    assert small.main(["--scale", "smoke", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]) == 0
+    out = capsys.readouterr().out
+    assert "the closest fifth is hurt more than the farthest" in out
+    assert "±" in out
+
+    gallery = load(FIGURES, "gallery")
+    table = gallery.read("closeness", "smoke", tmp_path / "data")
+    assert set(table.column("seeds")) == {2}
+    assert set(table.column("n")) == {60}
+    for k in table.levels("exemplars"):
+        assert np.all(np.diff(table.where(quantity="log_odds", exemplars=k).column("mean")) > 0)
+    page = gallery.page("smoke", ["closeness"], tmp_path / "data")
+    assert "python experiments/closeness.py --scale smoke" in page
+    assert page.count("closest fifth") == len(table.levels("exemplars"))
+    figure = load(FIGURES, "closeness")
+    assert gallery.save("closeness", figure.draw, table, tmp_path).stat().st_size > 10_000
+
+
+def test_the_claims_of_an_experiment_are_judged_by_holm_and_one_alone_by_its_t():
+    """p of 0.012, 0.020, 0.04 and 0.3 against 0.05 / 4, 3, 2, 1: the second fails, and so do all behind it."""
+    experiment = load(EXPERIMENTS, "experiment")
+    seeds, wanted = 5, (0.04, 0.012, 0.3, 0.02)
+    estimates = [Estimate(float(stats.t.isf(p, seeds - 1)), 1.0) for p in wanted]
+    claims = [(str(p), [e], "") for p, e in zip(wanted, estimates, strict=True)]
+    undefined = ("undefined", [estimates[1], Estimate(float("nan"), float("nan"))], "")
+    unclaimed = ("a description", [], "")
+    found = experiment.judged([*claims, undefined, unclaimed], seeds)
+    assert [f.held for f in found] == [False, True, False, False, None, None]
+    assert {f.comparisons for f in found} == {4}
+    assert [f.held for f in experiment.judged(claims[:1], seeds)] == [True]
+    assert [(f.held, f.comparisons) for f in experiment.judged([unclaimed], seeds)] == [(None, 0)]
+    both = ("both", [estimates[0], estimates[2]], "")
+    assert [f.held for f in experiment.judged([both], seeds)] == [False], "all of its estimates must be positive"
+
+
+def test_a_missing_table_says_which_command_writes_it(tmp_path):
+    with pytest.raises(SystemExit, match=r"python experiments/replay\.py --scale laptop"):
+        load(FIGURES, "figure").read("replay", "laptop", tmp_path)
+
+
+def test_make_runs_every_experiment_and_the_gallery_shows_each():
+    listed = re.search(r"EXPERIMENTS := ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())[1].replace("\\", "").split()
+    assert sorted(listed) == sorted(set(SHOWN.values())) == NAMES
+
+
+@pytest.mark.parametrize("figure", SHOWN)
+@pytest.mark.parametrize("scale", sorted({path.parent.name for path in STORED}))
+def test_a_figure_draws_from_its_stored_table_with_labelled_axes_and_n(figure, scale):
+    table = Path(scale, f"{SHOWN[figure]}.csv")
+    if table in STORED:
+        script = load(FIGURES, figure)
+        drawn = script.draw(sys.modules["figure"].read(SHOWN[figure], scale))
+        assert re.search(r"\d+ seeds × \d+ prompts", drawn.get_suptitle())
+        assert all(axes.lines or axes.containers for axes in drawn.axes)
+        assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in drawn.axes)
+        assert drawn.axes[0].get_ylabel() or drawn.axes[0].get_yticklabels()

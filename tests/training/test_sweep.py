@@ -1,0 +1,95 @@
+"""Many runs for one question: skipped where finished, resumed where interrupted, shared where equal."""
+
+import numpy as np
+import pytest
+from made_up import TINY, finished
+
+from implicit_inference.config.errors import ConfigError
+from implicit_inference.measure.rows import reduced
+from implicit_inference.runs.store import Run
+from implicit_inference.training.reports import Progress
+from implicit_inference.training.sweep import sweep, unfinished, varied_fields
+
+VARIANTS = [{}, {"finetune.discrete_prob": 0.9}]
+STAGES = ("pretrain", "finetune")
+
+
+def name_of(lab):
+    return [{"run": lab.run_of("finetune").id, "finished": lab.run_of("finetune").finished}]
+
+
+def pretend(lab, stage, report):
+    """Does as `train_stage` promises a sweep, without the training; test_run holds the real one to it."""
+    run = lab.run_of(stage)
+    if not run.finished:
+        for step in (0, 10):
+            report(Progress(stage, step, 10, {}))
+        finished(run, lab.config, [lab.run_of("pretrain")] if stage == "finetune" else [])
+    return run
+
+
+def trained(runs, report=lambda fraction, text: None):
+    return sweep(TINY, VARIANTS, STAGES, name_of, runs, report)
+
+
+def test_a_sweep_resumes_shares_parents_joins_rows_and_then_skips(tmp_path, monkeypatch):
+    monkeypatch.setattr("implicit_inference.training.sweep.train_stage", pretend)
+
+    def interrupt(fraction, text):
+        if text.startswith("finetune"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, interrupt)
+    assert [Run(path).stage for path in tmp_path.iterdir() if Run(path).finished] == ["pretrain"]
+    fractions = []
+    rows = trained(tmp_path, lambda fraction, text: fractions.append(fraction))
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    runs = [Run(path) for path in tmp_path.iterdir()]
+    assert sorted(run.stage for run in runs) == ["finetune"] * 2 + ["pretrain"]
+    assert len({tuple(run.info()["parents"]) for run in runs if run.stage == "finetune"}) == 1
+    assert [row["finetune.discrete_prob"] for row in rows] == [1.0, 0.9]
+    assert len({row["run"] for row in rows}) == 2
+    assert all(row["finished"] for row in rows)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    said = []
+    assert trained(tmp_path, lambda fraction, text: said.append(text)) == rows
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert len(said) == 2
+    assert all(text.startswith("measuring") for text in said)
+
+
+def test_work_is_counted_once_for_what_is_shared(tmp_path):
+    configs = [override(TINY, {"finetune.steps": steps}) for steps in (20, 30)]
+    costs = unfinished(configs, STAGES, tmp_path)
+    assert [name.split("-")[0] for name in costs] == ["pretrain", "finetune", "finetune"]
+    pretrain, first, second = costs.values()
+    assert (pretrain, second) == (2 * first, 1.5 * first)
+
+
+def test_every_varied_field_has_a_value_in_every_row():
+    variants = [{}, {"tasks.dim": 3}, {"seeds": [5]}]
+    found = varied_fields([override(TINY, variant) for variant in variants], variants)
+    assert found == [
+        {"tasks.dim": 2, "seeds": (0, 1)},
+        {"tasks.dim": 3, "seeds": (0, 1)},
+        {"tasks.dim": 2, "seeds": (5,)},
+    ]
+
+
+def test_a_wrong_override_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ConfigError, match=r"tasks\.dims"):
+        sweep(TINY, [{}, {"tasks.dims": 3}], STAGES, name_of, tmp_path, lambda fraction, text: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_reduced_over_seeds_alone():
+    rows = [{"alpha": alpha, "seed": seed, "value": alpha + seed, "n": 7} for alpha in (0.1, 0.2) for seed in (0, 1, 2)]
+    ratio = {"alpha": 0.1, "quantity": "ratio", "mean": 4.0, "stderr": 0.5, "seeds": 3, "n": 7}
+    table = reduced([*rows, ratio])
+    assert [row["alpha"] for row in table] == [0.1, 0.2, 0.1]
+    np.testing.assert_allclose([row["mean"] for row in table], [1.1, 1.2, 4.0])
+    np.testing.assert_allclose([row["stderr"] for row in table], [1 / np.sqrt(3), 1 / np.sqrt(3), 0.5])
+    assert {row["seeds"] for row in table} == {3}
+    assert table[-1] is ratio
