@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_up import TINY, finished
 
+from implicit_inference.config.changes import override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.measure.rows import reduced
 from implicit_inference.runs.store import Run
