@@ -1,7 +1,7 @@
 """Mistakes that a user can mend: one printable line each, and how foreign text is quoted in it."""
 
 import signal
-from typing import Any
+from typing import Any, NoReturn
 
 LONGEST_QUOTE = 60
 LONGEST_LINE = 270
@@ -55,3 +55,8 @@ def shortened(text: str, most: int) -> str:
         return text
     head = most * 2 // 3
     return f"{text[:head]}…{text[head + 1 - most :]}"
+
+
+def refuse(path: str, value: Any, allowed: str) -> NoReturn:
+    """Raises ConfigError with the field, the value and what is allowed."""
+    raise ConfigError(f"{path} = {quoted(value)}: allowed: {allowed}")
