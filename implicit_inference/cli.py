@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_origin
 
 from implicit_inference import config as configs
-from implicit_inference import memory
+from implicit_inference import memory, process
 from implicit_inference.config import Config
-from implicit_inference.errors import ConfigError, UserError, one_line, quoted
+from implicit_inference.errors import ConfigError, UserError, quoted
 
 if TYPE_CHECKING:
     from implicit_inference.run import Lab
     from implicit_inference.store import Run
 
-INTERRUPTED = 130
+NAME = "implicit-inference"
 SIZES = ("S", "M", "G")
 CHILDREN = {
     "finetune": ("pretrain", ("finetune", "adapt"), "fine-tune a pretrain run"),
@@ -38,21 +38,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; mistakes are one line on stderr and exit code 2."""
-    try:
+    """Runs a command and returns its exit code; mistakes are one line on stderr and exit code 2."""
+
+    def command() -> int:
         options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
-    except OSError as error:
-        return _complain(str(error), UserError.exit_code)
-    except UserError as error:
-        return _complain(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _complain("interrupted; the same command resumes", INTERRUPTED)
 
-
-def _complain(message: str, code: int) -> int:
-    print(f"implicit-inference: {one_line(message)}", file=sys.stderr)
-    return code
+    return process.run(NAME, command)
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
@@ -68,7 +60,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 def parser() -> Parser:
     """All commands and flags."""
-    top = Parser(prog="implicit-inference", description="A simulator of implicit task inference.", allow_abbrev=False)
+    top = Parser(prog=NAME, description="A simulator of implicit task inference.", allow_abbrev=False)
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, function: Any, about: str) -> Parser:
@@ -187,21 +179,25 @@ def probe(options: argparse.Namespace) -> int:
 
 
 def figures(options: argparse.Namespace) -> int:
-    from implicit_inference import plots, store
+    from implicit_inference import store
 
-    for path in plots.draw_all(store.find(options.runs, options.id, "probe")):
+    found = store.find(options.runs, options.id, "probe")
+    from implicit_inference import plots
+
+    for path in plots.draw_all(found):
         print(path)
     return 0
 
 
 def report(options: argparse.Namespace) -> int:
-    from implicit_inference import report as page
     from implicit_inference import store
 
     found = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
     found = found or store.finished_runs(options.runs, "probe")
     if not found:
         raise store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
+    from implicit_inference import report as page
+
     print(
         page.write(
             found, options.out or (found[0].path("report.html") if len(found) == 1 else options.runs / "report.html")
@@ -212,8 +208,6 @@ def report(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     from implicit_inference import store
-    from implicit_inference.progress import console, summary_table
-    from implicit_inference.summary import summary_of
 
     found = store.find(options.runs, options.id, unfinished=True)
     print(f"# {found.directory}\n# {found.info()}\n")
@@ -221,6 +215,9 @@ def show(options: argparse.Namespace) -> int:
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
+        from implicit_inference.progress import console, summary_table
+        from implicit_inference.summary import summary_of
+
         console.print(summary_table(summary_of(found)))
     return 0
 
@@ -242,9 +239,10 @@ def presets(options: argparse.Namespace) -> int:
 
 def bench(options: argparse.Namespace) -> int:
     from implicit_inference import runtime
-    from implicit_inference.bench import suite
 
     runtime.prepare()
+    from implicit_inference.bench import suite
+
     suite.run(options.sizes)
     return 0
 
@@ -277,14 +275,19 @@ def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
     if "hosts" not in options:
         memory.check(config, stages)
     from implicit_inference import runtime
+
+    options.runs.mkdir(parents=True, exist_ok=True)
+    runtime.prepare(lambda: _join(options))
     from implicit_inference.run import Lab
 
-    runtime.prepare()
+    return Lab(config, options.runs)
+
+
+def _join(options: argparse.Namespace) -> None:
     if "hosts" in options:
         from implicit_inference import hosts
 
         hosts.join(options.hosts)
-    return Lab(config, options.runs)
 
 
 def _train(lab: Lab, *stages: str) -> None:
@@ -311,4 +314,5 @@ def _probe_and_show(lab: Lab) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process.begin(NAME)
+    process.leave(main())

@@ -1,29 +1,57 @@
-"""What a person sees in the terminal while work goes on, and at its end."""
+"""What a person sees in the terminal while work goes on, and at its end. No jax here."""
 
-import signal
-import sys
+import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from implicit_inference import notation
-from implicit_inference import run as stages
+from implicit_inference.process import interruptible
 from implicit_inference.store import Run
 
-console = Console()
+LONGEST_SILENCE = 60.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class _Console(Console):
+    """A console that leaves a broken pipe to whoever runs the command."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+console = _Console()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stage is: steps done of all, and the loss of the network and of exact Bayes by family of prompts."""
+
+    stage: str
+    step: int
+    steps: int
+    losses: dict[str, tuple[float, float]]
+
+
+Report = Callable[[Progress], None]
+Update = Callable[[int, int, str], None]
+"""(done, all, what there is to say)"""
 
 
 @contextmanager
-def training_progress(run: Run) -> Iterator[stages.Report]:
+def training_progress(run: Run) -> Iterator[Report]:
     """A bar with time left and the loss of the network against exact Bayes; plain lines where there is no terminal."""
-    with _bar(run.id, run.finished) as update:
+    with _shown(run.id, run.finished) as update:
 
-        def report(progress: stages.Progress) -> None:
+        def report(progress: Progress) -> None:
             losses = [f"{family} {loss:.3f} (Bayes {exact:.3f})" for family, (loss, exact) in progress.losses.items()]
             update(progress.step, progress.steps, "loss " + ", ".join(losses))
 
@@ -33,72 +61,107 @@ def training_progress(run: Run) -> Iterator[stages.Report]:
 @contextmanager
 def counting_progress(run: Run) -> Iterator[Callable[[int, int], None]]:
     """A bar with time left."""
-    with _bar(run.id, run.finished) as update:
+    with _shown(run.id, run.finished) as update:
         yield lambda done, total: update(done, total, "")
 
 
 @contextmanager
 def sweep_progress(name: str) -> Iterator[Callable[[float, str], None]]:
     """One bar with time left for many runs, in percent of the training that is left to do."""
-    with _bar(name) as update:
+    with _shown(name) as update:
         yield lambda fraction, text: update(int(100 * fraction), 100, text)
 
 
 @contextmanager
-def _bar(name: str, finished: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+def _shown(name: str, finished: bool = False) -> Iterator[Update]:
+    """Shows work that keeps its state when it is interrupted, and lets every update raise a dropped interrupt."""
     if finished:
         console.print(f"{name}: is there already", highlight=False)
         yield lambda done, total, text: None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar, _interrupts() as check_interrupt:
-        task = bar.add_task(name, total=1, text="compiling")
-        quarters = -1
+    shown = _bar if console.is_terminal and not console.is_dumb_terminal else _lines
+    with interruptible() as check_interrupt, shown(name) as show:
 
         def update(done: int, total: int, text: str) -> None:
-            nonlocal quarters
             check_interrupt()
-            bar.update(task, completed=done, total=total, text=text)
-            if not console.is_terminal and done * 4 // total > quarters:
-                quarters = done * 4 // total
-                print(f"{name}: {done}/{total} {text}", flush=True)
+            show(done, total, text)
 
         yield update
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], None]]:
-    """Ctrl-C at once, or, where it lands in a callback whose exceptions are dropped, silently at the next check."""
-    interrupted = False
+def _bar(name: str) -> Iterator[Update]:
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(bar_width=24),
+        bars.TextColumn("{task.completed}/{task.total}"),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("left"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[text]}"),
+    )
+    with bars.Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=1, text="compiling")
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
 
-    def check() -> None:
-        if interrupted:
-            raise KeyboardInterrupt
+@contextmanager
+def _lines(name: str) -> Iterator[Update]:
+    """Lines: the first update, every quarter, and one in LONGEST_SILENCE seconds, which a thread says in mid-step."""
+    log, ended = _Log(name), threading.Event()
 
-    def drop(unraisable: Any) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:
-            previous_hook(unraisable)
+    def watch() -> None:
+        with contextlib.suppress(OSError):  # the next update meets it, too
+            while not ended.wait(log.silence_left()):
+                log.break_silence()
 
-    previous, previous_hook = signal.signal(signal.SIGINT, interrupt), sys.unraisablehook
-    sys.unraisablehook = drop
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
-        yield check
+        yield log.update
     finally:
-        signal.signal(signal.SIGINT, previous)
-        sys.unraisablehook = previous_hook
+        ended.set()
+        watcher.join()
+
+
+class _Log:
+    """What is known of the work, and when it was last said."""
+
+    def __init__(self, name: str):
+        self.name, self.lock = name, threading.Lock()
+        self.done, self.total, self.text, self.quarter = 0, 0, "compiling", -1
+        self.first: tuple[int, float] | None = None
+        self.updated = self.said = time.monotonic()
+
+    def update(self, done: int, total: int, text: str) -> None:
+        with self.lock:
+            self.done, self.total, self.text, self.updated = done, total, text, time.monotonic()
+            self.first = self.first or (done, self.updated)
+            if (quarter := done * 4 // total) > self.quarter or self.silence_left() == 0:
+                self.quarter = quarter
+                self._say()
+
+    def silence_left(self) -> float:
+        """Seconds until something must be said."""
+        return max(0.0, self.said + LONGEST_SILENCE - time.monotonic())
+
+    def break_silence(self) -> None:
+        with self.lock:
+            if self.silence_left() == 0:
+                self._say()
+
+    def _say(self) -> None:
+        self.said = time.monotonic()
+        counts = f"{self.done}/{self.total} " if self.total else ""
+        print(f"{self.name}: {counts}{self.text}{self._time_left()}", flush=True)
+
+    def _time_left(self) -> str:
+        """The time that the rest takes at the rate so far, as text, once there is a rate."""
+        if self.first is None or not self.first[0] < self.done < self.total:
+            return ""
+        done, began = self.first
+        left = (self.updated - began) / (self.done - done) * (self.total - self.done) - (self.said - self.updated)
+        return f", {timedelta(seconds=round(max(0.0, left)))} left"
 
 
 def summary_table(summary: dict[str, Any]) -> Table:

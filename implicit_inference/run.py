@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from implicit_inference import hosts, keys, memory, model, network, optimize, pa
 from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
+from implicit_inference.progress import Progress, Report
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
@@ -36,19 +37,6 @@ class TrainingDivergedError(UserError):
     """The loss stopped being a number; the last good state is kept."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a stage is: steps done of all, and the loss of the network and of exact Bayes by family of prompts."""
-
-    stage: str
-    step: int
-    steps: int
-    losses: dict[str, tuple[float, float]]
-
-
-Report = Callable[[Progress], None]
 
 
 class Lab:

@@ -7,8 +7,9 @@ from typing import Any
 
 from implicit_inference import memory
 from implicit_inference.config import Config, override, run_id
+from implicit_inference.progress import Progress
 from implicit_inference.rows import Row
-from implicit_inference.run import Lab, Progress, train_stage
+from implicit_inference.run import Lab, train_stage
 from implicit_inference.runtime import pinned
 from implicit_inference.sections import TrainingConfig
 from implicit_inference.store import Run

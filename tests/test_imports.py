@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "errors", "runtime"},
-    {"keys", "notation", "sections", "regression.pairs", "regression.each", "regression.precision"},
+    {"bench.pytorch", "bench.timing", "errors"},
+    {"keys", "notation", "process", "runtime", "sections", "regression.pairs", "regression.each", "regression.precision"},
     {"checks", "regression.filters", "regression.tasks"},
     {"config"},
     {"memory"},
@@ -19,7 +19,7 @@ LEVELS = [
     {"regression.correlated", "regression.features", "regression.heavy_tails", "regression.own_noise"},
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
-    {"hosts", "network", "world"},
+    {"hosts", "network", "progress", "world"},
     {"batches", "penalties"},
     {"stages"},
     {"run"},
@@ -29,8 +29,9 @@ LEVELS = [
     {"probe", "drawing", "compare"},
     {"plots"},
     {"report"},
-    {"bench.suite", "progress"},
+    {"bench.suite"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LEVELS) for module in modules}
 MODULES = {

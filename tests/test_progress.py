@@ -4,8 +4,7 @@ import sys
 
 import pytest
 
-from implicit_inference.progress import training_progress
-from implicit_inference.run import Progress
+from implicit_inference.progress import Progress, training_progress
 from implicit_inference.store import Run
 
 LOSSES = {"gaussian": (1.0, 0.9)}
