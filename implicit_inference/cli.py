@@ -14,6 +14,7 @@ from implicit_inference import config as configs
 from implicit_inference import memory, process
 from implicit_inference.config import Config
 from implicit_inference.errors import ConfigError, UserError, quoted
+from implicit_inference.meeting import hosts_from
 
 if TYPE_CHECKING:
     from implicit_inference.run import Lab
@@ -114,19 +115,11 @@ def _add_fields(sub: Parser, preset: str | None, which: str) -> None:
 def _add_hosts(sub: Parser) -> None:
     sub.add_argument(
         "--hosts",
-        type=_hosts,
+        type=hosts_from,
         metavar="ADDRESS:PORT,COUNT,INDEX",
         default=argparse.SUPPRESS,
         help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
     )
-
-
-def _hosts(text: str) -> tuple[str, int, int] | None:
-    """(address, number of hosts, which of them this is), or None for `auto`."""
-    found = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", text)
-    if text != "auto" and (not found or int(found[3]) >= int(found[2])):
-        raise ConfigError(f"hosts = {text!r}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with INDEX < COUNT")
-    return (found[1], int(found[2]), int(found[3])) if found else None
 
 
 def _changes(options: argparse.Namespace) -> dict[str, Any]:
@@ -276,11 +269,20 @@ def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
         memory.check(config, stages)
     from implicit_inference import runtime
 
-    options.runs.mkdir(parents=True, exist_ok=True)
+    _make(options.runs)
     runtime.prepare(lambda: _join(options))
     from implicit_inference.run import Lab
 
     return Lab(config, options.runs)
+
+
+def _make(runs: Path) -> None:
+    """Makes the directory of runs before anything slow begins."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = "allowed: a directory that is there or can be made"
+        raise UserError(f"--runs {quoted(str(runs))}: {error.strerror}; {allowed}") from error
 
 
 def _join(options: argparse.Namespace) -> None:

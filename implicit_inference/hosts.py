@@ -9,18 +9,25 @@ from jax.experimental import multihost_utils
 
 from implicit_inference.config import Config
 from implicit_inference.errors import ConfigError, UserError
+from implicit_inference.meeting import PATIENCE, Hosts, meet
 from implicit_inference.rows import Row
 from implicit_inference.store import Run
 
 
-def join(where: tuple[str, int, int] | None) -> None:
-    """Make the devices of all hosts one set; all call this before they compute anything.
+def join(hosts: Hosts | None) -> None:
+    """Makes the devices of all hosts one set; all call this before they compute anything.
 
-    `where`: the address and port on the first host, how many hosts there are, and which of them, from 0, this is;
-    None where a cluster tells by itself. Raises UserError.
+    None: a cluster tells who they are. Raises UserError where they do not find each other.
     """
+    jax.config.update("jax_enable_preemption_service", False)  # it swallows SIGTERM
     try:
-        jax.distributed.initialize(*(where or ()))
+        if hosts is None:
+            jax.distributed.initialize(initialization_timeout=int(PATIENCE))
+        else:
+            meet(hosts)
+            jax.distributed.initialize(
+                hosts.address, hosts.count, hosts.index, coordinator_bind_address=hosts.bind_address
+            )
     except (ValueError, RuntimeError) as error:
         raise UserError(f"the hosts did not find each other: {str(error).splitlines()[0]}") from error
 

@@ -62,7 +62,8 @@ def run(name: str, command: Callable[[], int]) -> int:
         return OUTPUT_CUT
     except OSError as error:
         _give_up_output()
-        return _complain(name, str(error), UserError.exit_code)
+        reason = error.strerror or str(error)
+        return _complain(name, f"{error.filename}: {reason}" if error.filename else reason, UserError.exit_code)
     except UserError as error:
         return _complain(name, str(error), error.exit_code)
     except KeyboardInterrupt as error:

@@ -9,7 +9,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
     {"bench.pytorch", "bench.timing", "errors"},
-    {"keys", "notation", "process", "runtime", "sections", "regression.pairs", "regression.each", "regression.precision"},
+    {
+        "keys",
+        "notation",
+        "meeting",
+        "process",
+        "runtime",
+        "sections",
+        "regression.pairs",
+        "regression.each",
+        "regression.precision",
+    },
     {"checks", "regression.filters", "regression.tasks"},
     {"config"},
     {"memory"},
