@@ -8,7 +8,7 @@ def main() -> None:
     process.begin("implicit-inference")
     from implicit_inference import cli
 
-    process.leave(cli.main())
+    process.leave(cli.main)
 
 
 if __name__ == "__main__":

@@ -293,11 +293,12 @@ def _join(options: argparse.Namespace) -> None:
 
 
 def _train(lab: Lab, *stages: str) -> None:
+    from implicit_inference import hosts
     from implicit_inference.progress import training_progress
     from implicit_inference.run import train_stage
 
     for stage in stages:
-        with training_progress(lab.run_of(stage)) as report:
+        with hosts.together(), training_progress(lab.run_of(stage)) as report:
             train_stage(lab, stage, report)
 
 
@@ -317,4 +318,4 @@ def _probe_and_show(lab: Lab) -> int:
 
 if __name__ == "__main__":
     process.begin(NAME)
-    process.leave(main())
+    process.leave(main)

@@ -1,5 +1,7 @@
 """Several hosts: the same program on each, one directory of runs that all of them see, and the first one writes it."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +10,16 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from implicit_inference.config import Config
-from implicit_inference.errors import ConfigError, UserError
+from implicit_inference.errors import LONGEST_QUOTE, ConfigError, UserError, shortened
 from implicit_inference.meeting import PATIENCE, Hosts, meet
 from implicit_inference.rows import Row
 from implicit_inference.store import Run
+
+
+class HostLostError(UserError):
+    """Another host ended, or the network between them."""
+
+    exit_code = 1
 
 
 def join(hosts: Hosts | None) -> None:
@@ -30,6 +38,18 @@ def join(hosts: Hosts | None) -> None:
             )
     except (ValueError, RuntimeError) as error:
         raise UserError(f"the hosts did not find each other: {str(error).splitlines()[0]}") from error
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Raises HostLostError where work on several hosts fails in JAX: nearly always since one of them is gone."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = shortened(str(error).splitlines()[0], 2 * LONGEST_QUOTE)
+        raise HostLostError(f"a host is gone ({reason}); the same command on all hosts resumes") from error
 
 
 def gathered(tree: Any) -> Any:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
@@ -71,8 +72,13 @@ def run(name: str, command: Callable[[], int]) -> int:
         return _complain(name, STOPS[number][1], 128 + number)
 
 
-def leave(code: int) -> NoReturn:
-    """Ends the process; after a failure at once, since the other hosts of a run would be waited for."""
+def leave(command: Callable[[], int]) -> NoReturn:
+    """Runs a command and ends the process; after a failure at once, since JAX would wait for the other hosts."""
+    try:
+        code = command()
+    except Exception:
+        traceback.print_exc()
+        code = 1
     if code:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
