@@ -1,20 +1,53 @@
 """What every figure is drawn with: curves with bands over seeds, titles that state the setting, one legend."""
 
-from collections.abc import Sequence
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 
-import matplotlib.style
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from implicit_inference.config import Config
+from implicit_inference.errors import UserError
 from implicit_inference.metrics import Estimate, Values, over_seeds
-from implicit_inference.notation import Look
+from implicit_inference.notation import Look, counted, spread
 from implicit_inference.store import Run
+
+PLAIN = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+
+
+@contextlib.contextmanager
+def _plain() -> Iterator[None]:
+    """Keeps a user's backend and settings, which may not even be readable, from the import of matplotlib."""
+    log, kept = logging.getLogger("matplotlib"), {name: os.environ.get(name) for name in PLAIN}
+    level = log.level
+    os.environ |= PLAIN
+    log.setLevel(logging.ERROR)  # of caches that cannot be written
+    try:
+        yield
+    except ValueError as error:  # matplotlib reads one in the working directory before all others
+        allowed = "allowed here: no matplotlibrc, or one in UTF-8"
+        raise UserError(f"matplotlib does not start ({error}); {allowed}") from error
+    finally:
+        log.setLevel(level)
+        for name, value in kept.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+with _plain():
+    import matplotlib.style
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+__all__ = ["Axes", "Figure"]
 
 
 def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
@@ -23,18 +56,32 @@ def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
 
 
 def estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Estimate | None]) -> None:
-    """A line with a band of one standard error; undefined estimates leave a gap."""
+    """A line with a band of one standard error; undefined estimates leave a gap, and all of them nothing."""
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
+    if not there(mean):
+        return
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
     axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=0.2, linewidth=0)
 
 
-def titled(figure: Figure, title: str, config: Config, spread: str = "bands") -> Figure:
+def there(values: Values) -> bool:
+    """Tells whether a curve through these values would show anything: one that does not has no place in a legend."""
+    return bool(np.isfinite(values).any())
+
+
+def counts(axis: Axis, label: str) -> None:
+    """Labels an axis that counts something: it has ticks at whole numbers only."""
+    axis.set_label_text(label)
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
+
+
+def titled(figure: Figure, title: str, config: Config, drawn: str = "bands") -> Figure:
     tasks = config.tasks
     setting = (
         f"d={tasks.dim}, n={tasks.n_discrete}, σ={tasks.noise_std:g}, α={config.pretrain.discrete_prob:g}; "
-        f"{len(config.seeds)} seeds × {config.probe.prompts} prompts; {spread}: ± 1 standard error over seeds"
+        f"{counted(len(config.seeds), 'seed')} × {counted(config.probe.prompts, 'prompt')}"
+        f"{spread(len(config.seeds), drawn)}"
     )
     figure.suptitle(f"{title}\n{setting}", x=0.01, ha="left", fontsize=11)
     return figure
@@ -49,8 +96,8 @@ def legend_below(figure: Figure) -> None:
 
 
 def style() -> AbstractContextManager[None]:
-    """The one style of all figures."""
-    return matplotlib.style.context(str(files("implicit_inference") / "figures.mplstyle"))
+    """The one style of all figures, over matplotlib's own defaults: no setting of a user's matters."""
+    return matplotlib.style.context(str(files("implicit_inference") / "figures.mplstyle"), after_reset=True)
 
 
 def rendered(figure: Figure, kind: str) -> bytes:

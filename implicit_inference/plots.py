@@ -5,15 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from implicit_inference import notation, origin
 from implicit_inference.config import Config
-from implicit_inference.drawing import curve, estimates, legend_below, rendered, save, style, titled
+from implicit_inference.drawing import (
+    Axes,
+    Figure,
+    counts,
+    curve,
+    estimates,
+    legend_below,
+    rendered,
+    save,
+    style,
+    titled,
+)
 from implicit_inference.losses import Losses, predicted_recovery, recovery_of
 from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
-from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look
+from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look, counted, spread
 from implicit_inference.rows import Row
 from implicit_inference.store import Run
 
@@ -52,9 +61,8 @@ def loss_by_position(losses: Losses, config: Config) -> Figure:
         look = replace(LOOKS["moved"], label=LOOKS["moved"].label.format(strength))
         moved = losses("finetuned", family, "label_scale", strength) if strength != 1 else losses("finetuned", family)
         curve(axes, look, range(losses.length), moved)
-        axes.set(
-            title=f"{notation.family(family)} prompts", xlabel="exemplars in context", ylabel="noise-free squared error"
-        )
+        axes.set(title=f"{notation.family(family)} prompts", ylabel="noise-free squared error")
+        counts(axes.xaxis, "exemplars in context")
         axes.set_ylim(bottom=0)
     legend_below(figure)
     return titled(figure, "What is forgotten, and what a conjugated prompt brings back", config)
@@ -133,9 +141,11 @@ def closeness(rows: list[Row], config: Config) -> Figure:
     for look, before, after in pairs:
         rises = [np.array([cells[after, b, s][0] - cells[before, b, s][0] for s in config.seeds]) for b in bins]
         estimates(axes, look, list(range(len(bins))), [over_seeds(rise) for rise in rises])
-    counts = [sum(cells["pretrained", b, s][1] for s in config.seeds) for b in bins]
+    predictions = [sum(cells["pretrained", b, s][1] for s in config.seeds) for b in bins]
     names = [notation.bins(CLOSENESS_EDGES)[b] for b in bins]
-    axes.set_xticks(range(len(bins)), [f"{name}\nn={n}" for name, n in zip(names, counts, strict=True)], fontsize=8)
+    axes.set_xticks(
+        range(len(bins)), [f"{name}\nn={n}" for name, n in zip(names, predictions, strict=True)], fontsize=8
+    )
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(
         xlabel="log evidence ratio of the past, discrete against Gaussian (n predictions at 1 to K-1 exemplars)",
@@ -163,7 +173,8 @@ def _attribution(axes: Axes, distances: Losses) -> None:
     for look, parts in zip(looks, zip(*by_position, strict=True), strict=True):
         estimates(axes, look, range(distances.length), [over_seeds(values) for values in parts])
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(title="Gaussian prompts", xlabel="exemplars in context", ylabel="rise of the distance to ridge")
+    axes.set(title="Gaussian prompts", ylabel="rise of the distance to ridge")
+    counts(axes.xaxis, "exemplars in context")
 
 
 def _gates(axes: Axes, rows: list[Row], config: Config) -> None:
@@ -198,7 +209,8 @@ def _ranking(axes: Axes, rows: list[Row], config: Config) -> None:
             fontsize=7,
         )
     axes.set_title(f"conjugations, early: Kendall's τ = {notation.estimate(found['by_loss']['kendall'])}")
-    axes.set(xlabel="rank by exact Bayes, effective prior after", ylabel="rank by the fine-tuned network's loss")
+    counts(axes.xaxis, "rank by exact Bayes, effective prior after")
+    counts(axes.yaxis, "rank by the fine-tuned network's loss")
 
 
 def training_curves(tables: dict[str, list[Row]]) -> Figure:
@@ -214,10 +226,11 @@ def training_curves(tables: dict[str, list[Row]]) -> Figure:
                 values = np.array([[by_step[step, seed] for step in steps] for seed in seeds])
                 name = "network" if predictor == "network" else "exact Bayes, the stage's prior"
                 curve(axes, Look(f"{name}, {notation.family(family)} prompts", colour, line), steps, values)
-        axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", ylim=(0, None))
+        axes.set(title=stage, ylabel="noise-free squared error", ylim=(0, None))
+        counts(axes.xaxis, "optimiser step")
     legend_below(figure)
     n = len({row["seed"] for rows in tables.values() for row in rows})
-    figure.suptitle(f"Training; bands: ± 1 standard error over {n} seeds", x=0.01, ha="left")
+    figure.suptitle(f"Training; {counted(n, 'seed')}{spread(n, 'bands')}", x=0.01, ha="left")
     return figure
 
 

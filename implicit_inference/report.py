@@ -34,7 +34,7 @@ def write(runs: list[Run], path: Path) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("implicit_inference", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["estimate"] = estimate
+    environment.filters |= {"estimate": estimate, "counted": notation.counted}
     configs, summaries = [run.config() for run in runs], [summary_of(run) for run in runs]
     differing, shared = compare.side_by_side(configs)
     names = compare.names_of(configs)

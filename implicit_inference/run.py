@@ -18,6 +18,7 @@ from implicit_inference import hosts, keys, memory, model, network, optimize, pa
 from implicit_inference.config import FAMILIES, STAGES, Config, run_id, sections_of, valid
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
+from implicit_inference.notation import counted
 from implicit_inference.progress import Progress, Report
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
@@ -48,7 +49,8 @@ class Lab:
         self.mesh = mesh or parallel.make_mesh(len(config.seeds), batch)
         if (own := {device.process_index for device in self.mesh.devices.flat}) != set(range(jax.process_count())):
             raise UserError(
-                f"{len(config.seeds)} seeds and batches of {batch} reach {len(own)} of {jax.process_count()} hosts; "
+                f"{counted(len(config.seeds), 'seed')} and batches of {batch} reach {len(own)} of "
+                f"{counted(jax.process_count(), 'host')}; "
                 "choose numbers that the devices divide"
             )
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
