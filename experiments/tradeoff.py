@@ -16,9 +16,9 @@ are those of the validation prompts, averaged over all positions, as training go
 
 import sys
 
-import jax
 import numpy as np
 from experiment import Claim, Experiment, Results, said
+from jax import tree
 
 from implicit_inference.config import FAMILIES
 from implicit_inference.exam import Exam
@@ -42,7 +42,7 @@ def measure(lab: Lab) -> list[dict]:
     exam, exact = Exam(lab), lab.bayes_losses(lab.config.pretrain)
     for prior in PRIORS:
         weights = lab.packed(log_weights(prior))
-        losses = jax.tree.map(np.asarray, exact(lab.seeds, weights, {f: lab.validation[f] for f in FAMILIES}))
+        losses = tree.map(np.asarray, exact(lab.seeds, weights, {f: lab.validation[f] for f in FAMILIES}))
         for family, loss in losses.items():
             found = exam.rows(loss, prior=prior, prompts=family, predictor="bayes")
             rows += [row | {"n": VALIDATION_PROMPTS} for row in found]

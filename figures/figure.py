@@ -2,14 +2,21 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from implicit_inference import process
+
+PROGRAM = Path(sys.argv[0])
+if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # a figure is what runs
+    process.begin(f"figures/{PROGRAM.name}")
+
 import numpy as np
 import pyarrow.csv
 
-from implicit_inference.drawing import Axes, Figure, legend_below, style, there
+from implicit_inference.drawing import Axes, Figure, legend_below, marker, style, there
 from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look, counted, spread
 
 FIGURES = Path(__file__).parent
@@ -56,7 +63,7 @@ def band(axes: Axes, look: Look, x: Sequence[float] | np.ndarray, rows: Table, s
     x, mean, stderr = np.asarray(x, float)[order], rows.column("mean")[order], rows.column("stderr")[order]
     if not there(mean):
         return
-    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
+    axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
 
 
@@ -124,8 +131,12 @@ def main(table: str, draw: Callable[[Table], Figure], name: str | None = None) -
     parser = argparse.ArgumentParser(prog=f"figures/{name}.py", allow_abbrev=False)
     parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
     options = parser.parse_args()
-    print(save(name, draw, read(table, options.scale), FIGURES / options.scale))
-    return 0
+
+    def command() -> int:
+        print(save(name, draw, read(table, options.scale), FIGURES / options.scale))
+        return 0
+
+    return process.run(f"figures/{name}.py", command)
 
 
 def save(name: str, draw: Callable[[Table], Figure], table: Table, folder: Path) -> Path:

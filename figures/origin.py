@@ -6,6 +6,7 @@ import numpy as np
 from figure import BLUE, COLOURS, GREY, RED, SKY, Axes, Figure, Look, Table, band, by_seed, finished, main, zero
 
 from implicit_inference.drawing import counts
+from implicit_inference.notation import mean_text
 
 PARTS = {
     "forgetting": Look("forgetting", RED),
@@ -86,7 +87,7 @@ def order(axes: Axes, rows: Table) -> None:
         axes.annotate(name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
     tau = rows.where(quantity="kendall_by_loss", where="early").rows[0]
     axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
-    axes.set_title(f"early; Kendall's τ {tau['mean']:.2f} ± {tau['stderr']:.2f}", fontsize=9)
+    axes.set_title(f"early; Kendall's τ {mean_text(tau['mean'], tau['stderr'], 2)}", fontsize=9)
     axes.set_xlim(0.5, len(names) + 1.5)
     counts(axes.xaxis, "measured rank, 1 the best")
 

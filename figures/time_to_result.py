@@ -8,6 +8,7 @@ import sys
 import pyarrow.csv
 from figure import COLOURS, FIGURES, Figure, Look, Table, band
 
+from implicit_inference import process
 from implicit_inference.drawing import style
 from implicit_inference.notation import counted, spread
 
@@ -48,4 +49,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process.run("figures/time_to_result.py", main))

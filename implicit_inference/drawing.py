@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
@@ -61,13 +62,26 @@ def estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Es
     if not there(mean):
         return
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
-    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
+    axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=0.2, linewidth=0)
 
 
 def there(values: Values) -> bool:
     """Tells whether a curve through these values would show anything: one that does not has no place in a legend."""
     return bool(np.isfinite(values).any())
+
+
+def marker(look: Look, values: Values) -> str:
+    """The look's marker; dots for a curve without one that has no two points in a row, which no line would show."""
+    there = np.isfinite(values)
+    return look.marker or ("" if np.any(there[1:] & there[:-1]) else "o")
+
+
+def undefined(axes: Axes, why: str) -> None:
+    """Says in panels where nothing is drawn why that is so."""
+    if not axes.get_legend_handles_labels()[1]:
+        text = textwrap.fill(f"undefined: {why}", 40)
+        axes.text(0.5, 0.5, text, fontsize=8, transform=axes.transAxes, ha="center", va="center")
 
 
 def counts(axis: Axis, label: str) -> None:

@@ -1,5 +1,6 @@
 """How names are written: the one map from the names in tables and configurations to labels, symbols and colours."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -124,4 +125,9 @@ def estimate(value: dict[str, Any]) -> str:
         of_all = f"; no limit in {value['unlimited']} of {counted(value['seeds'], 'seed')}"
         unlimited = of_all if value["unlimited"] else ""
         return f"{value['median']:.2f} ({value['lowest']:.2f} to {value['highest']:.2f}{unlimited})"
-    return f"{value['mean']:.3f}" + ("" if value["stderr"] is None else f" ± {value['stderr']:.3f}")
+    return mean_text(value["mean"], math.nan if value["stderr"] is None else value["stderr"])
+
+
+def mean_text(mean: float, stderr: float, digits: int = 3) -> str:
+    """`1.000 ± 0.100`; the mean alone where it has no standard error."""
+    return f"{mean:.{digits}f}" + (f" ± {stderr:.{digits}f}" if math.isfinite(stderr) else "")

@@ -19,8 +19,9 @@ from implicit_inference.drawing import (
     save,
     style,
     titled,
+    undefined,
 )
-from implicit_inference.losses import Losses, predicted_recovery, recovery_of
+from implicit_inference.losses import UNDEFINED, Losses, predicted_recovery, recovery_of
 from implicit_inference.metrics import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
 from implicit_inference.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look, counted, spread
 from implicit_inference.rows import Row
@@ -81,6 +82,7 @@ def recovery(losses: Losses, config: Config) -> Figure:
         shrunk = losses("finetuned", conjugation="shrink_only")
         estimates(top, LOOKS["shrink_only"], scales, [recovery_of(losses, where, shrunk)] * len(scales))
         top.set(title=notation.RANGES[where], ylabel="recovered fraction", ylim=(-1.25, 1.5))
+        undefined(top, UNDEFINED)
         top.axhline(0, color=GREY, linewidth=0.8)
         top.axhline(1, color=GREY, linewidth=0.8)
         for name in ("pretrained", "finetuned", "scratch"):
@@ -141,6 +143,7 @@ def closeness(rows: list[Row], config: Config) -> Figure:
     for look, before, after in pairs:
         rises = [np.array([cells[after, b, s][0] - cells[before, b, s][0] for s in config.seeds]) for b in bins]
         estimates(axes, look, list(range(len(bins))), [over_seeds(rise) for rise in rises])
+    undefined(axes, "no bin has predictions of every seed")
     predictions = [sum(cells["pretrained", b, s][1] for s in config.seeds) for b in bins]
     names = [notation.bins(CLOSENESS_EDGES)[b] for b in bins]
     axes.set_xticks(
@@ -288,5 +291,6 @@ def _dots(axes: Axes, title: str, xlabel: str, columns: dict[Look, list[dict[str
         if found:
             y, mean, stderr = (np.array(part) for part in zip(*found, strict=True))
             axes.errorbar(mean, y + offset, xerr=stderr, fmt="o", color=look.colour, label=look.label)
+    undefined(axes, "in every run")
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set(title=title, xlabel=xlabel)

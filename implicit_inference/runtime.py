@@ -22,7 +22,7 @@ LEAST_COMPILE_SECONDS = 0.2
 MOST_DEVICES = 256
 """Devices made of one CPU; each has threads of its own."""
 
-HEARD = re.compile(r"(JAX|XLA|LIBTPU|TPU|CUDA|NVIDIA|ROCR|HIP)_")
+HEARD = re.compile(r"(JAX|XLA|CUDA|ROCR|HIP)_")
 """Environment variables that JAX and its backends listen to."""
 
 
@@ -43,8 +43,8 @@ def prepare(join: Callable[[], None] = lambda: None) -> None:
         jax.devices()
 
 
-def import_jax() -> None:
-    """Imports JAX. Raises UserError that names the environment variable which does not let it."""
+def import_jax() -> int:
+    """Imports JAX and returns 0, as a command does. Raises UserError that names the variable which forbids it."""
     devices = os.environ.get("JAX_NUM_CPU_DEVICES", "1")
     if not re.fullmatch(r"0*[1-9]\d{0,3}", devices, re.ASCII) or int(devices) > MOST_DEVICES:
         raise refused("JAX_NUM_CPU_DEVICES", f"a whole number from 1 to {MOST_DEVICES}")
@@ -54,6 +54,7 @@ def import_jax() -> None:
         code = "from jaxlib import _jax; _jax.CompileOptions()"
         if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
             raise refused("XLA_FLAGS", "flags and values that this version of XLA knows")
+    return 0
 
 
 @contextlib.contextmanager
