@@ -85,7 +85,7 @@ def _receive(hosts: Hosts, deadline: float) -> None:
         allowed = "allowed: an address of this host, the first, with a port that is free"
         raise UserError(f"hosts = {hosts.address}: {os.strerror(error.errno or 0)}; {allowed}") from error
     guests: dict[int, socket.socket] = {}
-    with listener:
+    with listener, contextlib.ExitStack() as opened:
         while len(guests) < hosts.count - 1:
             ready = select.select([listener, *guests.values()], [], [], max(0.0, deadline - time.monotonic()))[0]
             if not ready:
@@ -93,9 +93,9 @@ def _receive(hosts: Hosts, deadline: float) -> None:
                 raise UserError(f"hosts = {hosts.address}: within {PATIENCE:g} s no sign of host {absent}")
             guests = {index: guest for index, guest in guests.items() if guest not in ready}  # those have left
             if listener in ready:
-                _greet(hosts, listener.accept()[0], guests)
+                _greet(hosts, opened.enter_context(listener.accept()[0]), guests)
         for guest in guests.values():
-            with contextlib.suppress(OSError), guest:
+            with contextlib.suppress(OSError):
                 guest.sendall(COMPLETE)
                 guest.settimeout(1.0)
                 guest.recv(1)  # who closes first keeps the port busy for a while: let it be the guest
