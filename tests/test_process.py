@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from made_up import probe_run
@@ -54,8 +53,7 @@ def test_a_fault_of_the_program_ends_the_process_at_once_with_its_traceback(monk
 def test_a_signal_is_raised_in_work_that_keeps_its_state(number, kind):
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt) as raised, interruptible():
-        os.kill(os.getpid(), number)
-        time.sleep(1)
+        signal.raise_signal(number)
     assert raised.type is kind
     assert signal.getsignal(number) is before
 
