@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_origin
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from implicit_inference import config as configs
 from implicit_inference import memory, process
+from implicit_inference.arguments import joined, value_of
 from implicit_inference.config import Config
 from implicit_inference.errors import ConfigError, UserError, quoted
 from implicit_inference.meeting import hosts_from
@@ -42,21 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; mistakes are one line on stderr and exit code 2."""
 
     def command() -> int:
-        options = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+        options = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
 
     return process.run(NAME, command)
-
-
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """`--flag -1,2` as `--flag=-1,2`: argparse takes a list that begins with a minus for another flag."""
-    joined: list[str] = []
-    for argument in arguments:
-        if re.match(r"-[\d.]", argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
 
 
 def parser() -> Parser:
@@ -126,25 +115,8 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """{path: value} of the fields given in --config and, rather, as flags."""
     from_file = configs.changes_in(options.config) if options.config else {}
     given = {path: getattr(options, path) for path in configs.FIELDS if hasattr(options, path)}
-    as_flags = {path: _value(configs.FIELDS[path][0], text) for path, text in given.items()}
+    as_flags = {path: value_of(configs.FIELDS[path][0], text) for path, text in given.items()}
     return from_file | configs.changed_fields(as_flags)
-
-
-def _value(kind: Any, text: str) -> Any:
-    """The value that a flag gives: numbers, lists of them with or without brackets, and other text as it is."""
-    if get_origin(kind) is not tuple:
-        return _number(text)
-    inside = text.strip()
-    inside = inside[1:-1] if inside[:1] + inside[-1:] == "[]" else inside
-    return [_number(part.strip()) for part in inside.split(",")] if inside.strip() else []
-
-
-def _number(text: str) -> int | float | str:
-    """The text as a number, if it is one; a whole number of many digits stays text, which no field allows."""
-    if re.fullmatch(r"[+-]?[0-9]{1,400}", text):
-        return int(text)
-    decimal = r"[+-]?([0-9]{1,400}\.?[0-9]{,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?"
-    return float(text) if re.fullmatch(decimal, text) else text
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "errors"},
+    {"arguments", "bench.pytorch", "bench.timing", "errors"},
     {
         "keys",
         "notation",
