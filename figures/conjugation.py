@@ -3,8 +3,7 @@
 import sys
 
 import numpy as np
-from figure import ERROR, ORANGE, SKY, Look, Table, band, finished, main, zero
-from matplotlib.figure import Figure
+from figure import ERROR, ORANGE, SKY, Figure, Look, Table, band, finished, main, zero
 
 from implicit_inference.notation import LOOKS
 

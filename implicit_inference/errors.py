@@ -1,17 +1,9 @@
 """Mistakes that a user can mend: one printable line each, and how foreign text is quoted in it."""
 
-import signal
 from typing import Any
 
 LONGEST_QUOTE = 60
 LONGEST_LINE = 270
-
-
-STOPPED = {
-    signal.SIGINT: (130, "interrupted; the same command resumes"),
-    signal.SIGTERM: (143, "terminated; the same command resumes"),
-}
-"""signal -> the exit code and the line of a command that it stops"""
 
 
 class UserError(Exception):

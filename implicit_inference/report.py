@@ -8,9 +8,8 @@ from typing import Any
 
 import jinja2
 
-from implicit_inference import compare, notation, plots
+from implicit_inference import compare, notation, overview, plots
 from implicit_inference.drafts import owned
-from implicit_inference.drawing import count
 from implicit_inference.errors import one_line
 from implicit_inference.files import write_whole
 from implicit_inference.losses import RANGES, Losses
@@ -45,10 +44,6 @@ class Told:
     findings: list[str]
     figures: list[dict[str, str]]
     results: list[compare.Cells]
-
-    @property
-    def seeds(self) -> str:
-        return count(len(self.config.seeds), "seed")
 
 
 def told(run: Run) -> Told:
@@ -85,7 +80,7 @@ def write(probes: list[Told], path: Path) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("implicit_inference", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["estimate"] = estimate
+    environment.filters |= {"estimate": estimate, "counted": notation.counted}
     configs, summaries = [probe.config for probe in probes], [probe.summary for probe in probes]
     differing, shared = compare.side_by_side(configs)
     names = compare.names_of(configs)
@@ -97,7 +92,7 @@ def write(probes: list[Told], path: Path) -> Path:
         n_ranges=len(RANGES),
         differing={notation.field(path): values for path, values in differing.items()},
         shared={notation.field(path): value for path, value in shared.items()},
-        comparison=_embedded(plots.comparison(names, summaries)) if len(probes) > 1 else None,
+        comparison=_embedded(overview.comparison(names, summaries)) if len(probes) > 1 else None,
         provenance=compare.provenance([probe.run for probe in probes]),
     )
     write_whole(path, page.encode())

@@ -22,6 +22,7 @@ from implicit_inference.drafts import tidy
 from implicit_inference.errors import UserError
 from implicit_inference.evaluate import PackedEvaluator
 from implicit_inference.lineage import STAGES, parent_ids, parents_of, run_id, sections_of
+from implicit_inference.notation import counted
 from implicit_inference.regression.bayes import bayes_predictor
 from implicit_inference.regression.conjugate import Identity
 from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
@@ -46,7 +47,8 @@ class Lab:
         self.mesh = mesh or parallel.make_mesh(len(config.seeds), batch)
         if (own := {device.process_index for device in self.mesh.devices.flat}) != set(range(jax.process_count())):
             raise UserError(
-                f"{len(config.seeds)} seeds and batches of {batch} reach {len(own)} of {jax.process_count()} hosts; "
+                f"{counted(len(config.seeds), 'seed')} and batches of {batch} reach {len(own)} of "
+                f"{counted(jax.process_count(), 'host')}; "
                 "choose numbers that the devices divide"
             )
         self.seeds = parallel.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)

@@ -18,6 +18,7 @@ from implicit_inference.losses import (
     recovery_of,
 )
 from implicit_inference.metrics import Values, positions, recovered_fraction
+from implicit_inference.notation import counted
 from implicit_inference.rows import Row
 from implicit_inference.sections import Config
 from implicit_inference.store import Run, StoreError, interpreted
@@ -176,7 +177,8 @@ def _ranges(losses: Losses, values: Values) -> dict[str, Any]:
 
 def _described(where: str, config: Config) -> str:
     chosen = positions(where, config.tasks.dim, config.prompts.length)
-    return f"{chosen.start}..{chosen.stop - 1} exemplars"
+    first, last = chosen.start, chosen.stop - 1
+    return f"{first}..{last} exemplars" if last > first else counted(first, "exemplar")
 
 
 def _finite(value: Any) -> Any:

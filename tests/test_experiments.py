@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -32,6 +34,26 @@ def load(folder, name):
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_imports_jax_after_what_tells_that_it_cannot_be(name):
+    imports = [line for line in (EXPERIMENTS / f"{name}.py").read_text().splitlines() if re.match("import|from", line)]
+    first = next(i for i, line in enumerate(imports) if line.startswith("from experiment "))
+    assert not [line for line in imports[:first] if re.match(r"(import|from) (jax|implicit_inference)\b", line)]
+
+
+def test_an_experiment_in_a_wrong_environment_is_one_line():
+    done = subprocess.run(
+        [sys.executable, EXPERIMENTS / "tradeoff.py"],
+        env=os.environ | {"JAX_ENABLE_X64": "maybe"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("experiments/tradeoff.py: ")
+    assert "JAX_ENABLE_X64 = 'maybe'" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)

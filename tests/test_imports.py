@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 LEVELS = [
-    {"bench.pytorch", "bench.timing", "chunks", "environment", "errors", "reports", "runtime"},
-    {"files", "keys", "notation", "sections", "regression.pairs", "regression.each"},
+    {"bench.pytorch", "bench.timing", "chunks", "environment", "errors", "notation", "reports"},
+    {"files", "keys", "meeting", "process", "runtime", "sections", "regression.pairs", "regression.each"},
     {"regression.precision", "regression.shapes"},
     {"checks", "tables", "regression.filters", "regression.tasks"},
     {"config"},
@@ -21,7 +21,7 @@ LEVELS = [
     {"regression.inference", "regression.sharded", "train", "evaluate"},
     {"regression.effective", "regression.orbits", "store"},
     {"drafts"},
-    {"hosts", "network", "world"},
+    {"hosts", "network", "progress", "world"},
     {"batches", "checkpoints", "penalties", "watching"},
     {"stages"},
     {"run"},
@@ -29,9 +29,9 @@ LEVELS = [
     {"bench.training", "beliefs", "origin"},
     {"summary"},
     {"probe", "drawing", "compare"},
-    {"plots"},
+    {"overview", "plots"},
     {"report"},
-    {"bench.suite", "progress", "start"},
+    {"bench.suite"},
     {"cli"},
     {"__main__"},
 ]
