@@ -16,7 +16,7 @@ if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # a figure is w
 import numpy as np
 import pyarrow.csv
 
-from implicit_inference.drawing import Axes, Figure, legend_below, marker, rendered, style, there
+from implicit_inference.drawing import Axes, Figure, legend_below, marker, rendered, style, there, undefined
 from implicit_inference.files import write_whole
 from implicit_inference.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look, counted, spread
 
@@ -110,7 +110,9 @@ def categories(axes: Axes, names: Sequence[str]) -> np.ndarray:
 
 
 def finished(figure: Figure, title: str, table: Table, legend: bool = True) -> Figure:
-    """The title with what n is, and one legend for all panels below, unless they have their own."""
+    """Adds the title with what n is, why panels are empty, and one legend below, unless panels have their own."""
+    for axes in figure.axes:
+        undefined(axes, "no number of it has a value")
     if legend:
         legend_below(figure)
     figure.suptitle(f"{title}\n{table.sizes}", x=0.01, ha="left", fontsize=11)

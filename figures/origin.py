@@ -90,6 +90,7 @@ def order(axes: Axes, rows: Table) -> None:
     axes.set_title(f"early; Kendall's τ {mean_text(tau['mean'], tau['stderr'], 2)}", fontsize=9)
     axes.set_xlim(0.5, len(names) + 1.5)
     counts(axes.xaxis, "measured rank, 1 the best")
+    counts(axes.yaxis, "")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import sys
 
 from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
 
-from implicit_inference.drawing import counts
+from implicit_inference.drawing import counts, undefined
 
 SCALES = (1.5, 2.0, 3.0)
 
@@ -18,6 +18,7 @@ def draw(table: Table) -> Figure:
             rows = Table([row for row in rows.rows if row["exemplars"] is not None])
             band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("exemplars"), rows)
         zero(axes, 0.0, 1.0)
+        undefined(axes, "no significant forgetting")
         axes.set(title=f"α = {alpha:g}", ylim=(-1.5, 2.0))
         counts(axes.xaxis, "exemplars in context")
     figure.axes[0].set_ylabel("recovered fraction")

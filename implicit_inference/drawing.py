@@ -74,8 +74,9 @@ def marker(look: Look, values: Values) -> str:
 
 
 def undefined(axes: Axes, why: str) -> None:
-    """Says in panels where nothing is drawn why that is so."""
-    if not axes.get_legend_handles_labels()[1]:
+    """Says in a panel why nothing is drawn there but reference lines across it, if that is so."""
+    drawn = np.isfinite(axes.dataLim.get_points()).all()
+    if not (drawn or axes.texts or axes.get_legend_handles_labels()[1]):
         text = textwrap.fill(f"undefined: {why}", 40)
         axes.text(0.5, 0.5, text, fontsize=8, transform=axes.transAxes, ha="center", va="center")
 

@@ -13,8 +13,7 @@ from implicit_inference.metrics import (
     attribution,
     over_seeds,
     rank_correlation,
-    ratio,
-    significant,
+    share,
 )
 from implicit_inference.rows import Row
 from implicit_inference.sections import Config
@@ -30,9 +29,11 @@ def attribution_of(distances: Losses, positions: slice) -> Attribution:
 
 
 def share_of(parts: Attribution) -> Estimate | None:
-    """The inference shift as a fraction of the forgetting; None where that is not significantly positive."""
-    defined = significant(over_seeds(parts.forgetting))
-    return ratio(parts.inference_shift, parts.forgetting) if defined else None
+    """The inference shift as a fraction of the forgetting; nan if one of the two is.
+
+    None where the forgetting is not significantly positive.
+    """
+    return share(parts.inference_shift, parts.forgetting)
 
 
 def attributed(rows: list[Row], config: Config) -> dict[str, Any]:

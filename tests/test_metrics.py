@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from implicit_inference.metrics import (
+    Attribution,
     Estimate,
     attribution,
     effective_gate,
@@ -13,6 +14,7 @@ from implicit_inference.metrics import (
     shrinkage,
     significant,
 )
+from implicit_inference.origin import share_of
 
 
 def test_ranges_of_positions():
@@ -134,6 +136,9 @@ def test_what_is_not_known_is_no_estimate():
         broken = losses.copy()
         broken[i, 1] = np.nan
         assert np.isnan(recovered_fraction(*broken).mean)
+        shifted = Attribution(forgetting=broken[i], inference_shift=losses[0], capability_loss=losses[1])
+        assert np.isnan(share_of(shifted).mean)
+        assert np.isnan(share_of(shifted._replace(forgetting=losses[0], inference_shift=broken[i])).mean)
     assert not significant(over_seeds(unknown))
     assert np.isnan(rank_correlation(unknown, np.arange(3.0))).all()
     predictions, targets = np.ones((2, 4, 3)), np.ones((2, 4, 3))
