@@ -1,6 +1,7 @@
 """Several hosts: the same program on each, one directory of runs that all of them see, and the first one writes it."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ from implicit_inference.meeting import PATIENCE, Hosts, meet
 from implicit_inference.rows import Row
 from implicit_inference.sections import Config
 from implicit_inference.store import Run
+
+
+STATUS = re.compile("[A-Z_]+: ")
+"""How failures inside of JAX's runtime begin, whichever Python exception they become."""
 
 
 class HostLostError(UserError):
@@ -47,8 +52,8 @@ def together() -> Iterator[None]:
     """Raises HostLostError where work on several hosts fails in JAX: nearly always since one of them is gone."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if jax.process_count() == 1 or not STATUS.match(str(error)):
             raise
         reason = shortened(str(error).splitlines()[0], 2 * LONGEST_QUOTE)
         raise HostLostError(f"a host is gone ({reason}); the same command on all hosts resumes") from error

@@ -200,13 +200,16 @@ def test_an_address_of_another_machine_cannot_be_listened_on():
     assert "allowed: an address of this host" in meeting_of("192.0.2.1:1234", (2, 0))[0]
 
 
-def test_a_lost_host_is_one_line(monkeypatch):
-    failure = jax.errors.JaxRuntimeError("Gloo all-reduce failed: Connection closed by peer")
-    with pytest.raises(jax.errors.JaxRuntimeError), hosts.together():
+@pytest.mark.parametrize("kind", [jax.errors.JaxRuntimeError, ValueError])
+def test_a_lost_host_is_one_line(kind, monkeypatch):
+    failure = kind("UNKNOWN: Gloo all-reduce failed: Connection closed by peer")
+    with pytest.raises(kind), hosts.together():
         raise failure
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(hosts.HostLostError, match=r"a host is gone \(Gloo .*\); the same command"), hosts.together():
+    with pytest.raises(hosts.HostLostError, match=r"a host is gone \(.*Gloo .*\); the same command"), hosts.together():
         raise failure
+    with pytest.raises(ValueError, match="a fault of the program"), hosts.together():
+        raise ValueError("a fault of the program")
 
 
 def test_one_host_gathers_and_agrees_with_itself(tmp_path):
