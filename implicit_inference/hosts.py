@@ -18,7 +18,6 @@ from implicit_inference.rows import Row
 from implicit_inference.sections import Config
 from implicit_inference.store import Run
 
-
 STATUS = re.compile("[A-Z_]+: ")
 """How failures inside of JAX's runtime begin, whichever Python exception they become."""
 
