@@ -27,7 +27,9 @@ def _plain() -> Iterator[None]:
     os.environ |= PLAIN
     log.setLevel(logging.ERROR)  # of caches that cannot be written
     try:
-        with contextlib.chdir(Path(__file__).parent):  # a matplotlibrc in the working directory comes before all others
+        with contextlib.ExitStack() as elsewhere:  # a matplotlibrc in the working directory comes before all others
+            with contextlib.suppress(FileNotFoundError):  # nor is there one in a directory that is gone
+                elsewhere.enter_context(contextlib.chdir(Path(__file__).parent))
             yield
     finally:
         log.setLevel(level)

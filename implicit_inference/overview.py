@@ -47,7 +47,9 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         panels[0].set_yticks(range(len(names)), names)
         panels[0].set_ylim(len(names) - 0.5, -0.5)
         legend_below(figure)
-        figure.suptitle("Runs side by side; bars: ± 1 standard error over seeds", x=0.01, ha="left")
+        several = any(summary["forgetting"]["stderr"] is not None for summary in summaries)
+        bars = "; bars: ± 1 standard error over seeds" if several else ""
+        figure.suptitle(f"Runs side by side{bars}", x=0.01, ha="left")
         return rendered(figure, "png")
 
 

@@ -158,7 +158,8 @@ class _Log:
 
 def summary_table(summary: dict[str, Any]) -> Table:
     """The numbers to look at first, in 80 columns."""
-    table = Table(title="noise-free squared error, mean ± standard error over seeds", title_justify="left")
+    spread = "" if summary["forgetting"]["stderr"] is None else ", mean ± standard error over seeds"
+    table = Table(title=f"noise-free squared error{spread}", title_justify="left")
     for column in ("", "early", "late"):
         table.add_column(column, justify="right" if column else "left")
 

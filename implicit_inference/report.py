@@ -87,6 +87,7 @@ def write(probes: list[Told], path: Path) -> Path:
     page = environment.get_template("report.html.jinja").render(
         letters=[compare.letter(i) for i in range(len(probes))],
         names=names,
+        single_seed=all(len(config.seeds) == 1 for config in configs),
         probes=probes,
         columns=compare.COLUMNS,
         n_ranges=len(RANGES),

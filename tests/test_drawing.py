@@ -13,11 +13,13 @@ import pytest
 from made_up import CONFIG, probe_run
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from implicit_inference import plots
+from implicit_inference import plots, report
 from implicit_inference.config import override
 from implicit_inference.drawing import Figure, counts, estimates, rendered, style, titled, undefined
 from implicit_inference.metrics import Estimate
 from implicit_inference.notation import Look, counted, estimate, mean_text
+from implicit_inference.progress import summary_table
+from implicit_inference.summary import summary_of
 
 ROOT = Path(__file__).parent.parent
 DIGEST = """
@@ -55,6 +57,13 @@ def test_a_figure_has_the_same_bytes_under_every_environment(tmp_path, capsys):
             command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, check=False
         )
         assert (done.stdout, done.stderr) == (expected, ""), name
+
+
+def test_figures_are_drawn_in_a_directory_that_is_gone(tmp_path):
+    code = "import os, tempfile\nos.chdir(tempfile.mkdtemp(dir='.'))\nos.rmdir(os.getcwd())\n"
+    code += "from implicit_inference.drawing import Figure"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
 
 
 def test_figures_of_a_probe_look_alike_whatever_the_settings(tmp_path, monkeypatch):
@@ -178,3 +187,11 @@ def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
     recovery = figures["recovery"].axes[0]
     assert "undefined" in recovery.texts[0].get_text(), "one seed has no standard error"
     assert len(figures) == 6
+
+
+def test_numbers_of_one_seed_are_not_said_to_have_a_standard_error(tiny, tmp_path):
+    assert summary_table(summary_of(tiny)).title == "noise-free squared error"
+    page = report.write([report.told(tiny)] * 2, tmp_path / "page.html").read_text()
+    assert "Numbers are means; losses" in page
+    assert "1 seed\n" in page
+    assert "standard error" not in page
