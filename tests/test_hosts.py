@@ -78,6 +78,23 @@ def test_sigterm_ends_every_host_at_once(first, tmp_path):
         assert output.endswith("implicit-inference: terminated; the same command resumes\n")
 
 
+@pytest.mark.slow
+def test_the_first_host_says_in_one_line_that_another_is_gone(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    long = ["--pretrain.steps=200000", "--pretrain.batch=32"]
+    first, other = (pretrain(tmp_path, f"--hosts={address},2,{index}", *long) for index in (0, 1))
+    while "/200000" not in first.stdout.readline():
+        assert first.poll() is None
+    other.kill()
+    output = first.communicate(timeout=60)[0]
+    other.communicate(timeout=60)
+    assert first.returncode == 1, output
+    assert "Traceback" not in output
+    last = output.splitlines()[-1]
+    assert last.startswith("implicit-inference: a host is gone (")
+    assert last.endswith("; the same command on all hosts resumes")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
