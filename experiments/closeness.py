@@ -22,11 +22,10 @@ tasks cos(t) w + sin(t) u between a discrete task w and a fresh one u, which kee
 import sys
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from experiment import Claim, Experiment, Results, said
-from jax import Array
+from jax import Array, random
+from jax import numpy as jnp
 
 from implicit_inference import keys
 from implicit_inference.measure.beliefs import Beliefs
@@ -90,10 +89,10 @@ def interpolated(exam: Exam, networks: dict) -> list[dict]:
     config, n = exam.config, exam.config.probe.prompts
 
     def between(seed: Array, angle: Array) -> Batch:
-        task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
+        task_key, fresh_key, prompt_key = random.split(keys.stream(seed, "probe between"), 3)
         gaussian = weights_prior(config)
         known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
-        known = known[jax.random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
+        known = known[random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
         tasks = as_tasks(config, seed, DiscreteTasks(turned))
         return sample_batch(prompt_key, tasks, n, config.prompts.length, exam.noise_std)

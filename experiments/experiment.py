@@ -14,19 +14,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from implicit_inference.runs import process, runtime
+
+PROGRAM = Path(sys.argv[0])
+if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # an experiment is what runs
+    process.begin(f"experiments/{PROGRAM.name}")
+    if code := process.run(f"experiments/{PROGRAM.name}", runtime.import_jax):
+        sys.exit(code)
+
 import numpy as np
 from scipy import stats
 
 from implicit_inference.config.changes import PRESETS, override
-from implicit_inference.config.errors import UserError
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
 from implicit_inference.measure.lookup import prior_odds
 from implicit_inference.measure.rows import reduced
-from implicit_inference.runs import runtime
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Row
 from implicit_inference.show.notation import estimate as as_text
+from implicit_inference.show.notation import mean_text
 from implicit_inference.show.terminal import sweep_progress
 from implicit_inference.training.loop import Lab
 from implicit_inference.training.sweep import Variant, sweep
@@ -120,17 +127,13 @@ class Experiment:
         parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="directory of all runs")
         parser.add_argument("--data", type=Path, default=ROOT / "figures" / "data", help="where the table goes")
         options = parser.parse_args(arguments)
+        return process.run(f"experiments/{self.name}.py", lambda: self._run(options))
+
+    def _run(self, options: argparse.Namespace) -> int:
         runtime.prepare()
-        try:
-            with sweep_progress(self.name) as report:
-                variants = self.variants[options.scale]
-                rows = sweep(SCALES[options.scale], variants, self.stages, self.measure, options.runs, report)
-        except UserError as error:
-            print(error, file=sys.stderr)
-            return error.exit_code
-        except KeyboardInterrupt:
-            print("interrupted; the same command resumes", file=sys.stderr)
-            return 130
+        with sweep_progress(self.name) as report:
+            variants = self.variants[options.scale]
+            rows = sweep(SCALES[options.scale], variants, self.stages, self.measure, options.runs, report)
         results = Results(rows)
         findings = judged(self.conclude(results), results.seeds)
         store(options.data / options.scale, self.name, reduced(rows), findings)
@@ -158,7 +161,7 @@ def store(folder: Path, name: str, table: Sequence[Row], findings: Sequence[Find
 
 def said(estimate: Estimate) -> str:
     """mean ± standard error over seeds, as text."""
-    return f"{estimate.mean:.3f} ± {estimate.stderr:.3f}" if np.isfinite(estimate.mean) else "undefined"
+    return mean_text(estimate.mean, estimate.stderr) if np.isfinite(estimate.mean) else "undefined"
 
 
 def judged(claims: Sequence[Claim], seeds: int) -> list[Finding]:

@@ -22,10 +22,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from experiment import Claim, Experiment, Results, said
-from jax import Array
+from jax import Array, random
+from jax import numpy as jnp
 
 from implicit_inference import keys
 from implicit_inference.bayes.conjugation import Conjugation, averaged
@@ -45,7 +44,7 @@ MOST_FLIPS = 4
 def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
     """Single conjugations."""
     dim = lab.config.tasks.dim
-    direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
+    direction = random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
     return {
         "as it is": Identity(),
         "labels × 1.5": ScaleLabels(jnp.asarray(1.5)),

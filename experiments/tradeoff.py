@@ -17,9 +17,9 @@ are those of the validation prompts, averaged over all positions, as training go
 import sys
 from dataclasses import replace
 
-import jax
 import numpy as np
 from experiment import Claim, Experiment, Results, said
+from jax import tree
 
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
@@ -42,7 +42,7 @@ def measure(lab: Lab) -> list[dict]:
     exam = Exam(lab)
     for prior in PRIORS:
         exact = lab.bayes_losses(replace(lab.config.pretrain, discrete_prob=prior))
-        losses = jax.tree.map(np.asarray, exact(lab.seeds, {f: lab.validation[f] for f in FAMILIES}))
+        losses = tree.map(np.asarray, exact(lab.seeds, {f: lab.validation[f] for f in FAMILIES}))
         for family, loss in losses.items():
             found = exam.rows(loss, prior=prior, prompts=family, predictor="bayes")
             rows += [row | {"n": VALIDATION_PROMPTS} for row in found]

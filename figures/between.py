@@ -3,8 +3,7 @@
 import sys
 
 from closeness import worlds
-from figure import COLOURS, Look, Table, band, finished, main, zero
-from matplotlib.figure import Figure
+from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
 
 
 def draw(table: Table) -> Figure:

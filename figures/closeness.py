@@ -3,8 +3,7 @@
 import sys
 from textwrap import fill
 
-from figure import BLACK, COLOURS, Look, Table, band, finished, main, zero
-from matplotlib.figure import Figure
+from figure import BLACK, COLOURS, Figure, Look, Table, band, finished, main, zero
 
 from implicit_inference.show.notation import SYMBOLS
 

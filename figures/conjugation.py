@@ -2,10 +2,9 @@
 
 import sys
 
-import numpy as np
-from figure import ERROR, ORANGE, SKY, Look, Table, band, finished, main, zero
-from matplotlib.figure import Figure
+from figure import ERROR, ORANGE, SKY, Figure, Look, Table, band, finished, main, zero
 
+from implicit_inference.show.drawing import undefined
 from implicit_inference.show.notation import LOOKS
 
 CURVES = {
@@ -26,9 +25,7 @@ def draw(table: Table) -> Figure:
             rows = own.where(quantity=quantity, where=where)
             band(top, look, rows.column("gamma"), rows)
         zero(top, 0.0, 1.0)
-        recovered = np.concatenate([own.where(quantity=q, where=where).column("mean") for q, where in CURVES])
-        if not np.any(np.isfinite(recovered)):
-            top.text(0.5, 0.9, "undefined: no significant forgetting", transform=top.transAxes, ha="center", fontsize=8)
+        undefined(top, "no significant forgetting")
         top.set(title=f"α = {alpha:g}", ylim=(-1.0, 1.5))
         for name in ("pretrained", "finetuned", "scratch"):
             rows = own.where(quantity="loss", predictor=name, where="early")

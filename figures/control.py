@@ -12,6 +12,8 @@ from figure import (
     ORANGE,
     PURPLE,
     RED,
+    Axes,
+    Figure,
     Look,
     Table,
     band,
@@ -22,8 +24,6 @@ from figure import (
     main,
     zero,
 )
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 USUAL = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
 KINDS = {"soft_prompt": Look("soft prompts", BLUE, marker="o"), "lora": Look("low rank", RED, marker="s")}

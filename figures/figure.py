@@ -2,18 +2,23 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from implicit_inference.runs import process
+
+PROGRAM = Path(sys.argv[0])
+if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # a figure is what runs
+    process.begin(f"figures/{PROGRAM.name}")
+
 import numpy as np
 import pyarrow.csv
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from implicit_inference.runs.files import write_whole
-from implicit_inference.show.drawing import count, legend_below, rendered, style
-from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
+from implicit_inference.show.drawing import Axes, Figure, legend_below, marker, rendered, style, there, undefined
+from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look, counted, spread
 
 FIGURES = Path(__file__).parent
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
@@ -50,19 +55,23 @@ class Table:
     def sizes(self) -> str:
         """The n of the table: seeds, and prompts for each family and seed."""
         seeds, prompts = (max(self.levels(name)) for name in ("seeds", "n"))
-        return f"{count(seeds, 'seed')} × {prompts} prompts; bands and bars: ± 1 standard error over seeds"
+        return f"{counted(seeds, 'seed')} × {counted(prompts, 'prompt')}{spread(seeds, 'bands and bars')}"
 
 
 def band(axes: Axes, look: Look, x: Sequence[float] | np.ndarray, rows: Table, shade: float = 0.2) -> None:
     """Mean and a band of one standard error, against x; `shade` 0 leaves the band out."""
     order = np.argsort(np.asarray(x, float))
     x, mean, stderr = np.asarray(x, float)[order], rows.column("mean")[order], rows.column("stderr")[order]
-    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
+    if not there(mean):
+        return
+    axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
 
 
 def bars(axes: Axes, x: np.ndarray, rows: Table, look: Look) -> None:
     """Points with bars of one standard error."""
+    if not there(rows.column("mean")):
+        return
     axes.errorbar(
         x, rows.column("mean"), yerr=rows.column("stderr"), fmt=look.marker or "o", color=look.colour, label=look.label
     )
@@ -71,9 +80,11 @@ def bars(axes: Axes, x: np.ndarray, rows: Table, look: Look) -> None:
 def by_seed(axes: Axes, look: Look, x: np.ndarray | float, rows: Table) -> None:
     """The median over seeds against x, of each row or of all, and the seeds, thin: for what needs no mean to exist."""
     x, mean = np.broadcast_to(x, len(rows.rows)), rows.column("mean")
+    if not there(mean):
+        return
     places = np.unique(x)
     median = [np.median(mean[x == place]) for place in places]
-    axes.plot(places, median, look.line, marker=look.marker, color=look.colour, label=look.label)
+    axes.plot(places, median, look.line, marker=marker(look, np.array(median)), color=look.colour, label=look.label)
     for seed in rows.levels("seed"):
         own = rows.column("seed") == seed
         axes.plot(x[own], mean[own], look.line, marker="_", color=look.colour, linewidth=0.6, alpha=0.6)
@@ -81,7 +92,8 @@ def by_seed(axes: Axes, look: Look, x: np.ndarray | float, rows: Table) -> None:
 
 def level(axes: Axes, look: Look, rows: Table) -> None:
     """A horizontal line."""
-    axes.axhline(rows.column("mean")[0], color=look.colour, linestyle=look.line, linewidth=1.2, label=look.label)
+    if there(height := rows.column("mean")[:1]):
+        axes.axhline(height[0], color=look.colour, linestyle=look.line, linewidth=1.2, label=look.label)
 
 
 def zero(axes: Axes, *levels: float) -> None:
@@ -98,7 +110,9 @@ def categories(axes: Axes, names: Sequence[str]) -> np.ndarray:
 
 
 def finished(figure: Figure, title: str, table: Table, legend: bool = True) -> Figure:
-    """The title with what n is, and one legend for all panels below, unless they have their own."""
+    """Adds the title with what n is, why panels are empty, and one legend below, unless panels have their own."""
+    for axes in figure.axes:
+        undefined(axes, "no number of it has a value")
     if legend:
         legend_below(figure)
     figure.suptitle(f"{title}\n{table.sizes}", x=0.01, ha="left", fontsize=11)
@@ -120,8 +134,12 @@ def main(table: str, draw: Callable[[Table], Figure], name: str | None = None) -
     parser = argparse.ArgumentParser(prog=f"figures/{name}.py", allow_abbrev=False)
     parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
     options = parser.parse_args()
-    print(save(name, draw, read(table, options.scale), FIGURES / options.scale))
-    return 0
+
+    def command() -> int:
+        print(save(name, draw, read(table, options.scale), FIGURES / options.scale))
+        return 0
+
+    return process.run(f"figures/{name}.py", command)
 
 
 def save(name: str, draw: Callable[[Table], Figure], table: Table, folder: Path) -> Path:

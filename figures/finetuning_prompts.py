@@ -2,8 +2,9 @@
 
 import sys
 
-from figure import COLOURS, Look, Table, band, finished, main, zero
-from matplotlib.figure import Figure
+from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
+
+from implicit_inference.show.drawing import counts
 
 
 def draw(table: Table) -> Figure:
@@ -13,7 +14,8 @@ def draw(table: Table) -> Figure:
             for (labels, rows), colour in zip(table.groups("finetune.batch"), COLOURS, strict=False):
                 chosen = rows.where(prompts=family)
                 band(axes, Look(f"batches of {labels['finetune.batch']}", colour), chosen.column(column), chosen)
-            axes.set(title=f"{family.capitalize()} prompts", xlabel=f"fine-tuning {name}")
+            axes.set_title(f"{family.capitalize()} prompts")
+            counts(axes.xaxis, f"fine-tuning {name}")
             zero(axes)
             if column == "shown":
                 axes.set_ylabel("change of the loss")

@@ -3,8 +3,9 @@
 import sys
 from dataclasses import replace
 
-from figure import BLACK, COLOURS, ERROR, Look, Table, band, by_seed, finished, main
-from matplotlib.figure import Figure
+from figure import BLACK, COLOURS, ERROR, Figure, Look, Table, band, by_seed, finished, main
+
+from implicit_inference.show.drawing import counts
 
 PANELS = (("gaussian", "early"), ("gaussian", "late"), ("discrete", "early"))
 
@@ -25,12 +26,9 @@ def draw(table: Table) -> Figure:
         rows = own.where(quantity="prior_logit")
         by_seed(odds, look, rows.column("step"), rows)
     odds.plot([], [], "--", color=BLACK, label="ideal learner with the odds inferred then (no band)")
-    odds.set(
-        title="inferred prior: median and seeds",
-        ylabel="log odds, discrete against Gaussian",
-        xlabel="fine-tuning step",
-    )
-    panels[2].set(xlabel="fine-tuning step")
+    odds.set(title="inferred prior: median and seeds", ylabel="log odds, discrete against Gaussian")
+    for axes in (panels[2], odds):
+        counts(axes.xaxis, "fine-tuning step")
     return finished(figure, "Fine-tuning on the discrete set", table)
 
 

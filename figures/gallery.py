@@ -11,6 +11,7 @@ from pathlib import Path
 
 from figure import FIGURES, read, save
 
+from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
 
 ENTRIES = {
@@ -89,6 +90,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="figures/gallery.py", description=__doc__.splitlines()[0])
     parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
     scale = parser.parse_args().scale
+    return process.run("figures/gallery.py", lambda: draw_all(scale))
+
+
+def draw_all(scale: str) -> int:
+    """Draws every figure that has a table of this scale, and writes the page about them."""
     drawn = []
     for name, (experiment, _) in ENTRIES.items():
         try:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from figure import BLUE, GREEN, ORANGE, RED, SKY, Look, Table, bars, by_seed, categories, finished, zero
-from matplotlib.figure import Figure
+from figure import BLUE, GREEN, ORANGE, RED, SKY, Figure, Look, Table, bars, by_seed, categories, finished, zero
 
 PANELS = {
     "change of the loss": {

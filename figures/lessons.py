@@ -4,9 +4,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from figure import BLUE, GREEN, GREY, ORANGE, RED, Look, Table, band, by_seed, finished, level, main, zero
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from figure import BLUE, GREEN, GREY, ORANGE, RED, Axes, Figure, Look, Table, band, by_seed, finished, level, main, zero
 
 TEACHERS = {
     "finetuned": Look("taught by the fine-tuned network", BLUE, marker="o"),

@@ -4,9 +4,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from figure import BLUE, COLOURS, GREEN, GREY, Look, Table, finished, main, zero
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from figure import BLUE, COLOURS, GREEN, GREY, Axes, Figure, Look, Table, finished, main, zero
 
 LOOKS = [
     *(Look("", colour, marker=marker) for colour, marker in zip(COLOURS, "osD^vPX", strict=True)),

@@ -3,9 +3,10 @@
 import sys
 
 import numpy as np
-from figure import BLUE, COLOURS, GREY, RED, SKY, Look, Table, band, by_seed, finished, main, zero
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from figure import BLUE, COLOURS, GREY, RED, SKY, Axes, Figure, Look, Table, band, by_seed, finished, main, zero
+
+from implicit_inference.show.drawing import counts
+from implicit_inference.show.notation import mean_text
 
 PARTS = {
     "forgetting": Look("forgetting", RED),
@@ -27,7 +28,8 @@ def draw(table: Table) -> Figure:
         by_seed(
             column[0], Look("inferred prior log odds: median and seeds", GREY, marker="o"), odds.column("step"), odds
         )
-        column[0].set(title=f"α = {alpha:g}", xlabel="fine-tuning step")
+        column[0].set(title=f"α = {alpha:g}")
+        counts(column[0].xaxis, "fine-tuning step")
         parts(column[1], own.where(where="early"))
         parts(column[2], own.where(where="late"))
         recovery(column[3], own)
@@ -53,7 +55,7 @@ def parts(axes: Axes, rows: Table) -> None:
         chosen = rows.where(quantity=quantity)
         band(axes, look, chosen.column("step"), chosen)
     zero(axes)
-    axes.set_xlabel("fine-tuning step")
+    counts(axes.xaxis, "fine-tuning step")
 
 
 def recovery(axes: Axes, rows: Table) -> None:
@@ -85,8 +87,10 @@ def order(axes: Axes, rows: Table) -> None:
         axes.annotate(name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
     tau = rows.where(quantity="kendall_by_loss", where="early").rows[0]
     axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
-    axes.set_title(f"early; Kendall's τ {tau['mean']:.2f} ± {tau['stderr']:.2f}", fontsize=9)
-    axes.set(xlabel="measured rank, 1 the best", xlim=(0.5, len(names) + 1.5))
+    axes.set_title(f"early; Kendall's τ {mean_text(tau['mean'], tau['stderr'], 2)}", fontsize=9)
+    axes.set_xlim(0.5, len(names) + 1.5)
+    counts(axes.xaxis, "measured rank, 1 the best")
+    counts(axes.yaxis, "")
 
 
 if __name__ == "__main__":

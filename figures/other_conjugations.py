@@ -3,8 +3,7 @@
 import sys
 
 import numpy as np
-from figure import ERROR, Table, finished, main
-from matplotlib.figure import Figure
+from figure import ERROR, Figure, Table, finished, main
 
 from implicit_inference.show.notation import LOOKS
 

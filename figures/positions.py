@@ -2,10 +2,9 @@
 
 import sys
 
-from figure import COLOURS, Look, Table, band, finished, main, zero
-from matplotlib.figure import Figure
+from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
 
-from implicit_inference.show.drawing import whole_ticks
+from implicit_inference.show.drawing import counts, undefined
 
 SCALES = (1.5, 2.0, 3.0)
 
@@ -19,8 +18,9 @@ def draw(table: Table) -> Figure:
             rows = Table([row for row in rows.rows if row["exemplars"] is not None])
             band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("exemplars"), rows)
         zero(axes, 0.0, 1.0)
-        axes.set(title=f"α = {alpha:g}", xlabel="exemplars in context", ylim=(-1.5, 2.0))
-        whole_ticks(axes)
+        undefined(axes, "no significant forgetting")
+        axes.set(title=f"α = {alpha:g}", ylim=(-1.5, 2.0))
+        counts(axes.xaxis, "exemplars in context")
     figure.axes[0].set_ylabel("recovered fraction")
     return finished(figure, "Recovery by position (a gap: no significant forgetting there)", table)
 

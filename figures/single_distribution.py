@@ -2,10 +2,9 @@
 
 import sys
 
-from figure import ERROR, Table, band, finished, main
-from matplotlib.figure import Figure
+from figure import ERROR, Figure, Table, band, finished, main
 
-from implicit_inference.show.drawing import whole_ticks
+from implicit_inference.show.drawing import counts
 from implicit_inference.show.notation import LOOKS
 
 
@@ -16,8 +15,8 @@ def draw(table: Table) -> Figure:
             rows = Table([r for r in table.where(prompts=family, predictor=name).rows if r["position"] is not None])
             band(axes, LOOKS[name], rows.column("position"), rows)
         title = f"{family.capitalize()} tasks alone, in training and here"
-        axes.set(title=title, xlabel="exemplars in context", ylabel=ERROR, ylim=(0, None))
-        whole_ticks(axes)
+        axes.set(title=title, ylabel=ERROR, ylim=(0, None))
+        counts(axes.xaxis, "exemplars in context")
     return finished(figure, "One task distribution alone: the network against exact Bayes", table)
 
 

@@ -2,9 +2,8 @@
 
 import sys
 
-from figure import Table, main
+from figure import Figure, Table, main
 from headlines import draw_headlines
-from matplotlib.figure import Figure
 
 
 def draw(table: Table) -> Figure:

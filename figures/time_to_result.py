@@ -6,11 +6,12 @@ Reads figures/data/time_to_result.csv, which benchmarks/time_to_result.py writes
 import sys
 
 import pyarrow.csv
-from figure import COLOURS, FIGURES, Look, Table, band
-from matplotlib.figure import Figure
+from figure import COLOURS, FIGURES, Figure, Look, Table, band
 
+from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
-from implicit_inference.show.drawing import count, rendered, style
+from implicit_inference.show.drawing import rendered, style
+from implicit_inference.show.notation import counted, spread
 
 PANELS = {
     "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),
@@ -31,7 +32,7 @@ def draw(table: Table) -> Figure:
     seeds = max(table.levels("n"))
     figure.suptitle(
         f"Noise-free loss above exact Bayes, both families, in equal time\n"
-        f"{count(seeds, 'seed')} × 512 prompts a family; bands: ± 1 standard error over seeds",
+        f"{counted(seeds, 'seed')} × 512 prompts a family{spread(seeds, 'bands')}",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -49,4 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process.run("figures/time_to_result.py", main))

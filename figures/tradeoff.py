@@ -2,8 +2,9 @@
 
 import sys
 
-from figure import COLOURS, ERROR, GREY, Look, Table, band, finished, main
-from matplotlib.figure import Figure
+from figure import COLOURS, ERROR, GREY, Figure, Look, Table, band, finished, main
+
+from implicit_inference.show.drawing import counts
 
 
 def draw(table: Table) -> Figure:
@@ -25,7 +26,8 @@ def draw(table: Table) -> Figure:
         for axes, family in zip(curves, ("gaussian", "discrete"), strict=True):
             band(axes, Look(f"network, α = {alpha:g}", colour), network[family].column("step"), network[family])
             axes.axhline(bayes[family].column("mean")[0], color=colour, linestyle="--", linewidth=1)
-            axes.set(title=f"{family.capitalize()} prompts", xlabel="pretraining step", ylabel=ERROR, ylim=(0, None))
+            axes.set(title=f"{family.capitalize()} prompts", ylabel=ERROR, ylim=(0, None))
+            counts(axes.xaxis, "pretraining step")
     plane.plot([], [], "D", color=GREY, mfc="white", label="exact Bayes, the network's α")
     plane.set(title="second half of training; ● its end", xlabel=f"{ERROR}, Gaussian", ylabel=f"{ERROR}, discrete")
     return finished(figure, "What the mixture trades off; dashed: exact Bayes; all positions together", table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from implicit_inference.config import changes as configs
 from implicit_inference.config import identity, memory
-from implicit_inference.config.errors import STOPPED, ConfigError, Terminated, UserError, one_line, quoted
+from implicit_inference.config.errors import ConfigError, UserError, quoted
 from implicit_inference.config.fields import Config
-from implicit_inference.config.flags import Parser, add_fields, add_hosts, changes, joined
-from implicit_inference.runs.start import started
+from implicit_inference.config.flags import Parser, add_fields, changes, joined
+from implicit_inference.runs import process
+from implicit_inference.runs.meeting import hosts_from
 
 if TYPE_CHECKING:
     from implicit_inference.runs.store import Run
     from implicit_inference.training.loop import Lab
 
+NAME = "implicit-inference"
 SIZES = ("S", "M", "G")
 CHILDREN = {
     "finetune": ("pretrain", ("finetune", "adapt"), "fine-tune a pretrain run"),
@@ -32,32 +33,18 @@ CHILDREN = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; mistakes are one line on stderr and exit code 2.
+    """Runs a command and returns its exit code; mistakes are one line on stderr and exit code 2."""
 
-    Raises BrokenPipeError where nobody reads the output any more.
-    """
-    try:
+    def command() -> int:
         options = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        return _complain(str(error), UserError.exit_code)
-    except UserError as error:
-        return _complain(str(error), error.exit_code)
-    except KeyboardInterrupt as stop:
-        code, word = STOPPED[signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT]
-        return _complain(word, code)
 
-
-def _complain(message: str, code: int) -> int:
-    print(f"implicit-inference: {one_line(message)}", file=sys.stderr)
-    return code
+    return process.run(NAME, command)
 
 
 def parser() -> Parser:
     """All commands and flags."""
-    top = Parser(prog="implicit-inference", description="A simulator of implicit task inference.", allow_abbrev=False)
+    top = Parser(prog=NAME, description="A simulator of implicit task inference.", allow_abbrev=False)
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, function: Any, about: str) -> Parser:
@@ -96,6 +83,17 @@ def parser() -> Parser:
     sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
     sub.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="the sizes to measure (default: all)")
     return top
+
+
+def add_hosts(sub: Parser) -> None:
+    """Adds --hosts."""
+    sub.add_argument(
+        "--hosts",
+        type=hosts_from,
+        metavar="ADDRESS:PORT,COUNT,INDEX",
+        default=argparse.SUPPRESS,
+        help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -192,7 +190,9 @@ def presets(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> int:
-    started()
+    from implicit_inference.runs import runtime
+
+    runtime.prepare()
     from implicit_inference.bench import suite
 
     suite.run(options.sizes)
@@ -224,18 +224,40 @@ def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
     """The lab of a configuration, once it is known that the machine has the memory for its stages."""
     if "hosts" not in options:
         memory.check(config, stages)
-    started(*([options.hosts] if "hosts" in options else []))
+    from implicit_inference.runs import runtime
+
+    _make(options.runs)
+    runtime.prepare(lambda: _join(options))
     from implicit_inference.training.loop import Lab
 
     return Lab(config, options.runs)
 
 
+def _make(runs: Path) -> None:
+    """Makes the directory of runs before anything slow begins; raises UserError where it cannot be."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = "allowed: a directory that is there or can be made"
+        raise UserError(f"--runs {quoted(str(runs))}: {error.strerror}; {allowed}") from error
+
+
+def _join(options: argparse.Namespace) -> None:
+    """Joins the other hosts, if there are any."""
+    if "hosts" in options:
+        from implicit_inference.runs import hosts
+
+        process.end_at_once(NAME)
+        hosts.join(options.hosts)
+
+
 def _train(lab: Lab, *stages: str) -> None:
+    from implicit_inference.runs import hosts
     from implicit_inference.show.terminal import training_progress
     from implicit_inference.training.loop import train_stage
 
     for stage in stages:
-        with training_progress(lab.run_of(stage), lab.alone) as report:
+        with hosts.together(), training_progress(lab.run_of(stage), lab.alone) as report:
             train_stage(lab, stage, report)
 
 
@@ -256,4 +278,5 @@ def _probe_and_show(lab: Lab) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process.begin(NAME)
+    process.leave(main)

@@ -44,16 +44,16 @@ SCALED = {0.5: 2.5, 2.0: 1.2, 3.0: 1.6}
 ON_CHOICE = {0.5: 2.5, 2.0: 1.3, 3.0: 1.2}
 
 
-def table(forgetting=1.0):
+def table(forgetting=1.0, config=CONFIG):
     """Losses that are constant over prompts and positions, and differ between seeds by an offset they all share."""
     rows = []
 
     def add(level, split, family, predictor, conjugation="identity", strength=None):
-        offsets = np.array([-0.1, 0.0, 0.1]).reshape(3, 1, 1)
-        errors = np.broadcast_to(level + offsets, (3, 4, 6))
+        offsets = np.linspace(-0.1, 0.1, len(config.seeds)).reshape(-1, 1, 1)
+        errors = np.broadcast_to(level + offsets, (len(config.seeds), 4, config.prompts.length))
         labels = {"quantity": "squared_error", "split": split, "prompts": family, "predictor": predictor}
         labels |= {"conjugation": conjugation, "strength": strength}
-        rows.extend(COLUMNS | row for row in position_rows(errors, CONFIG.seeds, **labels))
+        rows.extend(COLUMNS | row for row in position_rows(errors, config.seeds, **labels))
 
     for family in ("gaussian", "discrete"):
         for name in PREDICTORS:
@@ -63,17 +63,17 @@ def table(forgetting=1.0):
             if name == "bayes_effective_finetuned":
                 level = 1.9
             add(level, "report", family, name)
-            for scale in CONFIG.probe.label_scales:
-                moved = {"finetuned": SCALED[scale], "bayes_effective_finetuned": 1.4}.get(name, level)
+            for scale in config.probe.label_scales:
+                moved = {"finetuned": SCALED.get(scale, 1.5), "bayes_effective_finetuned": 1.4}.get(name, level)
                 add(moved, "report", family, name, "label_scale", scale)
-                add(ON_CHOICE[scale], "choice", family, name, "label_scale", scale)
+                add(ON_CHOICE.get(scale, 1.5), "choice", family, name, "label_scale", scale)
         for name in LEVEL:
             add(1.75, "report", family, name, "shrink_only")
             add(2.0, "choice", family, name)
-    rows += [COLUMNS | row for row in _origin_rows(forgetting)]
+    rows += [COLUMNS | row for row in _origin_rows(forgetting, config)]
     rows += [
         COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
-        for seed in CONFIG.seeds
+        for seed in config.seeds
         for name in ("pretrained", "finetuned")
         for quantity, value in (("prior_logit", 1.5), ("prior_residual", 0.1), ("prior_bound", 0))
     ]
@@ -91,30 +91,29 @@ GATE = {
 MOVED = {0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
 
 
-def _origin_rows(forgetting):
+def _origin_rows(forgetting, config):
     """An inference shift of 0.75 of a forgetting of 1; gates that are the same in every bin but the last, thin one."""
+    shape = (len(config.seeds), 4, config.prompts.length)
     for name, level in DISTANCE.items():
         if name == "finetuned":
             level = 0.2 + forgetting
         labels = {"quantity": "ridge_distance", "split": "report", "prompts": "gaussian", "predictor": name}
-        yield from position_rows(
-            np.full((3, 4, 6), level), CONFIG.seeds, **labels, conjugation="identity", strength=None
-        )
-    cases = [("identity", None), *(("label_scale", scale) for scale in CONFIG.probe.label_scales)]
+        yield from position_rows(np.full(shape, level), config.seeds, **labels, conjugation="identity", strength=None)
+    cases = [("identity", None), *(("label_scale", scale) for scale in config.probe.label_scales)]
     for conjugation, strength in cases:
         labels = {"split": "report", "conjugation": conjugation, "strength": strength}
-        moved = np.full((3, 4, 6), MOVED.get(strength, 0.0))
-        yield from position_rows(moved, CONFIG.seeds, **labels, quantity="moved_odds", prompts="gaussian")
+        moved = np.full(shape, MOVED.get(strength, 0.0))
+        yield from position_rows(moved, config.seeds, **labels, quantity="moved_odds", prompts="gaussian")
         labels |= {"quantity": "gate", "prompts": "both", "stderr": 0.01, "n": 7}
         for name, level in GATE.items():
-            for seed in CONFIG.seeds:
+            for seed in config.seeds:
                 level = 0.4 if (name, strength) == ("finetuned", 3.0) else GATE[name]
-                for b in range(len(GATE_EDGES) + (seed == CONFIG.seeds[0])):
+                for b in range(len(GATE_EDGES) + (seed == config.seeds[0])):
                     yield labels | {"predictor": name, "seed": seed, "bin": b, "mean": level}
     for name in ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned"):
         labels = {"quantity": "squared_error", "split": "report", "prompts": "gaussian", "predictor": name}
         labels |= {"conjugation": "identity", "n": 9, "mean": 1.0, "stderr": 0.1}
-        yield from (labels | {"seed": seed, "bin": b} for seed in CONFIG.seeds for b in (0, 3))
+        yield from (labels | {"seed": seed, "bin": b} for seed in config.seeds for b in (0, 3))
 
 
 def finished(run, config, parents=(), files=None):
@@ -142,5 +141,6 @@ def probe_run(runs, config=CONFIG, summary=None):
         ]
         finished(stage, config, stages[:1] if stage.stage == "finetune" else [], {"training.parquet": rows})
     probe = Run(runs / run_id("probe", config))
-    result = {"id": probe.id, "summary": summary or summarise(table(), config)}
-    return finished(probe, config, stages, {"table.parquet": table(), "result.json": result})
+    rows = table(config=config)
+    result = {"id": probe.id, "summary": summary or summarise(rows, config)}
+    return finished(probe, config, stages, {"table.parquet": rows, "result.json": result})

@@ -65,6 +65,18 @@ def test_help_and_mistakes_do_not_import_jax(arguments):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["show", "x"], ["report"], ["report", "x"], ["figures", "x"], ["finetune", "--parent", "x"], ["probe", "x"]],
+)
+def test_a_run_that_is_not_there_is_told_without_jax(arguments, tmp_path, monkeypatch, capsys):
+    """Import hooks would see a module that other tests have imported; a child sees none."""
+    code = "import sys; from implicit_inference.cli import main\n"
+    code += f"code = main({[*arguments, '--runs', str(tmp_path)]!r})\n"
+    code += "sys.exit(code + 10 * bool({'jax', 'matplotlib', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 2
+
+
 def test_public_names_import_without_a_backend():
     code = (
         "import implicit_inference as ii\n"

@@ -1,17 +1,9 @@
 """Mistakes that a user can mend: one printable line each, and how foreign text is quoted in it."""
 
-import signal
 from typing import Any, NoReturn
 
 LONGEST_QUOTE = 60
 LONGEST_LINE = 270
-
-
-STOPPED = {
-    signal.SIGINT: (130, "interrupted; the same command resumes"),
-    signal.SIGTERM: (143, "terminated; the same command resumes"),
-}
-"""signal -> the exit code and the line of a command that it stops"""
 
 
 class UserError(Exception):
@@ -60,3 +52,8 @@ def shortened(text: str, most: int) -> str:
 def refuse(path: str, value: Any, allowed: str) -> NoReturn:
     """Raises ConfigError with the field, the value and what is allowed."""
     raise ConfigError(f"{path} = {quoted(value)}: allowed: {allowed}")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1, "seed"` -> `1 seed`; `4, "seed"` -> `4 seeds`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

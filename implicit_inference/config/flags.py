@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
 from implicit_inference.config import changes as configs
-from implicit_inference.config.errors import ConfigError, quoted
+from implicit_inference.config.errors import ConfigError
 from implicit_inference.worlds import WORLDS
 
 
@@ -38,29 +38,6 @@ def add_fields(sub: Parser, preset: str | None, which: str) -> None:
     for path, (_, field) in _fields().items():
         flag = "--" + path.replace("_", "-")
         group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
-
-
-def add_hosts(sub: Parser) -> None:
-    """Adds --hosts."""
-    sub.add_argument(
-        "--hosts",
-        type=_hosts,
-        metavar="ADDRESS:PORT,COUNT,INDEX",
-        default=argparse.SUPPRESS,
-        help="share the work: the same command on every host, with one directory of runs; `auto` on a known cluster",
-    )
-
-
-def _hosts(text: str) -> tuple[str, int, int] | None:
-    """(address, number of hosts, which of them this is), or None for `auto`."""
-    if text == "auto":
-        return None
-    found = re.fullmatch(r"((?:\[[0-9a-fA-F:.%]+\]|[^\[\]:,\s]+):([0-9]{1,5})),([0-9]{1,4}),([0-9]{1,4})", text)
-    if not found or not 1 <= int(found[2]) <= 65535 or int(found[4]) >= int(found[3]):
-        raise ConfigError(
-            f"hosts = {quoted(text)}: allowed: auto, or ADDRESS:PORT,COUNT,INDEX with PORT 1 to 65535, INDEX < COUNT"
-        )
-    return found[1], int(found[3]), int(found[4])
 
 
 def _fields() -> dict[str, Any]:

@@ -12,8 +12,7 @@ from implicit_inference.measure.formulas import (
     Values,
     over_seeds,
     rank_correlation,
-    ratio,
-    significant,
+    share,
 )
 from implicit_inference.measure.lookup import RANGES, Losses, as_json, estimated, fraction
 from implicit_inference.runs.store import Row
@@ -29,9 +28,11 @@ def attribution_of(distances: Losses, positions: slice) -> Attribution:
 
 
 def share_of(parts: Attribution) -> Estimate | None:
-    """The inference shift as a fraction of the forgetting; None where that is not significantly positive."""
-    defined = significant(over_seeds(parts.forgetting))
-    return ratio(parts.inference_shift, parts.forgetting) if defined else None
+    """The inference shift as a fraction of the forgetting; nan if one of the two is.
+
+    None where the forgetting is not significantly positive.
+    """
+    return share(parts.inference_shift, parts.forgetting)
 
 
 def attributed(rows: list[Row], config: Config) -> dict[str, Any]:

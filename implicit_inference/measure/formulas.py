@@ -81,10 +81,18 @@ def recovered_fraction(pretrained: Values, finetuned: Values, recovered: Values)
     Raises ValueError if the shapes differ.
     """
     pretrained, finetuned, recovered = _alike(pretrained=pretrained, finetuned=finetuned, recovered=recovered)
-    forgetting = finetuned - pretrained
-    if np.any(np.isnan(forgetting + recovered)):
+    return share(finetuned - recovered, finetuned - pretrained)
+
+
+def share(part: Values, whole: Values) -> Estimate | None:
+    """mean(part) / mean(whole) over seeds [S]; nan if one of the values is.
+
+    None where the whole is not significantly positive. Raises ValueError if the shapes differ.
+    """
+    part, whole = _alike(part=part, whole=whole)
+    if np.any(np.isnan(part + whole)):
         return Estimate(float("nan"), float("nan"))
-    return ratio(finetuned - recovered, forgetting) if significant(over_seeds(forgetting)) else None
+    return ratio(part, whole) if significant(over_seeds(whole)) else None
 
 
 def shrinkage(predictions: Values, targets: Values) -> Values:

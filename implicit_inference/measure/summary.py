@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from implicit_inference.config.errors import named, quoted
+from implicit_inference.config.errors import counted, named, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure import attribution
 from implicit_inference.measure.formulas import Values, positions, recovered_fraction
@@ -175,7 +175,8 @@ def _ranges(losses: Losses, values: Values) -> dict[str, Any]:
 
 def _described(where: str, config: Config) -> str:
     chosen = positions(where, config.tasks.dim, config.prompts.length)
-    return f"{chosen.start}..{chosen.stop - 1} exemplars"
+    first, last = chosen.start, chosen.stop - 1
+    return f"{first}..{last} exemplars" if last > first else counted(first, "exemplar")
 
 
 def _finite(value: Any) -> Any:

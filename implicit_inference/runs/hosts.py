@@ -1,12 +1,8 @@
 """Several hosts: the same program on each, one directory of runs that all of them see, and the first one writes it."""
 
-import signal
-import socket
-import sys
-import threading
-import time
+import contextlib
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,101 +12,50 @@ from jax.experimental import multihost_utils
 
 from implicit_inference.runs.drafts import Draft, owned
 from implicit_inference.runs.environment import environment
-from implicit_inference.config.errors import ConfigError, UserError, quoted
+from implicit_inference.config.errors import LONGEST_QUOTE, ConfigError, UserError, shortened
+from implicit_inference.runs.meeting import PATIENCE, Hosts, meet
 from implicit_inference.runs.store import Row
 from implicit_inference.config.fields import Config
 from implicit_inference.runs.store import Run
 
-LONGEST_WAIT = 300.0
-"""Seconds that hosts wait for each other before any of them computes."""
-
-HELLO = b"implicit-inference "
+STATUS = re.compile("[A-Z_]+: ")
+"""How failures inside of JAX's runtime begin, whichever Python exception they become."""
 
 
-def join(where: tuple[str, int, int] | None) -> None:
+class HostLostError(UserError):
+    """Another host ended, or the network between them."""
+
+    exit_code = 1
+
+
+def join(hosts: Hosts | None) -> None:
     """Makes the devices of all hosts one set; all call this before they compute anything.
 
-    `where`: the address and port on the first host, how many hosts there are, and which of them, from 0, this is;
-    None where a cluster tells by itself. The first host listens at that address alone. Raises UserError, after
-    LONGEST_WAIT seconds if a host is missing.
+    None: a cluster tells who they are. Raises UserError where they do not find each other.
     """
-    jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
+    jax.config.update("jax_enable_preemption_service", False)  # it swallows SIGTERM
     try:
-        if where is None:
-            jax.distributed.initialize()
+        if hosts is None:
+            jax.distributed.initialize(initialization_timeout=int(PATIENCE))
         else:
-            meet(*where)
-            address, count, index = where
-            jax.distributed.initialize(address, count, index, coordinator_bind_address=address)
+            meet(hosts)
+            jax.distributed.initialize(
+                hosts.address, hosts.count, hosts.index, coordinator_bind_address=hosts.bind_address
+            )
     except (ValueError, RuntimeError) as error:
         raise UserError(f"the hosts did not find each other: {str(error).splitlines()[0]}") from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a host may be waiting inside of a computation: it ends at once
 
 
-def meet(address: str, count: int, index: int) -> None:
-    """Returns once all hosts are there: JAX itself ends the process when one is missing. Raises UserError."""
-    name, _, port = address.rpartition(":")
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Raises HostLostError where work on several hosts fails in JAX: nearly always since one of them is gone."""
     try:
-        (family, kind, _, _, place), *_ = socket.getaddrinfo(name.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UserError(f"hosts = {quoted(address)}: the name is not known here ({error.strerror})") from error
-    print(f"hosts: waiting for {count} at {address}, {LONGEST_WAIT:g} s at most", file=sys.stderr, flush=True)
-    deadline = time.monotonic() + LONGEST_WAIT
-    with socket.socket(family, kind) as ours:
-        if index == 0:
-            _receive(ours, place, count, deadline, address)
-        else:
-            _call(family, kind, place, index, deadline, address)
-
-
-def _receive(ours: socket.socket, place: Any, count: int, deadline: float, address: str) -> None:
-    """Waits on the first host until every other one has called, then tells them all to go on."""
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        ours.bind(place)
-    except OSError as error:
-        raise UserError(f"hosts = {quoted(address)}: cannot listen there ({error.strerror})") from error
-    ours.listen()
-    there: dict[int, socket.socket] = {}
-    try:
-        while len(there) < count - 1:
-            ours.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                caller, _ = ours.accept()
-                caller.settimeout(max(0.01, min(5.0, deadline - time.monotonic())))
-                word = caller.recv(len(HELLO) + 4)
-            except OSError:
-                if time.monotonic() > deadline:
-                    missing = sorted(set(range(1, count)) - there.keys())
-                    raise UserError(f"the hosts {missing} did not come to {address} in {LONGEST_WAIT:g} s") from None
-                continue
-            if word.startswith(HELLO) and word[len(HELLO) :].isdigit() and 0 < int(word[len(HELLO) :]) < count:
-                there[int(word[len(HELLO) :])] = caller
-            else:
-                caller.close()
-        for caller in there.values():
-            caller.sendall(HELLO)
-    finally:
-        for caller in there.values():
-            caller.close()
-
-
-def _call(family: int, kind: int, place: Any, index: int, deadline: float, address: str) -> None:
-    """Calls the first host from another one until it answers."""
-    while True:
-        with socket.socket(family, kind) as ours:
-            ours.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                ours.connect(place)
-                ours.sendall(HELLO + str(index).encode())
-                if ours.recv(len(HELLO)) == HELLO:
-                    return
-            except OSError:
-                pass
-        if time.monotonic() > deadline:
-            raise UserError(f"the first host did not answer at {address} in {LONGEST_WAIT:g} s")
-        time.sleep(min(0.2, LONGEST_WAIT / 10))
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if jax.process_count() == 1 or not STATUS.match(str(error)):
+            raise
+        reason = shortened(str(error).splitlines()[0], 2 * LONGEST_QUOTE)
+        raise HostLostError(f"a host is gone ({reason}); the same command on all hosts resumes") from error
 
 
 def gathered(tree: Any) -> Any:
@@ -176,10 +121,10 @@ class Writer:
             multihost_utils.sync_global_devices(f"{self.run.id} is finished")
 
 
-@contextmanager
+@contextlib.contextmanager
 def writing(run: Run) -> Iterator[Writer]:
     """Owns a run on the first host, for all of them; none goes on before it does, since it may wait for an owner."""
-    with owned(run) if jax.process_index() == 0 else nullcontext() as draft:
+    with owned(run) if jax.process_index() == 0 else contextlib.nullcontext() as draft:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"{run.id} is owned")
         yield Writer(run, draft)

@@ -1,20 +1,53 @@
 """Parts of every figure: curves with bands over seeds, titles that state the setting, one legend."""
 
+import contextlib
+import logging
+import os
+import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 
-import matplotlib
-import matplotlib.style
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from implicit_inference.config.errors import counted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
-from implicit_inference.show.notation import Look
+from implicit_inference.show.notation import Look, spread
+
+PLAIN = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+
+
+@contextlib.contextmanager
+def _plain() -> Iterator[None]:
+    """Keeps a user's backend and settings, which may not even be readable, from the import of matplotlib."""
+    log, kept = logging.getLogger("matplotlib"), {name: os.environ.get(name) for name in PLAIN}
+    level = log.level
+    os.environ |= PLAIN
+    log.setLevel(logging.ERROR)  # of caches that cannot be written
+    try:
+        with contextlib.ExitStack() as elsewhere:  # a matplotlibrc in the working directory comes before all others
+            with contextlib.suppress(FileNotFoundError):  # nor is there one in a directory that is gone
+                elsewhere.enter_context(contextlib.chdir(Path(__file__).parent))
+            yield
+    finally:
+        log.setLevel(level)
+        for name, value in kept.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+with _plain():
+    import matplotlib.style
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+__all__ = ["Axes", "Figure"]
 
 
 def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
@@ -23,20 +56,46 @@ def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
 
 
 def estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Estimate | None]) -> None:
-    """A line with a band of one standard error; undefined estimates leave a gap, and none at all no legend."""
-    if all(e is None or not np.isfinite(e.mean) for e in estimates):
-        return
+    """A line with a band of one standard error; undefined estimates leave a gap, and all of them nothing."""
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
+    if not there(mean):
+        return
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
-    axes.plot(x, mean, look.line, marker=look.marker, color=look.colour, label=look.label)
+    axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=0.2, linewidth=0)
 
 
-def titled(figure: Figure, title: str, config: Config, spread: str = "bands") -> Figure:
+def there(values: Values) -> bool:
+    """Tells whether a curve through these values would show anything: one that does not has no place in a legend."""
+    return bool(np.isfinite(values).any())
+
+
+def marker(look: Look, values: Values) -> str:
+    """The look's marker; dots for a curve without one that has no two points in a row, which no line would show."""
+    there = np.isfinite(values)
+    return look.marker or ("" if np.any(there[1:] & there[:-1]) else "o")
+
+
+def undefined(axes: Axes, why: str) -> None:
+    """Says in a panel why nothing is drawn there but reference lines across it, if that is so."""
+    drawn = np.isfinite(axes.dataLim.get_points()).all()
+    if not (drawn or axes.texts or axes.get_legend_handles_labels()[1]):
+        text = textwrap.fill(f"undefined: {why}", 40)
+        axes.text(0.5, 0.5, text, fontsize=8, transform=axes.transAxes, ha="center", va="center")
+
+
+def counts(axis: Axis, label: str) -> None:
+    """Labels an axis that counts something: it has ticks at whole numbers only."""
+    axis.set_label_text(label)
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+
+
+def titled(figure: Figure, title: str, config: Config, drawn: str = "bands") -> Figure:
     tasks = config.tasks
     setting = (
         f"d={tasks.dim}, n={tasks.n_discrete}, σ={tasks.noise_std:g}, α={config.pretrain.discrete_prob:g}; "
-        f"{count(len(config.seeds), 'seed')} × {config.probe.prompts} prompts; {spread}: ± 1 standard error over seeds"
+        f"{counted(len(config.seeds), 'seed')} × {counted(config.probe.prompts, 'prompt')}"
+        f"{spread(len(config.seeds), drawn)}"
     )
     figure.suptitle(f"{title}\n{setting}", x=0.01, ha="left", fontsize=11)
     return figure
@@ -50,23 +109,9 @@ def legend_below(figure: Figure) -> None:
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """The one style of all figures, from matplotlib's defaults: no settings of the user or the machine."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.style.use(str(files("implicit_inference.show") / "figures.mplstyle"))
-        yield
-
-
-def count(number: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def whole_ticks(axes: Axes) -> None:
-    """Ticks the horizontal axis, which counts something, at whole numbers only."""
-    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+def style() -> AbstractContextManager[None]:
+    """The one style of all figures, over matplotlib's own defaults: no setting of a user's matters."""
+    return matplotlib.style.context(str(files("implicit_inference.show") / "figures.mplstyle"), after_reset=True)
 
 
 def rendered(figure: Figure, kind: str) -> bytes:

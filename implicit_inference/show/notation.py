@@ -1,8 +1,11 @@
 """How names are written: the one map from the names in tables and configurations to labels, symbols and colours."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from implicit_inference.config.errors import counted
 
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE, GREY = (
     "#000000",
@@ -100,6 +103,11 @@ def field(path: str) -> str:
     return f"{SYMBOLS[path]} ({path})" if path in SYMBOLS else path
 
 
+def spread(seeds: int, drawn: str) -> str:
+    """Says what is drawn around a mean over seeds, which has no standard error where there is one seed."""
+    return f"; {drawn}: ± 1 standard error over seeds" if seeds > 1 else ""
+
+
 def bins(edges: tuple[float, ...]) -> list[str]:
     """The names of the half-open bins between edges, open at both ends."""
     inner = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
@@ -111,6 +119,12 @@ def estimate(value: dict[str, Any]) -> str:
     if value["mean"] is None:
         return "undefined"
     if "median" in value:
-        unlimited = f"; no limit in {value['unlimited']} of {value['seeds']} seeds" if value["unlimited"] else ""
+        of_all = f"; no limit in {value['unlimited']} of {counted(value['seeds'], 'seed')}"
+        unlimited = of_all if value["unlimited"] else ""
         return f"{value['median']:.2f} ({value['lowest']:.2f} to {value['highest']:.2f}{unlimited})"
-    return f"{value['mean']:.3f}" + ("" if value["stderr"] is None else f" ± {value['stderr']:.3f}")
+    return mean_text(value["mean"], math.nan if value["stderr"] is None else value["stderr"])
+
+
+def mean_text(mean: float, stderr: float, digits: int = 3) -> str:
+    """`1.000 ± 0.100`; the mean alone where it has no standard error."""
+    return f"{mean:.{digits}f}" + (f" ± {stderr:.{digits}f}" if math.isfinite(stderr) else "")

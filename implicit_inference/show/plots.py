@@ -4,22 +4,31 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from implicit_inference.config.errors import counted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure import attribution
 from implicit_inference.measure.formulas import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
-from implicit_inference.measure.lookup import Curves, Losses, predicted_recovery, recovery_of, while_training
+from implicit_inference.measure.lookup import UNDEFINED, Curves, Losses, predicted_recovery, recovery_of, while_training
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Row, Run, interpreted
 from implicit_inference.show import notation
-from implicit_inference.show.drawing import count, curve, estimates, legend_below, rendered, style, titled, whole_ticks
-from implicit_inference.show.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look
+from implicit_inference.show.drawing import (
+    Axes,
+    Figure,
+    counts,
+    curve,
+    estimates,
+    legend_below,
+    rendered,
+    style,
+    titled,
+    undefined,
+)
+from implicit_inference.show.notation import BLACK, BLUE, GREY, LOOKS, ORANGE, RED, SKY, Look, spread
 
 WHERE = ("early", "late")
 WHICH = ("predicted", "measured")
@@ -71,11 +80,9 @@ def loss_by_position(losses: Losses, config: Config) -> Figure:
         look = replace(LOOKS["moved"], label=LOOKS["moved"].label.format(strength))
         moved = losses("finetuned", family, "label_scale", strength) if strength != 1 else losses("finetuned", family)
         curve(axes, look, range(losses.length), moved)
-        axes.set(
-            title=f"{notation.family(family)} prompts", xlabel="exemplars in context", ylabel="noise-free squared error"
-        )
+        axes.set(title=f"{notation.family(family)} prompts", ylabel="noise-free squared error")
+        counts(axes.xaxis, "exemplars in context")
         axes.set_ylim(bottom=0)
-        whole_ticks(axes)
     legend_below(figure)
     return titled(figure, "What is forgotten, and what a conjugated prompt brings back", config)
 
@@ -93,6 +100,7 @@ def recovery(losses: Losses, config: Config) -> Figure:
         shrunk = losses("finetuned", conjugation="shrink_only")
         estimates(top, LOOKS["shrink_only"], scales, [recovery_of(losses, where, shrunk)] * len(scales))
         top.set(title=notation.RANGES[where], ylabel="recovered fraction", ylim=(-1.25, 1.5))
+        undefined(top, UNDEFINED)
         top.axhline(0, color=GREY, linewidth=0.8)
         top.axhline(1, color=GREY, linewidth=0.8)
         for name in ("pretrained", "finetuned", "scratch"):
@@ -153,9 +161,11 @@ def closeness(rows: list[Row], config: Config) -> Figure:
     for look, before, after in pairs:
         rises = [np.array([cells[after, b, s][0] - cells[before, b, s][0] for s in config.seeds]) for b in bins]
         estimates(axes, look, list(range(len(bins))), [over_seeds(rise) for rise in rises])
-    counts = [sum(cells["pretrained", b, s][1] for s in config.seeds) for b in bins]
+    undefined(axes, "no bin has predictions of every seed")
+    predictions = [sum(cells["pretrained", b, s][1] for s in config.seeds) for b in bins]
     names = [notation.bins(CLOSENESS_EDGES)[b] for b in bins]
-    axes.set_xticks(range(len(bins)), [f"{name}\nn={n}" for name, n in zip(names, counts, strict=True)], fontsize=8)
+    ticks = [f"{name}\nn={n}" for name, n in zip(names, predictions, strict=True)]
+    axes.set_xticks(range(len(bins)), ticks, fontsize=8)
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(
         xlabel="log evidence ratio of the past, discrete against Gaussian (n predictions at 1 to K-1 exemplars)",
@@ -183,8 +193,8 @@ def _attribution(axes: Axes, distances: Losses) -> None:
     for look, parts in zip(looks, zip(*by_position, strict=True), strict=True):
         estimates(axes, look, range(distances.length), [over_seeds(values) for values in parts])
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.set(title="Gaussian prompts", xlabel="exemplars in context", ylabel="rise of the distance to ridge")
-    whole_ticks(axes)
+    axes.set(title="Gaussian prompts", ylabel="rise of the distance to ridge")
+    counts(axes.xaxis, "exemplars in context")
 
 
 def _gates(axes: Axes, rows: list[Row], config: Config) -> None:
@@ -196,6 +206,7 @@ def _gates(axes: Axes, rows: list[Row], config: Config) -> None:
     for name, look in [*looks, ("bayes_effective_finetuned", LOOKS["bayes_effective_finetuned"]), ("moved", moved)]:
         values = [Estimate(**entry[name]) for entry in found["bins"]]
         estimates(axes, replace(look, marker="o"), range(len(values)), values)
+    undefined(axes, "no bin has gates of every predictor")
     names = [notation.bins(GATE_EDGES)[entry["bin"]] for entry in found["bins"]]
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
     axes.set(title="Prompts of both families", ylabel="effective gate", xlabel="log evidence ratio of the past")
@@ -219,7 +230,8 @@ def _ranking(axes: Axes, rows: list[Row], config: Config) -> None:
             fontsize=7,
         )
     axes.set_title(f"conjugations, early: Kendall's τ = {notation.estimate(found['by_loss']['kendall'])}")
-    axes.set(xlabel="rank by exact Bayes, effective prior after", ylabel="rank by the fine-tuned network's loss")
+    counts(axes.xaxis, "rank by exact Bayes, effective prior after")
+    counts(axes.yaxis, "rank by the fine-tuned network's loss")
 
 
 def training_curves(tables: dict[str, Curves]) -> Figure:
@@ -231,67 +243,9 @@ def training_curves(tables: dict[str, Curves]) -> Figure:
             name = "network" if predictor == "network" else "exact Bayes, the stage's prior"
             look = Look(f"{name}, {notation.family(family)} prompts", colours[family], lines[predictor])
             curve(axes, look, steps, values)
-        axes.set(title=stage, xlabel="optimiser step", ylabel="noise-free squared error", ylim=(0, None))
-        whole_ticks(axes)
+        axes.set(title=stage, ylabel="noise-free squared error", ylim=(0, None))
+        counts(axes.xaxis, "optimiser step")
     legend_below(figure)
     n = max(len(values) for curves in tables.values() for _, values in curves.values())
-    figure.suptitle(f"Training; bands: ± 1 standard error over {count(n, 'seed')}", x=0.01, ha="left")
+    figure.suptitle(f"Training; {counted(n, 'seed')}{spread(n, 'bands')}", x=0.01, ha="left")
     return figure
-
-
-def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
-    """Several probes beside each other, as PNG: the forgetting and its parts, the recovery, the effective priors."""
-    with style():
-        figure = Figure(figsize=(11.5, 1.9 + 0.45 * len(names)))
-        panels = figure.subplots(1, 3, sharey=True)
-        _dots(
-            panels[0],
-            "early, Gaussian prompts",
-            "rise of the distance to ridge",
-            {
-                Look("forgetting", BLACK): [s["attribution"]["early"]["forgetting"] for s in summaries],
-                Look("inference shift", SKY): [s["attribution"]["early"]["inference_shift"] for s in summaries],
-                Look("capability loss", ORANGE): [s["attribution"]["early"]["capability_loss"] for s in summaries],
-            },
-        )
-        by_strength = [s["recovery"]["by_strength"].get(f"{s['recovery']['strength']:g}") for s in summaries]
-        _dots(
-            panels[1],
-            "early, the chosen label scale",
-            "recovered fraction",
-            {
-                Look("measured", RED): [s["recovery"]["early"] for s in summaries],
-                Look("predicted from the effective priors", BLACK): [
-                    found["predicted"]["early"] if found else {"mean": None, "stderr": None} for found in by_strength
-                ],
-            },
-        )
-        _dots(
-            panels[2],
-            "both families, median over seeds",
-            "effective prior, log odds",
-            {
-                LOOKS[name]: [s["effective_prior"][name]["logit"] for s in summaries]
-                for name in ("pretrained", "finetuned")
-            },
-        )
-        panels[0].set_yticks(range(len(names)), names)
-        panels[0].set_ylim(len(names) - 0.5, -0.5)
-        legend_below(figure)
-        figure.suptitle("Runs side by side; bars: ± 1 standard error over seeds", x=0.01, ha="left")
-        return rendered(figure, "png")
-
-
-def _dots(axes: Axes, title: str, xlabel: str, columns: dict[Look, list[dict[str, Any]]]) -> None:
-    """A row for each run, a dot with its standard error for each column; undefined ones are left out."""
-    for offset, (look, values) in zip(np.linspace(-0.15, 0.15, len(columns)), columns.items(), strict=True):
-        found = [
-            (y, v.get("median", v["mean"]), 0.0 if "median" in v else v["stderr"] or 0.0)
-            for y, v in enumerate(values)
-            if v["mean"] is not None
-        ]
-        if found:
-            y, mean, stderr = (np.array(part) for part in zip(*found, strict=True))
-            axes.errorbar(mean, y + offset, xerr=stderr, fmt="o", color=look.colour, label=look.label)
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    axes.set(title=title, xlabel=xlabel)

@@ -8,15 +8,14 @@ from typing import Any
 
 import jinja2
 
-from implicit_inference.config.errors import one_line
+from implicit_inference.config.errors import counted, one_line
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.lookup import RANGES, Losses
 from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Run, StoreError, interpreted
-from implicit_inference.show import notation, plots, side_by_side
-from implicit_inference.show.drawing import count
+from implicit_inference.show import notation, overview, plots, side_by_side
 from implicit_inference.show.notation import estimate
 
 CAPTIONS = {
@@ -45,10 +44,6 @@ class Told:
     findings: list[str]
     figures: list[dict[str, str]]
     results: list[side_by_side.Cells]
-
-    @property
-    def seeds(self) -> str:
-        return count(len(self.config.seeds), "seed")
 
 
 def told(run: Run) -> Told:
@@ -88,19 +83,20 @@ def write(probes: list[Told], path: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["estimate"] = estimate
+    environment.filters |= {"estimate": estimate, "counted": counted}
     configs, summaries = [probe.config for probe in probes], [probe.summary for probe in probes]
     differing, shared = side_by_side.side_by_side(configs)
     names = side_by_side.names_of(configs)
     page = environment.get_template("report.html.jinja").render(
         letters=[side_by_side.letter(i) for i in range(len(probes))],
         names=names,
+        single_seed=all(len(config.seeds) == 1 for config in configs),
         probes=probes,
         columns=side_by_side.COLUMNS,
         n_ranges=len(RANGES),
         differing={notation.field(path): values for path, values in differing.items()},
         shared={notation.field(path): value for path, value in shared.items()},
-        comparison=_embedded(plots.comparison(names, summaries)) if len(probes) > 1 else None,
+        comparison=_embedded(overview.comparison(names, summaries)) if len(probes) > 1 else None,
         provenance=side_by_side.provenance([probe.run for probe in probes]),
     )
     write_whole(path, page.encode())

@@ -1,44 +1,47 @@
-"""The terminal: progress while work goes on, and the numbers at its end."""
+"""The terminal: progress while work goes on, and the numbers at its end. No jax here."""
 
-import signal
-import sys
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from datetime import timedelta
 from typing import Any
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 
-from implicit_inference.config.errors import Terminated
+from implicit_inference.runs.process import interruptible
 from implicit_inference.runs.store import Run
 from implicit_inference.show import notation
 from implicit_inference.training.reports import Progress, Report
 
+LONGEST_SILENCE = 60.0
+"""Seconds between two lines where there is no terminal."""
+
 
 class _Console(Console):
+    """A console that leaves a broken pipe to whoever runs the command."""
+
     def on_broken_pipe(self) -> None:
-        """Leaves it to the command's door: rich would end the process with an exit code of its own."""
         raise BrokenPipeError
 
 
 console = _Console()
 
-LONGEST_SILENCE = 60.0
-"""Seconds between two lines of a log file."""
+
+Update = Callable[[int, int, str], None]
+"""(done, all, what there is to say)"""
 
 
 @contextmanager
 def training_progress(run: Run, alone: bool = True) -> Iterator[Report]:
-    """A bar with time left and the loss of the network against exact Bayes; plain lines where there is no terminal.
+    """Shows a bar with time left and the losses of the network and of exact Bayes; lines where there is no terminal.
 
-    `alone`: SIGTERM stops between two chunks; a host among several, which may be waiting for others, ends at once.
+    `alone`: signals are raised as exceptions, so that the state is kept; a host among several has ended by then.
     """
-    with _bar(run.id, run.finished, alone) as update:
+    with _shown(run.id, run.finished, alone) as update:
 
         def report(progress: Progress) -> None:
             losses = [f"{family} {loss:.3f} (Bayes {exact:.3f})" for family, (loss, exact) in progress.losses.items()]
@@ -50,85 +53,113 @@ def training_progress(run: Run, alone: bool = True) -> Iterator[Report]:
 @contextmanager
 def counting_progress(run: Run) -> Iterator[Callable[[int, int], None]]:
     """A bar with time left."""
-    with _bar(run.id, run.finished) as update:
+    with _shown(run.id, run.finished) as update:
         yield lambda done, total: update(done, total, "")
 
 
 @contextmanager
 def sweep_progress(name: str) -> Iterator[Callable[[float, str], None]]:
     """One bar with time left for many runs, in percent of the training that is left to do."""
-    with _bar(name) as update:
+    with _shown(name) as update:
         yield lambda fraction, text: update(int(100 * fraction), 100, text)
 
 
 @contextmanager
-def _bar(name: str, finished: bool = False, alone: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+def _shown(name: str, finished: bool = False, alone: bool = True) -> Iterator[Update]:
+    """Shows work that keeps its state when it is interrupted, and lets every update raise a dropped interrupt."""
     if finished:
         console.print(f"{name}: is there already", highlight=False)
         yield lambda done, total, text: None
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar, _interrupts(alone) as check_interrupt:
-        task = bar.add_task(name, total=1, text="compiling")
-        quarters, began, said = -1, time.monotonic(), 0.0
+    shown = _bar if console.is_terminal and not console.is_dumb_terminal else _lines
+    with interruptible() if alone else contextlib.nullcontext(lambda: None) as check_interrupt, shown(name) as show:
 
         def update(done: int, total: int, text: str) -> None:
-            nonlocal quarters, said
             check_interrupt()
-            bar.update(task, completed=done, total=total, text=text)
-            now = time.monotonic()
-            if not console.is_terminal and (done * 4 // total > quarters or now - said >= LONGEST_SILENCE):
-                quarters, said = done * 4 // total, now
-                left = f"{(now - began) * (total - done) / done:.0f} s left, " if 0 < done < total else ""
-                print(f"{name}: {done}/{total} {left}{text}", flush=True)
+            show(done, total, text)
 
         yield update
 
 
 @contextmanager
-def _interrupts(alone: bool) -> Iterator[Callable[[], None]]:
-    """Takes Ctrl-C, and SIGTERM where `alone`: at once, or at the next check where a callback dropped the exception."""
-    if threading.current_thread() is not threading.main_thread():  # signals go to the main thread alone
-        yield lambda: None
-        return
-    interrupted: list[type[KeyboardInterrupt]] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)[: 1 + alone]}
+def _bar(name: str) -> Iterator[Update]:
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(bar_width=24),
+        bars.TextColumn("{task.completed}/{task.total}"),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("left"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[text]}"),
+    )
+    with bars.Progress(*columns, console=console) as bar:
+        task = bar.add_task(name, total=1, text="compiling")
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        interrupted.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
-        raise interrupted[0]
 
-    def check() -> None:
-        if interrupted:
-            raise interrupted[0]
+@contextmanager
+def _lines(name: str) -> Iterator[Update]:
+    """Lines: the first update, every quarter, and one in LONGEST_SILENCE seconds, which a thread says in mid-step."""
+    log, ended = _Log(name), threading.Event()
 
-    def drop(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            previous_hook(unraisable)
+    def watch() -> None:
+        with contextlib.suppress(OSError):  # the next update meets it, too
+            while not ended.wait(log.silence_left()):
+                log.break_silence()
 
-    previous_hook = sys.unraisablehook
-    sys.unraisablehook = drop
-    for number in before:
-        signal.signal(number, interrupt)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
-        yield check
+        yield log.update
     finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
-        sys.unraisablehook = previous_hook
+        ended.set()
+        watcher.join()
+
+
+class _Log:
+    """Keeps the state of the work, and when it was last told."""
+
+    def __init__(self, name: str):
+        self.name, self.lock = name, threading.Lock()
+        self.done, self.total, self.text, self.quarter = 0, 0, "compiling", -1
+        self.first: tuple[int, float] | None = None
+        self.updated = self.said = time.monotonic()
+
+    def update(self, done: int, total: int, text: str) -> None:
+        with self.lock:
+            self.done, self.total, self.text, self.updated = done, total, text, time.monotonic()
+            self.first = self.first or (done, self.updated)
+            if (quarter := done * 4 // total) > self.quarter or self.silence_left() == 0:
+                self.quarter = quarter
+                self._say()
+
+    def silence_left(self) -> float:
+        """Seconds until something must be said."""
+        return max(0.0, self.said + LONGEST_SILENCE - time.monotonic())
+
+    def break_silence(self) -> None:
+        with self.lock:
+            if self.silence_left() == 0:
+                self._say()
+
+    def _say(self) -> None:
+        self.said = time.monotonic()
+        counts = f"{self.done}/{self.total} " if self.total else ""
+        print(f"{self.name}: {counts}{self.text}{self._time_left()}", flush=True)
+
+    def _time_left(self) -> str:
+        """The time that the rest takes at the rate so far, as text, once there is a rate."""
+        if self.first is None or not self.first[0] < self.done < self.total:
+            return ""
+        done, began = self.first
+        left = (self.updated - began) / (self.done - done) * (self.total - self.done) - (self.said - self.updated)
+        return f", {timedelta(seconds=round(max(0.0, left)))} left"
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
     """The numbers to look at first, in 80 columns."""
-    table = Table(title="noise-free squared error, mean ± standard error over seeds", title_justify="left")
+    spread = "" if summary["forgetting"]["stderr"] is None else ", mean ± standard error over seeds"
+    table = Table(title=f"noise-free squared error{spread}", title_justify="left")
     for column in ("", "early", "late"):
         table.add_column(column, justify="right" if column else "left")
 

@@ -18,7 +18,7 @@ from implicit_inference import keys
 from implicit_inference.config import memory
 from implicit_inference.config.changes import valid
 from implicit_inference.config.chunks import chunk_length
-from implicit_inference.config.errors import UserError
+from implicit_inference.config.errors import UserError, counted
 from implicit_inference.config.fields import FAMILIES, Config, TrainingConfig
 from implicit_inference.config.identity import STAGES, parent_ids, parents_of, run_id, sections_of
 from implicit_inference.network import decoder
@@ -51,7 +51,8 @@ class Lab:
         self.mesh = mesh or devices.make_mesh(len(config.seeds), batch)
         if (own := {device.process_index for device in self.mesh.devices.flat}) != set(range(jax.process_count())):
             raise UserError(
-                f"{len(config.seeds)} seeds and batches of {batch} reach {len(own)} of {jax.process_count()} hosts; "
+                f"{counted(len(config.seeds), 'seed')} and batches of {batch} reach {len(own)} of "
+                f"{counted(jax.process_count(), 'host')}; "
                 "choose numbers that the devices divide"
             )
         self.seeds = devices.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from implicit_inference.bayes.attribution import attribution
+from implicit_inference.bayes.attribution import Attribution, attribution
+from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.formulas import (
     Estimate,
     effective_gate,
@@ -134,6 +135,9 @@ def test_what_is_not_known_is_no_estimate():
         broken = losses.copy()
         broken[i, 1] = np.nan
         assert np.isnan(recovered_fraction(*broken).mean)
+        shifted = Attribution(forgetting=broken[i], inference_shift=losses[0], capability_loss=losses[1])
+        assert np.isnan(share_of(shifted).mean)
+        assert np.isnan(share_of(shifted._replace(forgetting=losses[0], inference_shift=broken[i])).mean)
     assert not significant(over_seeds(unknown))
     assert np.isnan(rank_correlation(unknown, np.arange(3.0))).all()
     predictions, targets = np.ones((2, 4, 3)), np.ones((2, 4, 3))

@@ -1,10 +1,10 @@
 import os
 import signal
 import sys
+import time
 
 import pytest
 
-from implicit_inference.config.errors import Terminated
 from implicit_inference.runs.store import Run
 from implicit_inference.show import terminal
 from implicit_inference.show.terminal import training_progress
@@ -19,29 +19,41 @@ def test_without_a_terminal_a_quarter_is_a_line(tmp_path, capsys):
             report(Progress("pretrain", step, 100, LOSSES))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["0/100", "25/100", "50/100", "75/100", "100/100"]
-    assert all("s left" in line for line in lines[1:-1])
     assert "gaussian 1.000 (Bayes 0.900)" in lines[0]
 
 
-def test_a_log_is_never_silent_for_longer_than_a_minute(tmp_path, capsys, monkeypatch):
+def test_a_log_says_a_line_in_time_though_a_step_takes_longer(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(terminal, "LONGEST_SILENCE", 0.05)
+    with training_progress(Run(tmp_path / "pretrain-0")) as report:
+        time.sleep(0.2)
+        compiling = capsys.readouterr().out.splitlines()
+        report(Progress("pretrain", 0, 1000, LOSSES))
+        report(Progress("pretrain", 10, 1000, LOSSES))
+        time.sleep(0.2)
+        stepping = capsys.readouterr().out.splitlines()
+        report(Progress("pretrain", 1000, 1000, LOSSES))
+        last = capsys.readouterr().out.splitlines()
+    time.sleep(0.2)
+    assert capsys.readouterr().out == "", "nothing is said after the end"
+    assert set(compiling) == {"pretrain-0: compiling"}
+    assert 2 <= len(compiling) <= 5
+    assert [line.split()[1] for line in stepping][:2] == ["0/1000", "10/1000"]
+    assert 3 <= len(stepping) <= 6
+    assert last[-1].split()[1] == "1000/1000"
+
+
+def test_the_time_that_is_left_follows_the_rate(monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr(terminal.time, "monotonic", lambda: clock[0])
-    with training_progress(Run(tmp_path / "pretrain-0")) as report:
-        for step in range(0, 11):
-            report(Progress("pretrain", step, 100, LOSSES))
-            clock[0] += 30.0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == ["0/100", "2/100", "4/100", "6/100", "8/100", "10/100"]
-    assert "2940 s left" in lines[1]
-
-
-def test_sigterm_is_taken_as_ctrl_c_is_unless_other_hosts_wait(tmp_path):
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), training_progress(Run(tmp_path / "pretrain-0")):
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) == before
-    with training_progress(Run(tmp_path / "pretrain-0"), alone=False):
-        assert signal.getsignal(signal.SIGTERM) == before
+    log = terminal._Log("pretrain-0")
+    for now, step in ((100.0, 20), (110.0, 40), (170.0, 60)):  # the first is where it resumes
+        clock[0] = now
+        log.update(step, 100, "")
+    clock[0] = 230.0
+    log.break_silence()
+    lefts = [line.rpartition(", ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lefts[1:] == ["0:00:30 left", "0:01:10 left", "0:00:10 left"]
+    assert "left" not in lefts[0]
 
 
 class Callback:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import importlib
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from made_up import TINY
 from scipy import stats
 
 from implicit_inference.config.changes import override
+from implicit_inference.config.errors import Terminated, UserError
 from implicit_inference.measure.formulas import Estimate
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +35,26 @@ def load(folder, name):
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_imports_jax_after_what_tells_that_it_cannot_be(name):
+    imports = [line for line in (EXPERIMENTS / f"{name}.py").read_text().splitlines() if re.match("import|from", line)]
+    first = next(i for i, line in enumerate(imports) if line.startswith("from experiment "))
+    assert not [line for line in imports[:first] if re.match(r"(import|from) (jax|implicit_inference)\b", line)]
+
+
+def test_an_experiment_in_a_wrong_environment_is_one_line():
+    done = subprocess.run(
+        [sys.executable, EXPERIMENTS / "tradeoff.py"],
+        env=os.environ | {"JAX_ENABLE_X64": "maybe"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("experiments/tradeoff.py: ")
+    assert "JAX_ENABLE_X64 = 'maybe'" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,6 +90,47 @@ def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp
     assert page.count("closest fifth") == len(table.levels("exemplars"))
     figure = load(FIGURES, "closeness")
     assert gallery.save("closeness", figure.draw, table, tmp_path).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "line"),
+    [
+        (Terminated(), 143, "terminated; the same command resumes"),
+        (KeyboardInterrupt(), 130, "interrupted; the same command resumes"),
+        (PermissionError(13, "Permission denied", "a/b"), 2, "a/b: Permission denied"),
+        (UserError("a wrong field"), 2, "a wrong field"),
+    ],
+)
+def test_an_experiment_ends_as_the_command_line_does(end, code, line, capsys, monkeypatch):
+    module = load(EXPERIMENTS, "tradeoff")
+
+    def ended(*arguments):
+        raise end
+
+    monkeypatch.setattr(sys.modules["experiment"], "sweep", ended)
+    assert module.EXPERIMENT.main([]) == code
+    assert capsys.readouterr().err == f"experiments/tradeoff.py: {line}\n"
+
+
+def test_a_figure_of_one_seed_and_of_lone_or_missing_numbers_says_so():
+    figure = load(FIGURES, "figure")
+    one = figure.Table([{"seeds": 1, "n": 9, "x": 2, "mean": 1.0, "stderr": None}])
+    two = figure.Table([{"seeds": 2, "n": 9, "x": 2, "mean": None, "stderr": None}])
+    assert one.sizes == "1 seed × 9 prompts"
+    assert two.sizes == "2 seeds × 9 prompts; bands and bars: ± 1 standard error over seeds"
+    picture = figure.Figure()
+    lone, missing, level = picture.subplots(1, 3)
+    figure.band(lone, figure.Look("lone", "red"), one.column("x"), one)
+    for draw in (figure.band, lambda axes, look, x, rows: figure.bars(axes, x, rows, look), figure.by_seed):
+        draw(missing, figure.Look("missing", "red"), two.column("x"), two)
+    figure.zero(missing, 0.0, 1.0)
+    figure.level(level, figure.Look("level", "red"), one)
+    figure.finished(picture, "title", one)
+    assert lone.lines[0].get_marker() == "o"
+    assert [text.get_text() for text in missing.texts] == ["undefined: no number of it has a value"]
+    assert not lone.texts
+    assert not level.texts
+    assert {text.get_text() for text in picture.legends[0].get_texts()} == {"lone", "level"}
 
 
 def test_the_claims_of_an_experiment_are_judged_by_holm_and_one_alone_by_its_t():
@@ -107,3 +171,7 @@ def test_a_figure_draws_from_its_stored_table_with_labelled_axes_and_n(figure, s
         assert all(axes.lines or axes.containers for axes in drawn.axes)
         assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in drawn.axes)
         assert drawn.axes[0].get_ylabel() or drawn.axes[0].get_yticklabels()
+        for axes in drawn.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                if re.search(r"step$|\brank\b|exemplars|batches", axis.get_label_text()):
+                    assert all(float(tick).is_integer() for tick in axis.get_majorticklocs()), axis.get_label_text()

@@ -1,0 +1,69 @@
+"""Several probes beside each other in one picture, from their summaries."""
+
+from typing import Any
+
+import numpy as np
+
+from implicit_inference.show.drawing import Axes, Figure, legend_below, rendered, style, undefined
+from implicit_inference.show.notation import BLACK, GREY, LOOKS, ORANGE, RED, SKY, Look
+
+
+def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
+    """Several probes beside each other, as PNG: the forgetting and its parts, the recovery, the effective priors."""
+    with style():
+        figure = Figure(figsize=(11.5, 1.9 + 0.45 * len(names)))
+        panels = figure.subplots(1, 3, sharey=True)
+        _dots(
+            panels[0],
+            "early, Gaussian prompts",
+            "rise of the distance to ridge",
+            {
+                Look("forgetting", BLACK): [s["attribution"]["early"]["forgetting"] for s in summaries],
+                Look("inference shift", SKY): [s["attribution"]["early"]["inference_shift"] for s in summaries],
+                Look("capability loss", ORANGE): [s["attribution"]["early"]["capability_loss"] for s in summaries],
+            },
+        )
+        by_strength = [s["recovery"]["by_strength"].get(f"{s['recovery']['strength']:g}") for s in summaries]
+        _dots(
+            panels[1],
+            "early, the chosen label scale",
+            "recovered fraction",
+            {
+                Look("measured", RED): [s["recovery"]["early"] for s in summaries],
+                Look("predicted from the effective priors", BLACK): [
+                    found["predicted"]["early"] if found else {"mean": None, "stderr": None} for found in by_strength
+                ],
+            },
+        )
+        _dots(
+            panels[2],
+            "both families, median over seeds",
+            "effective prior, log odds",
+            {
+                LOOKS[name]: [s["effective_prior"][name]["logit"] for s in summaries]
+                for name in ("pretrained", "finetuned")
+            },
+        )
+        panels[0].set_yticks(range(len(names)), names)
+        panels[0].set_ylim(len(names) - 0.5, -0.5)
+        legend_below(figure)
+        several = any(summary["forgetting"]["stderr"] is not None for summary in summaries)
+        bars = "; bars: ± 1 standard error over seeds" if several else ""
+        figure.suptitle(f"Runs side by side{bars}", x=0.01, ha="left")
+        return rendered(figure, "png")
+
+
+def _dots(axes: Axes, title: str, xlabel: str, columns: dict[Look, list[dict[str, Any]]]) -> None:
+    """A row for each run, a dot with its standard error for each column; undefined ones are left out."""
+    for offset, (look, values) in zip(np.linspace(-0.15, 0.15, len(columns)), columns.items(), strict=True):
+        found = [
+            (y, v.get("median", v["mean"]), 0.0 if "median" in v else v["stderr"] or 0.0)
+            for y, v in enumerate(values)
+            if v["mean"] is not None
+        ]
+        if found:
+            y, mean, stderr = (np.array(part) for part in zip(*found, strict=True))
+            axes.errorbar(mean, y + offset, xerr=stderr, fmt="o", color=look.colour, label=look.label)
+    undefined(axes, "in every run")
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set(title=title, xlabel=xlabel)
