@@ -15,11 +15,11 @@ from jax.experimental.compilation_cache import compilation_cache
 from implicit_inference import keys
 from implicit_inference.bench.timing import Contestant
 from implicit_inference.config.fields import Config
-from implicit_inference.regression.world import log_weights
 from implicit_inference.runs import devices
 from implicit_inference.training import optimisers
 from implicit_inference.training.batches import whole
 from implicit_inference.training.loop import Lab, first_state
+from implicit_inference.training.mixtures import log_weights
 from implicit_inference.training.stages import stage_of
 from implicit_inference.training.steps import TrainState, mean_over_slices, train_chunk
 
@@ -64,7 +64,7 @@ class Trainer:
         return self.stage.predict(self.stage.merge(params, {}), prompts)
 
     def loss(self, params: Any, prompts: Any, targets: Array) -> Array:
-        return jnp.mean(optax.squared_error(self.predict(params, prompts), targets))
+        return jnp.mean(self.lab.world.score.loss(self.predict(params, prompts), targets))
 
     def chunks(self) -> Contestant:
         """Chunks as a run takes them, with new data at every step."""
@@ -77,7 +77,17 @@ class Trainer:
 
         def chunk(key: Array, batch: Any, state: TrainState) -> Any:
             own, mean = devices.own_part(batch), devices.batch_mean
-            return train_chunk(state, key, self.steps, lambda key: own, self.predict, self.optimizer, slices, mean)
+            return train_chunk(
+                state,
+                key,
+                self.steps,
+                lambda key: own,
+                self.predict,
+                self.lab.world.score.loss,
+                self.optimizer,
+                slices,
+                mean,
+            )
 
         compiled = devices.over_seeds(chunk, self.lab.mesh, donate=(2,))
         return _threaded(lambda state: compiled(self.stream, self.batch, state), self.fresh())

@@ -9,16 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import Values, effective_gate
 from implicit_inference.measure.held_out import Exam
 from implicit_inference.measure.rows import gate_rows, position_rows
-from implicit_inference.regression.conjugations import Identity
-from implicit_inference.regression.effective import EffectivePrior, effective_prior, log_evidence_ratio, shifted_prior
-from implicit_inference.regression.predictive import bayes_predictor
-from implicit_inference.regression.prompts import Predictor, Prompts
-from implicit_inference.regression.world import draw_tasks
 from implicit_inference.runs.store import Row
+from implicit_inference.worlds import Predictor, Prompts
 
 Predicted = Mapping[tuple[str, str], Values]
 """(family of prompts, predictor) -> predictions [S, prompts, K] under one conjugation."""
@@ -44,7 +41,7 @@ class Beliefs:
 
     def prior(self, predictor: Predictor) -> EffectivePrior:
         """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
-        predictions = self._exam.lab.evaluator.predict(predictor, self._exam.lab.packed(Identity()), self._both)
+        predictions = self._exam.lab.evaluator.predict(predictor, None, self._both)
         found = self._fit(self._exam.lab.seeds, self._both, predictions)
         return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
 
@@ -60,19 +57,22 @@ class Beliefs:
     def _both(self) -> Prompts:
         """[S, 2N, K]"""
         join = self._exam.lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
-        return join(*(self._exam.batch(family, "choice").prompts for family in FAMILIES))
+        return join(*(self._exam.batch(family, "choice").prompts for family in self._exam.described.families))
 
     def _fit_one(self, seed: Array, prompts: Prompts, predictions: Array) -> EffectivePrior:
-        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
-        return effective_prior(predictions, discrete, gaussian, prompts, self._exam.noise_std)
+        world = self._exam.world
+        preferred, forgotten = world.families(seed).values()
+        exact = [world.exact(tasks)(prompts) for tasks in (preferred, forgotten)]
+        log_odds = world.log_odds(preferred, forgotten, prompts)
+        return fitted_prior(predictions, *exact, log_odds, world.score.divergence)
 
     def _mix_one(self, seed: Array, logit: Array) -> Predictor:
-        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
-        return bayes_predictor(shifted_prior(discrete, gaussian, logit), self._exam.noise_std)
+        world = self._exam.world
+        return world.exact(world.mixture(tuple(world.families(seed).values()), shifted_weights(logit)))
 
     def _ratio_one(self, seed: Array, prompts: Prompts) -> Array:
-        discrete, gaussian = draw_tasks(self._exam.config, seed).values()
-        return log_evidence_ratio(discrete, gaussian, prompts, self._exam.noise_std)
+        preferred, forgotten = self._exam.world.families(seed).values()
+        return self._exam.world.log_odds(preferred, forgotten, prompts)
 
 
 def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:

@@ -4,21 +4,17 @@ from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from implicit_inference.measure.formulas import Estimate, Values, positions, shrinkage
+from implicit_inference.measure.formulas import Estimate, Values, positions
 from implicit_inference.measure.rows import estimate_row, seed_rows
-from implicit_inference.regression.conjugations import Identity
-from implicit_inference.regression.predictive import bayes_predictor
-from implicit_inference.regression.prompts import Batch, Predictor
-from implicit_inference.regression.tasks import TaskDistribution
-from implicit_inference.regression.world import draw_tasks, held_out
 from implicit_inference.runs.store import Row
 from implicit_inference.training.loop import Lab
+from implicit_inference.training.mixtures import held_out
+from implicit_inference.worlds import Predictor, Tasks, described
 
-TasksOf = Callable[[Array], TaskDistribution]
+TasksOf = Callable[[Array], Tasks]
 """seed -> a task distribution"""
 
 
@@ -27,10 +23,10 @@ class Exam:
 
     def __init__(self, lab: Lab):
         self.lab, self.config = lab, lab.config
-        self.noise_std = jnp.asarray(lab.config.tasks.noise_std)
+        self.world, self.described = lab.world, described(lab.config.world)
         self.batch = cache(self._batch)
 
-    def _batch(self, family: str, split: str = "report") -> Batch:
+    def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `choice` to choose strengths and fit priors on."""
         n = self.config.probe.prompts
         return self.per_seed(lambda seed: held_out(self.config, seed, f"probe {split}", family, n))
@@ -45,38 +41,38 @@ class Exam:
 
     def exact(self, tasks: TasksOf) -> Predictor:
         """Exact Bayes under a prior."""
-        return self.per_seed(lambda seed: bayes_predictor(tasks(seed), self.noise_std))
+        return self.per_seed(lambda seed: self.world.exact(tasks(seed)))
 
     @cached_property
-    def ridge(self) -> Predictor:
-        return self.exact(lambda seed: draw_tasks(self.config, seed)["gaussian"])
+    def preferred(self) -> Predictor:
+        """Exact Bayes for the family that fine-tuning prefers."""
+        return self.exact(lambda seed: self.world.families(seed)[self.described.preferred])
 
     @cached_property
-    def discrete_posterior(self) -> Predictor:
-        return self.exact(lambda seed: draw_tasks(self.config, seed)["discrete"])
+    def forgotten(self) -> Predictor:
+        """Exact Bayes for the family on which forgetting is measured."""
+        return self.exact(lambda seed: self.world.families(seed)[self.described.forgotten])
 
-    def predictions(self, predictor: Predictor, batch: Batch, conjugation: Any = None) -> Values:
-        """[S, prompts, K]; the conjugation is packed over seeds."""
-        moved = self.lab.packed(Identity()) if conjugation is None else conjugation
-        return np.asarray(self.lab.evaluator.predict(predictor, moved, batch.prompts), np.float64)
+    def predictions(self, predictor: Predictor, batch: Any, conjugation: Any = None) -> Values:
+        """[S, prompts, K, *event]; the conjugation is packed over seeds."""
+        return np.asarray(self.lab.evaluator.predict(predictor, conjugation, batch.prompts), np.float64)
 
-    def errors(self, predictor: Predictor, batch: Batch, conjugation: Any = None) -> Values:
-        """Noise-free squared errors [S, prompts, K]."""
-        return (self.predictions(predictor, batch, conjugation) - np.asarray(batch.clean_labels, np.float64)) ** 2
+    def truth(self, batch: Any) -> Values:
+        """[S, prompts, K, *event]"""
+        return np.asarray(self.world.truth(batch), np.float64)
+
+    def errors(self, predictor: Predictor, batch: Any, conjugation: Any = None) -> Values:
+        """Losses against the truth [S, prompts, K]."""
+        return self.world.score.loss(self.predictions(predictor, batch, conjugation), self.truth(batch))
 
     def shrunk_errors(self, predictor: Predictor, family: str) -> Values:
-        """Noise-free squared errors [S, prompts, K] of predictions / c, the prompt left alone.
+        """Losses [S, prompts, K] of the best map of the predictions that leaves the prompt alone.
 
-        c is the best one for each seed and position, fitted to the truth of the `choice` prompts: this favours the
-        control over any one strength.
+        It is fitted to the truth of the `choice` prompts: this favours the control over any one strength.
         """
-        predictions, truth = {}, {}
-        for split in ("choice", "report"):
-            batch = self.batch(family, split)
-            predictions[split] = self.predictions(predictor, batch)
-            truth[split] = np.asarray(batch.clean_labels, np.float64)
-        factor = shrinkage(predictions["choice"], truth["choice"])[:, None]
-        return (factor * predictions["report"] - truth["report"]) ** 2
+        chosen, batch = self.batch(family, "choice"), self.batch(family)
+        shrink = self.world.score.shrink(self.predictions(predictor, chosen), self.truth(chosen))
+        return self.world.score.loss(shrink(self.predictions(predictor, batch)), self.truth(batch))
 
     def loss(self, predictor: Predictor, family: str, conjugation: Any = None, split: str = "report") -> Values:
         """The mean of the errors over prompts [S, K]."""
@@ -84,7 +80,7 @@ class Exam:
 
     def averaged(self, values: Values, where: str) -> Values:
         """[S]: the mean over a range of positions (early, late or all) of values [S, K]."""
-        return values[:, positions(where, self.config.tasks.dim, self.config.prompts.length)].mean(axis=1)
+        return values[:, positions(where, self.described.early(self.config), self.config.prompts.length)].mean(axis=1)
 
     def rows(self, values: Values, **labels: Any) -> list[Row]:
         """A row for each seed of values [S]."""

@@ -2,16 +2,8 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import Array
-
-from implicit_inference import keys
-from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.config.identity import parent_ids
 from implicit_inference.measure.beliefs import (
@@ -26,16 +18,13 @@ from implicit_inference.measure.formulas import CLOSENESS_EDGES, Values
 from implicit_inference.measure.held_out import Exam
 from implicit_inference.measure.rows import binned_rows, position_rows
 from implicit_inference.measure.summary import summarise
-from implicit_inference.regression.conjugations import Identity, ScaleInputs, ScaleLabels, ShiftLabels
-from implicit_inference.regression.families.features import Features
-from implicit_inference.regression.orbits import rotations
-from implicit_inference.regression.prompts import Predictor, Prompts
-from implicit_inference.regression.world import features, log_weights, prior, stage_tasks
 from implicit_inference.runs.drafts import owned, tidy
 from implicit_inference.runs.environment import environment
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.runs.store import Row, Run
 from implicit_inference.training.loop import Lab
+from implicit_inference.training.mixtures import log_weights, prior, stage_tasks
+from implicit_inference.worlds import Predictor, described
 
 NETWORKS = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
 
@@ -81,10 +70,10 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
         predictors[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
         rows += prior_rows(prior, seeds, split="choice", predictor=name)
     shown_prompts = {family: exam.batch(family) for family in lab.config.families}
-    truth = {family: np.asarray(batch.clean_labels, np.float64) for family, batch in shown_prompts.items()}
+    truth = {family: exam.truth(batch) for family, batch in shown_prompts.items()}
     close = {family: beliefs.closeness(shown_prompts[family].prompts) for family in FAMILIES}
-    scales = _label_scales(lab)
-    cases = [_identity(lab), *scales, *_other_conjugations(lab)]
+    cases = _cases(lab)
+    scales = [case for case in cases if case[0] == exam.described.dial]
     for done, (conjugation, strength, packed) in enumerate(cases):
         report(done, len(cases) + 1)
         shown = {"split": "report", "conjugation": conjugation, "strength": strength}
@@ -95,9 +84,10 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
         }
         for (family, name), predictions in predicted.items():
             labels = _labels("report", family, name, conjugation, strength)
-            rows += position_rows((predictions - truth[family]) ** 2, seeds, **labels)
+            rows += position_rows(exam.world.score.loss(predictions, truth[family]), seeds, **labels)
         rows += gates(predicted, close, seeds, **shown)
-        moved = close["gaussian"] - beliefs.closeness(lab.evaluator.moved(packed, shown_prompts["gaussian"].prompts))
+        still = shown_prompts["gaussian"].prompts
+        moved = close["gaussian"] - beliefs.closeness(lab.evaluator.moved(packed, still) if packed is not None else still)
         rows += position_rows(moved, seeds, **shown, quantity="moved_odds", prompts="gaussian")
         if conjugation == "identity":
             rows += distances(predicted, seeds, **shown)
@@ -136,48 +126,31 @@ def _exact(exam: Exam) -> dict[str, Predictor]:
     return {
         "bayes_pretraining": exam.exact(lambda seed: prior(config, seed, weights["pretrain"])),
         "bayes_finetuning": exam.exact(lambda seed: stage_tasks(config, config.finetune, seed, weights["finetune"])),
-        "ridge": exam.ridge,
-        "discrete_posterior": exam.discrete_posterior,
+        exam.described.exact[exam.described.forgotten]: exam.forgotten,
+        exam.described.exact[exam.described.preferred]: exam.preferred,
     }
 
 
-def _identity(lab: Lab) -> Case:
-    return ("identity", None, lab.packed(Identity()))
+def _cases(lab: Lab) -> list[Case]:
+    """The identity first, then every conjugation of the world at every strength."""
+    cases: list[Case] = [("identity", None, None)]
+    for name, move in described(lab.config.world).moves.items():
+        for strength in getattr(lab.config.probe, move.field) if move.field else (None,):
+            cases.append((name, strength, _packed(lab, name, strength)))
+    return cases
 
 
-def _label_scales(lab: Lab) -> list[Case]:
-    return [("label_scale", g, lab.packed(ScaleLabels(jnp.asarray(g)))) for g in lab.config.probe.label_scales]
-
-
-def _other_conjugations(lab: Lab) -> list[Case]:
-    dim = lab.config.tasks.dim
-
-    def rotation(seed: Array) -> Conjugation:
-        return rotations(keys.stream(seed, "probe rotation"), dim, 1)[0]
-
-    def shift(length: float, seed: Array) -> Conjugation:
-        direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
-        return ShiftLabels(length * direction / jnp.linalg.norm(direction))
-
-    return [
-        *(("input_scale", c, lab.packed(ScaleInputs(jnp.asarray(c)))) for c in lab.config.probe.input_scales),
-        *(("label_shift", v, lab.over_seeds(partial(shift, v))(lab.seeds)) for v in lab.config.probe.label_shifts),
-        ("rotation", None, lab.over_seeds(rotation)(lab.seeds)),
-    ]
+def _packed(lab: Lab, name: str, strength: float | None) -> Any:
+    return lab.over_seeds(lambda seed: lab.world.conjugation(seed, name, strength))(lab.seeds)
 
 
 def _oracle(exam: Exam) -> list[Row]:
-    """The predictor that knows w: its noise-free loss is 0, the floor of every table."""
-
-    def answers(phi: Features | None, ws: Array, prompts: Prompts) -> Array:
-        return jnp.einsum("nkp,np->nk", phi(prompts.xs) if phi else prompts.xs, ws)
-
-    phi = exam.per_seed(partial(features, exam.config))
+    """The predictor that knows the task: its loss against the truth is the floor of every table."""
     rows = []
     for family in exam.config.families:
-        batch = exam.batch(family)
-        errors = exam.errors(jax.tree_util.Partial(answers, phi, batch.ws), batch)
-        rows += position_rows(errors, exam.config.seeds, **_labels("report", family, "oracle"))
+        truth = exam.truth(exam.batch(family))
+        labels = _labels("report", family, "oracle")
+        rows += position_rows(exam.world.score.loss(truth, truth), exam.config.seeds, **labels)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The network: a GPT-2-style decoder that reads a sequence of tokens and gives one number at every token.
+"""The network: a GPT-2-style decoder that reads a sequence of tokens and gives `outputs` numbers at every token.
 
 Modules are written with flax NNX; outside this file parameters are a plain nested dict of arrays.
 """
@@ -50,9 +50,9 @@ class Block(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """Token embedding + learned positions, the blocks, a final norm, one output. Blocks are stacked by layer."""
+    """Token embedding + learned positions, the blocks, a final norm, a read-out. Blocks are stacked by layer."""
 
-    def __init__(self, config: ModelConfig, token_width: int, length: int, *, rngs: nnx.Rngs):
+    def __init__(self, config: ModelConfig, token_width: int, length: int, outputs: int, *, rngs: nnx.Rngs):
         @nnx.split_rngs(splits=config.layers)
         @nnx.vmap(in_axes=0, out_axes=0)
         def stacked(rngs: nnx.Rngs) -> Block:
@@ -63,7 +63,7 @@ class Decoder(nnx.Module):
         self.positions = nnx.Param(init(rngs.params(), (length, config.width), jnp.float32))
         self.blocks = stacked(rngs)
         self.norm = nnx.LayerNorm(config.width, rngs=rngs)
-        self.readout = nnx.Linear(config.width, 1, rngs=rngs)
+        self.readout = nnx.Linear(config.width, outputs, rngs=rngs)
 
     def __call__(self, tokens: Array, prompt: Array) -> Array:
         batch, length, width = tokens.shape
@@ -78,25 +78,26 @@ class Decoder(nnx.Module):
             return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
 
         stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
-        return self.readout(self.norm(stream)).reshape(batch, length)[:, len(prompt) :]
+        return self.readout(self.norm(stream)).reshape(batch, length, -1)[:, len(prompt) :]
 
 
-def init(config: ModelConfig, token_width: int, length: int, key: Array) -> Params:
-    """Fresh float32 parameters for sequences of at most `length` tokens of `token_width` numbers."""
-    decoder = Decoder(config, token_width, length, rngs=nnx.Rngs(params=key))
+def init(config: ModelConfig, token_width: int, length: int, outputs: int, key: Array) -> Params:
+    """Fresh float32 parameters for at most `length` tokens of `token_width` numbers, and `outputs` at each."""
+    decoder = Decoder(config, token_width, length, outputs, rngs=nnx.Rngs(params=key))
     return nnx.to_pure_dict(nnx.state(decoder, nnx.Param))
 
 
-def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T token"]) -> Float[Array, "*batch T"]:
-    """One output for each token; output t depends on tokens 1..t only, and on the vectors `prompt` [P, width] if any.
+def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T token"]) -> Float[Array, "*batch T out"]:
+    """The outputs at each token, which depend on tokens up to it and on the vectors `prompt` [P, width] if any.
 
-    They stand before the embedded tokens, without positions of their own.
+    These stand before the embedded tokens, without positions of their own.
     """
     length, token_width = tokens.shape[-2:]
     max_length, width = params["positions"].shape
     prompt = params.get("prompt", jnp.zeros((0, width)))
-    abstract = nnx.eval_shape(lambda: Decoder(config, token_width, max_length, rngs=nnx.Rngs(0)))
+    outputs = params["readout"]["bias"].shape[-1]
+    abstract = nnx.eval_shape(lambda: Decoder(config, token_width, max_length, outputs, rngs=nnx.Rngs(0)))
     graph, state = nnx.split(abstract)
     nnx.replace_by_pure_dict(state, {name: part for name, part in params.items() if name != "prompt"})
-    outputs = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width), prompt)
-    return outputs.reshape(tokens.shape[:-1]).astype(jnp.float32)
+    found = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width), prompt)
+    return found.reshape(*tokens.shape[:-1], outputs).astype(jnp.float32)

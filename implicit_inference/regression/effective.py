@@ -11,31 +11,31 @@ on these prompts it is the loss of f above the least possible, whichever truth t
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Shaped
 
 from implicit_inference.bayes.attribution import Attribution, attribution
 from implicit_inference.bayes.conjugation import Conjugation, conjugated
-from implicit_inference.bayes.shapes import floating, require_scalar
+from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
+from implicit_inference.bayes.shapes import require_scalar
 from implicit_inference.regression.conjugations import Identity, fitting
 from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.predictive import bayes_predictor, posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Mixture, TaskDistribution
 
-LOGITS = (-20.0, 60.0)
-"""The range of prior log odds that is searched."""
+
+def squared(a: Array, b: Array) -> Array:
+    """(a - b)^2."""
+    return (a - b) ** 2
 
 
 def shifted_prior(first: TaskDistribution, second: TaskDistribution, logit: Array | float) -> Mixture:
     """The mixture with prior log odds `logit` = log(P(first) / P(second)), one number."""
     require_scalar("logit", logit)
-    logit = floating(logit)
-    return Mixture((first, second), jnp.stack([jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit)]))
+    return Mixture((first, second), shifted_weights(logit))
 
 
 def log_evidence_ratio(
@@ -43,19 +43,6 @@ def log_evidence_ratio(
 ) -> Float[Array, "*batch K"]:
     """log p(past | first) - log p(past | second) before y_k is seen [..., K]: posterior log odds under even priors."""
     return log_posterior_odds(shifted_prior(first, second, 0.0), prompts, noise_std)[..., 0]
-
-
-class EffectivePrior(NamedTuple):
-    """The mixture that imitates a predictor best: its prior log odds, the mean squared residual, and a bound, if any.
-
-    bound: 1 if the prompts set the log odds no upper limit (the upper end of LOGITS imitates no worse, within two
-    standard errors over prompts), -1 if no lower one, 0 if the estimate has both. With a bound, `logit` is still the
-    best value in LOGITS, but any value from there to that end does about as well: average it with care.
-    """
-
-    logit: Any
-    residual: Any
-    bound: Any
 
 
 def effective_prior(
@@ -75,29 +62,7 @@ def effective_prior(
     first_mean = posterior_predictive(first, prompts, noise_std).mean
     second_mean = posterior_predictive(second, prompts, noise_std).mean
     log_ratio = log_evidence_ratio(first, second, prompts, noise_std)
-    return _closest(predictions, first_mean, second_mean, log_ratio)
-
-
-@jax.jit
-def _closest(predictions: Array, first_mean: Array, second_mean: Array, log_ratio: Array) -> EffectivePrior:
-    def residuals(logit: Array) -> Array:
-        mixture = second_mean + jax.nn.sigmoid(logit + log_ratio) * (first_mean - second_mean)
-        return jnp.mean((predictions - mixture) ** 2, axis=-1)
-
-    low, high = LOGITS
-    grid = jnp.linspace(low, high, 81)
-    for _ in range(3):
-        best = grid[jnp.argmin(jax.lax.map(lambda logit: jnp.mean(residuals(logit)), grid))]
-        spacing = grid[1] - grid[0]
-        grid = jnp.linspace(jnp.clip(best - 2 * spacing, low, high), jnp.clip(best + 2 * spacing, low, high), 81)
-
-    def no_worse(end: float) -> Array:
-        worse = residuals(jnp.asarray(end)) - residuals(best)
-        return jnp.mean(worse) <= 2 * jnp.std(worse) / worse.size**0.5
-
-    bound = jnp.where(no_worse(high), 1, jnp.where(no_worse(low), -1, 0))
-    residual = jnp.mean(residuals(best))
-    return EffectivePrior(*(jnp.where(jnp.isfinite(residual), part, jnp.nan) for part in (best, residual, bound)))
+    return fitted_prior(predictions, first_mean, second_mean, log_ratio, squared)
 
 
 def excess(

@@ -24,6 +24,8 @@ class PackedEvaluator:
         return self._apply(conjugation, prompts)
 
     def predict(self, predictor: Any, conjugation: Any, prompts: Any) -> jax.Array:
-        """Conjugated predictions [S, prompts, K]."""
+        """Predictions [S, prompts, K, *event], conjugated unless `conjugation` is None."""
+        if conjugation is None:
+            return self._predict(predictor, prompts)
         moved = self.moved(conjugation, prompts)
         return self._undo(conjugation, self._predict(predictor, moved), prompts)

@@ -15,7 +15,7 @@ from rich.table import Table
 from implicit_inference.runs.process import interruptible
 from implicit_inference.runs.store import Run
 from implicit_inference.show import notation
-from implicit_inference.training.reports import Progress, Report
+from implicit_inference.training.watching import Progress, Report
 
 LONGEST_SILENCE = 60.0
 """Seconds between two lines where there is no terminal."""

@@ -9,16 +9,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import keys
-from implicit_inference.config.fields import FAMILIES, Config, TrainingConfig
-from implicit_inference.regression.continuations import continued
-from implicit_inference.regression.inference import sequential_evidence
-from implicit_inference.regression.predictive import bayes_predictor
-from implicit_inference.regression.prompts import Predictor, Prompts, sample_batch
-from implicit_inference.regression.tasks import TaskDistribution
-from implicit_inference.regression.world import draw_tasks, prior
+from implicit_inference.config.fields import Config, TrainingConfig
+from implicit_inference.training.mixtures import prior
+from implicit_inference.worlds import Predictor, Prompts, Tasks, described, world_of
 
 Own = Callable[[Any], Any]
 """A batch -> the part of it that is worked on here."""
+
+
+Shown = tuple[Prompts, Array]
+"""(prompts, targets [batch, K, *event])"""
 
 
 def whole(batch: Any) -> Any:
@@ -26,22 +26,24 @@ def whole(batch: Any) -> Any:
     return batch
 
 
-def draw_batch(
-    config: Config, training: TrainingConfig, tasks: TaskDistribution, key: Array, own: Own = whole
-) -> tuple[Prompts, Array]:
-    """Prompts of `tasks` and what the network shall learn to say about them: (prompts, targets [batch, K])."""
-    batch = own(sample_batch(key, tasks, training.batch, config.prompts.length, config.tasks.noise_std))
-    if training.target == "bayes":
-        return batch.prompts, bayes_predictor(tasks, config.tasks.noise_std)(batch.prompts)
-    return batch.prompts, batch.clean_labels if training.target == "truth" else batch.prompts.ys
+def draw_batch(config: Config, training: TrainingConfig, tasks: Tasks, key: Array, own: Own = whole) -> Shown:
+    """Prompts of `tasks`, and what the network shall learn to say about them."""
+    world = world_of(config)
+    batch = own(world.sample(key, tasks, training.batch))
+    targets = {
+        "label": lambda: world.labels(batch.prompts),
+        "truth": lambda: world.truth(batch),
+        "bayes": lambda: world.exact(tasks)(batch.prompts),
+    }
+    return batch.prompts, targets[training.target]()
 
 
 def draw_preferences(
     config: Config, training: TrainingConfig, seed: Array, log_weights: Array, key: Array, own: Own = whole
-) -> tuple[Prompts, Array]:
-    """A batch of each preference, the mixture with log weights [P, 2]: (prompts, targets), [batch, P, K]."""
+) -> Shown:
+    """A batch of each preference, the mixture with log weights [P, 2]: (prompts, targets), [batch, P, ...]."""
 
-    def one(key: Array, weights: Array) -> tuple[Prompts, Array]:
+    def one(key: Array, weights: Array) -> Shown:
         return draw_batch(config, training, prior(config, seed, weights), key, own)
 
     return jax.vmap(one, out_axes=1)(jax.random.split(key, len(log_weights)), log_weights)
@@ -52,39 +54,35 @@ AT_ONCE = 4096
 
 
 def closeness(config: Config, seed: Array | int, prompts: Prompts) -> Array:
-    """The log evidence of whole prompts [...] under the discrete set less that under the Gaussian family."""
-    families = draw_tasks(config, seed)
-    discrete, gaussian = (sequential_evidence(families[f], prompts, config.tasks.noise_std)[..., -1] for f in FAMILIES)
-    return discrete - gaussian
+    """The log evidence of whole prompts [...] under the preferred family less that under the forgotten one."""
+    world = world_of(config)
+    preferred, forgotten = (world.evidence(tasks, prompts)[..., -1] for tasks in world.families(seed).values())
+    return preferred - forgotten
 
 
 def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> Prompts:
-    """A seed's lesson: prompts of the Gaussian family, continued by the teacher, [N, K].
+    """A seed's lesson: prompts of the forgotten family, continued by the teacher, [N, K].
 
-    The labels from `lesson_start` on are the teacher's predictions, each from what it has answered before, plus label
-    noise; without a teacher, the task's own. Of all candidates the farthest from the discrete set are kept.
+    The labels from `lesson_start` on are drawn from the teacher's predictions, each from what it has answered before;
+    without a teacher, they are the task's own. Of all candidates the farthest from the preferred family are kept.
     """
-    wanted = config.lesson
+    world, wanted = world_of(config), config.lesson
     n = math.ceil(wanted.prompts / wanted.farthest)
-    gaussian = draw_tasks(config, seed)["gaussian"]
-    batch = sample_batch(keys.stream(seed, "lesson"), gaussian, n, config.prompts.length, config.tasks.noise_std)
+    forgotten = world.families(seed)[described(config.world).forgotten]
+    batch = world.sample(keys.stream(seed, "lesson"), forgotten, n)
 
-    def shown(one: tuple[Prompts, Array]) -> tuple[Prompts, Array]:
-        prompts, noise = one
-        if teacher:
-            prompts = continued(teacher, prompts, config.lesson_start, noise)
+    def shown(one: Any) -> tuple[Prompts, Array]:
+        prompts = world.continued(teacher, one, config.lesson_start) if teacher else one.prompts
         return prompts, closeness(config, seed, prompts)
 
-    one_by_one = (batch.prompts, batch.prompts.ys - batch.clean_labels)
-    prompts, how_close = jax.lax.map(shown, one_by_one, batch_size=AT_ONCE)
+    prompts, how_close = jax.lax.map(shown, batch, batch_size=AT_ONCE)
     kept = jnp.argsort(how_close)[: wanted.prompts]
     return jax.tree.map(lambda leaf: leaf[kept], prompts)
 
 
-def draw_from_lesson(
-    config: Config, training: TrainingConfig, shown: Prompts, key: Array, own: Own = whole
-) -> tuple[Prompts, Array]:
+def draw_from_lesson(config: Config, training: TrainingConfig, shown: Prompts, key: Array, own: Own = whole) -> Shown:
     """Prompts of a lesson, with replacement, and the labels that its teacher answered: [batch, K - lesson_start]."""
-    chosen = own(jax.random.randint(key, (training.batch,), 0, len(shown.ys), jnp.int32))
+    size = len(jax.tree.leaves(shown)[0])
+    chosen = own(jax.random.randint(key, (training.batch,), 0, size, jnp.int32))
     prompts = jax.tree.map(lambda leaf: leaf[chosen], shown)
-    return prompts, prompts.ys[:, config.lesson_start :]
+    return prompts, world_of(config).labels(prompts)[:, config.lesson_start :]

@@ -19,14 +19,10 @@ from implicit_inference.config import memory
 from implicit_inference.config.changes import valid
 from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.errors import UserError, counted
-from implicit_inference.config.fields import FAMILIES, Config, TrainingConfig
+from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.config.identity import STAGES, parent_ids, parents_of, run_id, sections_of
 from implicit_inference.network import decoder
 from implicit_inference.network.predictions import predict
-from implicit_inference.regression.conjugations import Identity
-from implicit_inference.regression.predictive import bayes_predictor
-from implicit_inference.regression.prompts import Batch, Predictor, Prompts, token_shape
-from implicit_inference.regression.world import held_out, log_weights, stage_tasks
 from implicit_inference.runs import devices, hosts
 from implicit_inference.runs.drafts import tidy
 from implicit_inference.runs.evaluate import PackedEvaluator
@@ -34,10 +30,11 @@ from implicit_inference.runs.runtime import pinned
 from implicit_inference.runs.store import Row, Run, StoreError
 from implicit_inference.training import optimisers
 from implicit_inference.training.checkpoints import Checkpoints, kept_losses, kept_params
-from implicit_inference.training.reports import Progress, Report
+from implicit_inference.training.mixtures import held_out, log_weights, stage_tasks
 from implicit_inference.training.stages import Stage, kept_shapes, stage_of
 from implicit_inference.training.steps import TrainState, start, train_chunk
-from implicit_inference.training.watching import latest, refuse_divergence, validation_rows
+from implicit_inference.training.watching import Progress, Report, latest, refuse_divergence, validation_rows
+from implicit_inference.worlds import Predictor, Prompts, described, world_of
 
 VALIDATION_PROMPTS = 512
 
@@ -57,6 +54,7 @@ class Lab:
             )
         self.seeds = devices.shard_seeds(jnp.array(config.seeds, jnp.uint32), self.mesh)
         self.evaluator = PackedEvaluator(self.mesh)
+        self.world = world_of(self.config)
         self._chunks: dict[Any, Callable[..., Any]] = {}
         self._exact: dict[Any, Callable[..., Any]] = {}
 
@@ -115,11 +113,15 @@ class Lab:
         name = "params.safetensors" if step is None else kept_params(step)
         return devices.shard_seeds(run.read_tree(name, like), self.mesh)
 
+    def loss(self, predictions: Array, batch: Any) -> Array:
+        """The loss at every position [..., K], against the truth of the batch."""
+        return self.world.score.loss(predictions, self.world.truth(batch))
+
     @cached_property
-    def validation(self) -> dict[str, Batch]:
+    def validation(self) -> dict[str, Any]:
         """Prompts of each family to watch training with, packed over seeds."""
 
-        def draw(seed: Array) -> dict[str, Batch]:
+        def draw(seed: Array) -> dict[str, Any]:
             return {f: held_out(self.config, seed, "validation", f, VALIDATION_PROMPTS) for f in self.config.families}
 
         return self.over_seeds(draw)(self.seeds)
@@ -128,10 +130,10 @@ class Lab:
         """The compiled (seeds, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
         kind = (training.tasks, training.n_tasks, training.narrow_std, training.replay)
 
-        def losses(seed: Array, weights: Array, validation: dict[str, Batch]) -> dict[str, Array]:
+        def losses(seed: Array, weights: Array, validation: dict[str, Any]) -> dict[str, Array]:
             tasks = stage_tasks(self.config, training, seed, weights)
-            exact = bayes_predictor(tasks, jnp.asarray(self.config.tasks.noise_std))
-            return {f: jnp.mean((exact(b.prompts) - b.clean_labels) ** 2) for f, b in validation.items()}
+            exact = self.world.exact(tasks)
+            return {f: jnp.mean(self.loss(exact(batch.prompts), batch)) for f, batch in validation.items()}
 
         compiled = self._exact.setdefault(kind, self.over_seeds(losses))
         weights = self.packed(log_weights(training.discrete_prob))
@@ -164,6 +166,7 @@ class Lab:
                     n_steps,
                     partial(stage.draw, seed, source, own=devices.own_part),
                     predict,
+                    self.world.score.loss,
                     optimisers.make_optimizer(stage.training, rate),
                     slices,
                     devices.batch_mean,
@@ -175,16 +178,16 @@ class Lab:
 
     def slices(self, training: TrainingConfig) -> int:
         """The slices in which a device takes its part of a batch."""
-        length, _ = token_shape(self.config.prompts.tokens, self.config.tasks.dim, self.config.prompts.length)
-        return devices.slices(self.mesh, training.batch, length * self.config.model.width)
+        tokens = described(self.config.world).sizes(self.config)["tokens"]
+        return devices.slices(self.mesh, training.batch, tokens * self.config.model.width)
 
     def validate(self, stage: Stage, params: decoder.Params, families: tuple[str, ...]) -> dict[str, np.ndarray]:
         """The noise-free loss [S] on each family's validation prompts, averaged over all positions."""
         losses = {}
         for family, batch in ((family, self.validation[family]) for family in families):
             network = self.network(params, stage.control(family))
-            predictions = self.evaluator.predict(network, self.packed(Identity()), batch.prompts)
-            losses[family] = np.mean(np.square(hosts.gathered(predictions - batch.clean_labels)), axis=(1, 2))
+            predictions = self.evaluator.predict(network, None, batch.prompts)
+            losses[family] = np.mean(hosts.gathered(self.loss(predictions, batch)), axis=(1, 2))
         return losses
 
 
@@ -232,7 +235,7 @@ def _train(lab: Lab, name: str, report: Report, writer: hosts.Writer) -> None:
     stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
     source = lab.over_seeds(stage.source)(lab.seeds, parents)
     rate = lab.packed(optimisers.schedule(training))
-    families = FAMILIES if name == "pretrain" else lab.config.families
+    families = described(lab.config.world).families if name == "pretrain" else lab.config.families
     exact = lab.bayes_losses(stage.reference)(lab.seeds, {family: lab.validation[family] for family in families})
     exact = hosts.gathered(exact)
     try:

@@ -13,8 +13,7 @@ from jax import Array
 from implicit_inference import keys
 from implicit_inference.config.fields import Config
 from implicit_inference.network.predictions import predict
-from implicit_inference.regression.continuations import continued
-from implicit_inference.regression.prompts import Prompts
+from implicit_inference.worlds import world_of
 
 Params = Any
 
@@ -27,18 +26,14 @@ def weights(config: Config, params: Params, before: Params, key: Array) -> Array
 
 
 def predictions(config: Config, params: Params, before: Params, key: Array) -> Array:
-    """E (f - f_before)^2 on prompts that the network before made up, as many as in a step.
+    """E divergence(f_before, f) on prompts that the network before made up, as many as in a step.
 
-    Pseudo-rehearsal (Robins 1995): inputs as ever, labels y_k = f_before(pairs before k, x_k) + noise, one by one.
+    Pseudo-rehearsal (Robins 1995): inputs as ever, labels drawn from what f_before answers, one by one.
     """
-    input_key, noise_key = jax.random.split(keys.named(key, "made up"))
-    shape = (config.finetune.batch, config.prompts.length)
-    noise = config.tasks.noise_std * jax.random.normal(noise_key, shape, jnp.float32)
-    blank = Prompts(
-        jax.random.normal(input_key, (*shape, config.tasks.dim), jnp.float32), jnp.zeros(shape, jnp.float32)
-    )
-    made_up = continued(lambda prompts: predict(config, before, prompts), blank, 0, noise)
-    return jnp.mean((predict(config, params, made_up) - predict(config, before, made_up)) ** 2)
+    world = world_of(config)
+    blank = world.blank(keys.named(key, "made up"), config.finetune.batch)
+    made_up = world.continued(lambda prompts: predict(config, before, prompts), blank, 0)
+    return jnp.mean(world.score.divergence(predict(config, before, made_up), predict(config, params, made_up)))
 
 
 PENALTIES: dict[str, Callable[[Config, Params, Params, Array], Array]] = {

@@ -20,11 +20,10 @@ from implicit_inference.config.fields import AdaptConfig, Config, TrainingConfig
 from implicit_inference.config.identity import parents_of
 from implicit_inference.network import adapt, controls
 from implicit_inference.network.predictions import initial_params, predict, under_each
-from implicit_inference.regression.predictive import bayes_predictor
-from implicit_inference.regression.prompts import Predictor
-from implicit_inference.regression.world import log_weights, stage_tasks
 from implicit_inference.training.batches import Own, draw_batch, draw_from_lesson, draw_preferences, lesson
+from implicit_inference.training.mixtures import log_weights, stage_tasks
 from implicit_inference.training.penalties import PENALTIES
+from implicit_inference.worlds import Predictor, described, world_of
 
 Params = Any
 Split = tuple[Any, Any]
@@ -126,7 +125,7 @@ class OnLesson(Stage):
         return draw_from_lesson(self.config, self.training, source, key, own)
 
     def predict(self, params: Params, shown: Any) -> Array:
-        return predict(self.config, params, shown)[..., self.config.lesson_start :]
+        return predict(self.config, params, shown)[:, self.config.lesson_start :]
 
 
 def teacher(config: Config, seed: Array, parents: tuple[Params, ...]) -> Predictor | None:
@@ -138,7 +137,7 @@ def teacher(config: Config, seed: Array, parents: tuple[Params, ...]) -> Predict
         return partial(predict, config, parents[0])
     if config.lesson.teacher == "bayes":
         tasks = stage_tasks(config, config.finetune, seed, log_weights(config.finetune.discrete_prob))
-        return bayes_predictor(tasks, config.tasks.noise_std)
+        return world_of(config).exact(tasks)
     return None
 
 
@@ -168,7 +167,7 @@ class OnPreferences(Stage):
 
     def control(self, family: str) -> int | None:
         grades = self.config.control.grades
-        return grades.index(min(grades) if family == "gaussian" else max(grades))
+        return grades.index(min(grades) if family == described(self.config.world).forgotten else max(grades))
 
 
 CONTROLLED = {"both": ("base", "controls"), "network": ("base",)}

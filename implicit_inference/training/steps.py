@@ -13,11 +13,13 @@ from jax.tree_util import register_dataclass
 
 Params = Any
 Shown = tuple[Any, Array]
-"""(prompts, targets [batch, K])"""
+"""(prompts, targets [batch, K, *event])"""
 Draw = Callable[[Array], Shown]
 """key -> what a step is shown"""
 Predict = Callable[[Params, Any], Array]
-"""(params, prompts) -> predictions [batch, K]"""
+"""(params, prompts) -> predictions [batch, K, *event]"""
+Loss = Callable[[Array, Array], Array]
+"""(predictions, targets) -> the loss at every position [batch, K]"""
 
 
 @register_dataclass
@@ -56,12 +58,13 @@ def train_chunk(
     n_steps: int,
     draw: Draw,
     predict: Predict,
+    loss: Loss,
     optimizer: optax.GradientTransformation,
     slices: int = 1,
     mean: Callable[[Any], Any] = lambda tree: tree,
     penalty: Callable[[Params, Array], Array] | None = None,
 ) -> tuple[TrainState, Array]:
-    """`n_steps` optimiser steps; returns the new state and the loss at each step [n_steps].
+    """`n_steps` optimiser steps; returns the new state and the mean of `loss` at each step [n_steps].
 
     The batch of step t is `draw(fold_in(key, t))`, whatever the chunks; a chunk's batches are drawn together first.
     `penalty(params, key)` is added to the loss, with the same key t. No step touches `state.frozen`.
@@ -71,12 +74,12 @@ def train_chunk(
     keys = jax.vmap(lambda t: jax.random.fold_in(key, t))(state.step + jnp.arange(n_steps))
     batches = jax.vmap(draw)(keys)
 
-    def loss(params: Params, prompts: Any, targets: Array) -> Array:
-        return jnp.mean(optax.squared_error(predict(params, prompts), targets))
+    def mean_loss(params: Params, prompts: Any, targets: Array) -> Array:
+        return jnp.mean(loss(predict(params, prompts), targets))
 
     def step(state: TrainState, shown: tuple[Array, Shown]) -> tuple[TrainState, Array]:
         key, batch = shown
-        value, gradients = mean(mean_over_slices(partial(jax.value_and_grad(loss), state.params), batch, slices))
+        value, gradients = mean(mean_over_slices(partial(jax.value_and_grad(mean_loss), state.params), batch, slices))
         if penalty:
             held_back = jax.value_and_grad(penalty)(state.params, key)
             value, gradients = jax.tree.map(jnp.add, (value, gradients), held_back)

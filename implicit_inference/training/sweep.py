@@ -12,7 +12,7 @@ from implicit_inference.config.identity import run_id
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.runs.store import Row, Run
 from implicit_inference.training.loop import Lab, train_stage
-from implicit_inference.training.reports import Progress
+from implicit_inference.training.watching import Progress
 
 Variant = Mapping[str, Any]
 """Fields that differ from the base, by dotted path."""

@@ -1,12 +1,26 @@
-"""Watching a stage train: the losses at its evaluations as rows, and the end of a stage whose loss is no number."""
+"""Watching a stage train: how far it is, the losses at its evaluations as rows, the end where a loss is no number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from implicit_inference.config.errors import UserError
-from implicit_inference.config.fields import FAMILIES, TrainingConfig
+from implicit_inference.config.fields import TrainingConfig
 from implicit_inference.runs.store import Row
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a stage is: steps done of all, and the loss of the network and of exact Bayes by family of prompts."""
+
+    stage: str
+    step: int
+    steps: int
+    losses: dict[str, tuple[float, float]]
+
+
+Report = Callable[[Progress], None]
 
 
 class TrainingDivergedError(UserError):
@@ -33,7 +47,8 @@ def latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
         chosen = [r["mean"] for r in rows if (r["step"], r["prompts"], r["predictor"]) == (last, family, predictor)]
         return float(np.mean(chosen))
 
-    return {family: (mean(family, "network"), mean(family, "bayes")) for family in FAMILIES}
+    families = dict.fromkeys(row["prompts"] for row in rows if row["prompts"] != "finetuning")
+    return {family: (mean(family, "network"), mean(family, "bayes")) for family in families}
 
 
 def refuse_divergence(

@@ -8,7 +8,7 @@ import pytest
 from implicit_inference.runs.store import Run
 from implicit_inference.show import terminal
 from implicit_inference.show.terminal import training_progress
-from implicit_inference.training.reports import Progress
+from implicit_inference.training.watching import Progress
 
 LOSSES = {"gaussian": (1.0, 0.9)}
 

@@ -8,8 +8,8 @@ from implicit_inference.config.changes import override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.measure.rows import reduced
 from implicit_inference.runs.store import Run
-from implicit_inference.training.reports import Progress
 from implicit_inference.training.sweep import sweep, unfinished, varied_fields
+from implicit_inference.training.watching import Progress
 
 VARIANTS = [{}, {"finetune.discrete_prob": 0.9}]
 STAGES = ("pretrain", "finetune")
