@@ -33,8 +33,9 @@ from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import Exam
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
-from implicit_inference.regression.world import as_tasks, weights_prior
+from implicit_inference.regression.world import weights_prior
 from implicit_inference.training.loop import Lab
+from implicit_inference.worlds import world_of
 
 BINS = 5
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -55,7 +56,7 @@ def measure(lab: Lab) -> list[dict]:
     closeness = beliefs.closeness(batch.prompts)
     networks = {"before": exam.network("pretrain"), "after": exam.network("finetune")}
     predictors = networks | {f"ideal_{name}": beliefs.ideal(beliefs.prior(f).logit) for name, f in networks.items()}
-    ridge, discrete = exam.predictions(exam.ridge, batch), exam.predictions(exam.discrete_posterior, batch)
+    ridge, discrete = exam.predictions(exam.forgotten, batch), exam.predictions(exam.preferred, batch)
     off_ridge = {name: exam.predictions(f, batch) - ridge for name, f in predictors.items()}
     rows = []
     for k in places(lab):
@@ -90,12 +91,12 @@ def interpolated(exam: Exam, networks: dict) -> list[dict]:
 
     def between(seed: Array, angle: Array) -> Batch:
         task_key, fresh_key, prompt_key = random.split(keys.stream(seed, "probe between"), 3)
-        gaussian = weights_prior(config)
+        gaussian = weights_prior(config.tasks)
         known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
         known = known[random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
-        tasks = as_tasks(config, seed, DiscreteTasks(turned))
-        return sample_batch(prompt_key, tasks, n, config.prompts.length, exam.noise_std)
+        tasks = world_of(config).on_features(seed, DiscreteTasks(turned))
+        return sample_batch(prompt_key, tasks, n, config.prompts.length, exam.world.noise_std)
 
     rows, drawn = [], exam.lab.over_seeds(between)
     for angle in ANGLES:

@@ -38,7 +38,7 @@ def measure(lab: Lab) -> list[dict]:
     for (name, g), values in loss.items():
         for where in RANGES:
             rows += exam.rows(exam.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where)
-    ridge = exam.loss(exam.ridge, "gaussian")
+    ridge = exam.loss(exam.forgotten, "gaussian")
     for where in RANGES:
         rows += exam.rows(exam.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where)
     before, after = loss["pretrained", 1.0], loss["finetuned", 1.0]

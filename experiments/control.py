@@ -38,8 +38,8 @@ from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import Exam
-from implicit_inference.regression.world import log_weights, prior
 from implicit_inference.training.loop import Lab
+from implicit_inference.training.mixtures import log_weights, prior
 
 RANGES = ("early", "late")
 GRADES = (0.0, 0.5, 1.0)

@@ -44,7 +44,7 @@ def measure(lab: Lab) -> list[dict]:
                 for where in RANGES:
                     labels = {"step": step, "quantity": "loss", "predictor": name, "prompts": family, "where": where}
                     rows += exam.rows(exam.averaged(loss, where), **labels)
-    for name, predictor in (("ridge", exam.ridge), ("discrete_posterior", exam.discrete_posterior)):
+    for name, predictor in (("ridge", exam.forgotten), ("discrete_posterior", exam.preferred)):
         for family in FAMILIES:
             loss = exam.loss(predictor, family)
             for where in RANGES:

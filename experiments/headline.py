@@ -29,8 +29,8 @@ def headline(lab: Lab, stage: str = "finetune") -> list[dict]:
     loss = {name: exam.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}
     gain = exam.loss(before, shown) - exam.loss(after, shown)
     excess = {
-        "excess_gaussian": loss["before"] - exam.loss(exam.ridge, "gaussian"),
-        "excess_discrete": exam.loss(before, "discrete") - exam.loss(exam.discrete_posterior, "discrete"),
+        "excess_gaussian": loss["before"] - exam.loss(exam.forgotten, "gaussian"),
+        "excess_discrete": exam.loss(before, "discrete") - exam.loss(exam.preferred, "discrete"),
     }
     choice = {scale: exam.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
     rows = []

@@ -83,7 +83,7 @@ def measure(lab: Lab) -> list[dict]:
         "shrunk": ("finetune", shrunk),
         "scratch_at": ("scratch", moved["scratch"]),
     }
-    ridge = exam.predictions(exam.ridge, batch)
+    ridge = exam.predictions(exam.forgotten, batch)
     before, after = networks["pretrain"], networks["finetune"]
     predictors = [before, after, *(beliefs.ideal(beliefs.prior(network).logit) for network in (before, after))]
     distances = [((exam.predictions(predictor, batch) - ridge) ** 2).mean(axis=1) for predictor in predictors]

@@ -57,7 +57,7 @@ def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
 def measure(lab: Lab) -> list[dict]:
     exam, rows = Exam(lab), []
     beliefs, batch = Beliefs(exam), exam.batch("gaussian")
-    ridge = exam.predictions(exam.ridge, batch)
+    ridge = exam.predictions(exam.forgotten, batch)
 
     def excess(predictor: Predictor, conjugation: object = None) -> Values:
         return np.mean((exam.predictions(predictor, batch, conjugation) - ridge) ** 2, axis=1)

@@ -32,8 +32,8 @@ from implicit_inference.measure.formulas import over_seeds, recovered_fraction
 from implicit_inference.measure.held_out import Exam
 from implicit_inference.regression.conjugations import Identity, ScaleInputs, ScaleLabels, ShiftLabels
 from implicit_inference.regression.orbits import rotations, scales, selected, sign_flips
-from implicit_inference.regression.world import draw_tasks
 from implicit_inference.training.loop import Lab
+from implicit_inference.worlds import world_of
 
 RANGES = ("early", "late")
 TURNS = 8
@@ -80,8 +80,8 @@ def measure(lab: Lab) -> list[dict]:
     exam, rows = Exam(lab), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
     networks = {name: exam.network(stage) for name, stage in networks.items()}
-    discrete = exam.per_seed(lambda seed: draw_tasks(lab.config, seed)["discrete"])
-    noise_std = lab.packed(exam.noise_std)
+    discrete = exam.per_seed(lambda seed: world_of(lab.config).families(seed)["discrete"])
+    noise_std = lab.packed(exam.world.noise_std)
     singles, groups = (in_order(exam, partial(of, lab)) for of in (maps, orbits))
 
     def chosen(network: Any, orbit: Sequence[Conjugation]) -> Any:

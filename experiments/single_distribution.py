@@ -29,8 +29,8 @@ def measure(lab: Lab) -> list[dict]:
     family = "discrete" if lab.config.pretrain.discrete_prob else "gaussian"
     predictors = {
         "network": exam.network("pretrain"),
-        "ridge": exam.ridge,
-        "discrete_posterior": exam.discrete_posterior,
+        "ridge": exam.forgotten,
+        "discrete_posterior": exam.preferred,
     }
     rows = []
     for name, predictor in predictors.items():

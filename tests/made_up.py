@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from implicit_inference.config.changes import PRESETS, override
-from implicit_inference.config.fields import Config
+from implicit_inference.config.changes import PRESETS, base, override
 from implicit_inference.config.identity import run_id
 from implicit_inference.measure.formulas import GATE_EDGES
 from implicit_inference.measure.probe import COLUMNS
@@ -25,7 +24,7 @@ TINY = override(
 """An experiment that trains in a second."""
 
 CONFIG = override(
-    Config(), {"seeds": [3, 5, 8], "tasks.dim": 2, "prompts.length": 6, "probe.label_scales": [0.5, 2.0, 3.0]}
+    base(), {"seeds": [3, 5, 8], "tasks.dim": 2, "prompts.length": 6, "probe.label_scales": [0.5, 2.0, 3.0]}
 )
 PREDICTORS = [
     "pretrained",

@@ -15,9 +15,10 @@ from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS
 from implicit_inference.measure.formulas import positions
 from implicit_inference.measure.lookup import Losses
-from implicit_inference.regression.world import draw_tasks, held_out, log_weights, prior
 from implicit_inference.runs.store import Run
 from implicit_inference.show.plots import draw_all
+from implicit_inference.training.mixtures import held_out, log_weights, prior
+from implicit_inference.worlds import world_of
 
 CONFIG = PRESETS["smoke"]
 RANGES = ("early", "late", "all")
@@ -101,7 +102,7 @@ def test_the_recovery_follows_from_the_effective_priors_alone(probe):
 
     @jax.jit
     def predict(seed, logits, shown):
-        families, noise_std = draw_tasks(CONFIG, seed).values(), jnp.asarray(CONFIG.tasks.noise_std)
+        families, noise_std = world_of(CONFIG).families(seed).values(), jnp.asarray(CONFIG.tasks.noise_std)
         return predicted_recovery(logits, [ScaleLabels(g) for g in scales], *families, shown, noise_std, early)
 
     for s, seed in enumerate(CONFIG.seeds):

@@ -35,15 +35,17 @@ from implicit_inference.runtime import pinned
 from implicit_inference.config import PRESETS, override
 from implicit_inference.network import initial_params
 from implicit_inference.regression.orbits import rotations
-from implicit_inference.world import draw_tasks, held_out
+from implicit_inference.worlds import world_of
+from implicit_inference.training.mixtures import held_out
 
 config = override(PRESETS["smoke"], {"model.layers": 1, "model.width": 8})
 relu = override(config, {"tasks.relu_features": 4})
 key = keys.stream(7, "a")
 drawn = [
-    draw_tasks(config, 0)["discrete"].ws, draw_tasks(relu, 0)["gaussian"], held_out(config, 0, "probe", "gaussian", 3),
+    world_of(config).families(0)["discrete"].ws, world_of(relu).families(0)["gaussian"],
+    held_out(config, 0, "probe", "gaussian", 3),
     initial_params(config, 0), rotations(key, 2, 1), jax.random.key_data(jax.random.split(key, 3)),
-    jax.jit(lambda seed: draw_tasks(config, seed)["discrete"].ws)(jnp.uint32(0)),
+    jax.jit(lambda seed: world_of(config).families(seed)["discrete"].ws)(jnp.uint32(0)),
     jax.jit(jax.vmap(lambda key: jax.random.normal(key, (3,), jnp.float32)))(jax.random.split(key, 3)),
 ]
 print([[round(float(x), 2) for x in row] for row in drawn[0]])

@@ -19,8 +19,6 @@ CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
 GATE_EDGES = (-32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0)
 """Bin edges of the same where prompts of both families are looked at."""
 
-TINY = np.finfo(np.float64).tiny
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -93,18 +91,6 @@ def share(part: Values, whole: Values) -> Estimate | None:
     if np.any(np.isnan(part + whole)):
         return Estimate(float("nan"), float("nan"))
     return ratio(part, whole) if significant(over_seeds(whole)) else None
-
-
-def shrinkage(predictions: Values, targets: Values) -> Values:
-    """The factor 1/c, for each seed and position [S, K], for which predictions / c [S, prompts, K] are closest.
-
-    Predictions that are 0 throughout have factor 0; one nan among them or the targets, or no prompts, give nan. Raises
-    ValueError if the shapes differ.
-    """
-    predictions, targets = _alike(predictions=predictions, targets=targets)
-    if not predictions.shape[1]:
-        return np.full((predictions.shape[0], *predictions.shape[2:]), np.nan)
-    return np.sum(predictions * targets, axis=1) / np.maximum(np.sum(predictions**2, axis=1), TINY)
 
 
 class Gate(NamedTuple):

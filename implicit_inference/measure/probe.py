@@ -87,7 +87,9 @@ def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
             rows += position_rows(exam.world.score.loss(predictions, truth[family]), seeds, **labels)
         rows += gates(predicted, close, seeds, **shown)
         still = shown_prompts["gaussian"].prompts
-        moved = close["gaussian"] - beliefs.closeness(lab.evaluator.moved(packed, still) if packed is not None else still)
+        moved = close["gaussian"] - beliefs.closeness(
+            lab.evaluator.moved(packed, still) if packed is not None else still
+        )
         rows += position_rows(moved, seeds, **shown, quantity="moved_odds", prompts="gaussian")
         if conjugation == "identity":
             rows += distances(predicted, seeds, **shown)

@@ -24,12 +24,8 @@ from implicit_inference.regression.conjugations import Identity, fitting
 from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.predictive import bayes_predictor, posterior_predictive
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.score import squared
 from implicit_inference.regression.tasks import Mixture, TaskDistribution
-
-
-def squared(a: Array, b: Array) -> Array:
-    """(a - b)^2."""
-    return (a - b) ** 2
 
 
 def shifted_prior(first: TaskDistribution, second: TaskDistribution, logit: Array | float) -> Mixture:

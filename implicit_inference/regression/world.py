@@ -36,26 +36,9 @@ from implicit_inference.regression.prompts import (
     sample_batch,
     to_tokens,
 )
+from implicit_inference.regression.score import SQUARED_ERROR
 from implicit_inference.regression.settings import PromptsConfig, TasksConfig
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
-
-TINY = np.finfo(np.float64).tiny
-
-
-def shrunk(predictions: np.ndarray, truth: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The map f -> f / c, c the best one for each seed and position of predictions [S, prompts, K].
-
-    Predictions that are 0 throughout become 0; one nan among them or the truth, or no prompts, give nan.
-    """
-    if not predictions.shape[1]:
-        return lambda f: np.full_like(f, np.nan)
-    factor = np.sum(predictions * truth, axis=1) / np.maximum(np.sum(predictions**2, axis=1), TINY)
-    return lambda f: factor[:, None] * f
-
-
-def squared(a: Array, b: Array) -> Array:
-    """(a - b)^2."""
-    return (a - b) ** 2
 
 
 def features(tasks: TasksConfig, seed: Array | int) -> Features | None:
@@ -92,7 +75,7 @@ class World(worlds.World):
 
     tasks: TasksConfig
     prompts: PromptsConfig
-    score = worlds.Score(loss=squared, divergence=squared, shrink=shrunk)
+    score = SQUARED_ERROR
 
     @classmethod
     def of(cls, config: Config) -> "World":
@@ -107,19 +90,19 @@ class World(worlds.World):
         """The discrete set, drawn once from the continuous prior and never again; and that prior."""
         prior = weights_prior(self.tasks)
         ws = prior.sample(keys.stream(seed, "discrete tasks"), self.tasks.n_discrete)
-        return {name: self._on_features(seed, w) for name, w in (("discrete", DiscreteTasks(ws)), ("gaussian", prior))}
+        return {name: self.on_features(seed, w) for name, w in (("discrete", DiscreteTasks(ws)), ("gaussian", prior))}
 
     def shown(self, seed: Array | int, training: TrainingConfig) -> TaskDistribution:
         """The discrete set itself, another one, the first tasks of either, or a narrow Gaussian."""
         prior = weights_prior(self.tasks)
         if training.tasks == "narrow":
             assert isinstance(prior, GaussianTasks)  # as `settings` has checked
-            return self._on_features(seed, replace(prior, std=jnp.asarray(training.narrow_std, jnp.float32)))
+            return self.on_features(seed, replace(prior, std=jnp.asarray(training.narrow_std, jnp.float32)))
         stream = {"discrete": "discrete tasks", "other": "other discrete tasks"}[training.tasks]
         ws = prior.sample(keys.stream(seed, stream), self.tasks.n_discrete)
-        return self._on_features(seed, DiscreteTasks(ws[: training.n_tasks or self.tasks.n_discrete]))
+        return self.on_features(seed, DiscreteTasks(ws[: training.n_tasks or self.tasks.n_discrete]))
 
-    def _on_features(self, seed: Array | int, weights: TaskDistribution) -> TaskDistribution:
+    def on_features(self, seed: Array | int, weights: TaskDistribution) -> TaskDistribution:
         phi = features(self.tasks, seed)
         return FeatureTasks(phi, weights) if phi else weights
 

@@ -6,9 +6,8 @@ import pytest
 
 from implicit_inference.config import changes as config
 from implicit_inference.config import identity, memory
-from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.changes import PRESETS, base, override
 from implicit_inference.config.errors import ConfigError
-from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import run_id
 
 
@@ -16,7 +15,7 @@ from implicit_inference.config.identity import run_id
 def test_presets_survive_toml(name, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(config.to_toml(PRESETS[name]))
-    assert override(Config(), config.changes_in(path)) == PRESETS[name]
+    assert override(base(), config.changes_in(path, "regression")) == PRESETS[name]
     assert override(PRESETS[name], {}) == PRESETS[name]
 
 
@@ -61,7 +60,7 @@ def test_presets_survive_toml(name, tmp_path):
 )
 def test_refusals_name_the_field_the_value_and_what_is_allowed(changes, words):
     with pytest.raises(ConfigError) as caught:
-        override(Config(), changes)
+        override(base(), changes)
     message = str(caught.value)
     assert "\n" not in message
     for word in words:
@@ -69,7 +68,7 @@ def test_refusals_name_the_field_the_value_and_what_is_allowed(changes, words):
 
 
 def test_a_whole_number_serves_as_a_float_and_gives_the_same_id():
-    whole, real = (override(Config(), {"tasks.noise_std": value}) for value in (2, 2.0))
+    whole, real = (override(base(), {"tasks.noise_std": value}) for value in (2, 2.0))
     assert whole == real
     assert run_id("pretrain", whole) == run_id("pretrain", real)
 
@@ -91,12 +90,12 @@ def test_every_field_moves_exactly_the_ids_that_depend_on_it():
         "steer.steps": ({"steer.steps": 7000}, {"steer"}),
     }
     for changes, expected in moved_by.values():
-        changed = override(Config(), changes)
-        assert {stage for stage in identity.STAGES if run_id(stage, changed) != run_id(stage, Config())} == expected
+        changed = override(base(), changes)
+        assert {stage for stage in identity.STAGES if run_id(stage, changed) != run_id(stage, base())} == expected
 
 
 def test_every_field_is_documented():
-    for path, _, field in config.fields_of(Config):
+    for path, (_, field) in config.fields_of("regression").items():
         assert field.metadata["about"], path
 
 
@@ -107,13 +106,13 @@ def test_unreadable_files_are_named(tmp_path):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ConfigError, match=r"config\.toml"):
-            config.changes_in(path)
+            config.changes_in(path, "regression")
 
 
 def test_a_file_may_hold_only_what_differs(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("seeds = [5]\n[tasks]\ndim = 3\n")
-    loaded = override(PRESETS["smoke"], config.changes_in(path))
+    loaded = override(PRESETS["smoke"], config.changes_in(path, "regression"))
     expected = dataclasses.replace(
         PRESETS["smoke"], seeds=(5,), tasks=dataclasses.replace(PRESETS["smoke"].tasks, dim=3)
     )
@@ -139,13 +138,13 @@ def test_a_file_may_hold_only_what_differs(tmp_path):
     ],
 )
 def test_equal_content_has_one_id_at_every_stage(one, other):
-    ids = [[run_id(stage, override(Config(), changes)) for stage in identity.STAGES] for changes in (one, other)]
+    ids = [[run_id(stage, override(base(), changes)) for stage in identity.STAGES] for changes in (one, other)]
     assert ids[0] == ids[1]
 
 
 def test_a_student_depends_on_what_its_teacher_read_and_on_nothing_else():
     def id_of(**changes):
-        return run_id("student", override(Config(), {name.replace("__", "."): v for name, v in changes.items()}))
+        return run_id("student", override(base(), {name.replace("__", "."): v for name, v in changes.items()}))
 
     for teacher, reads_steps, reads_tasks in (
         ("truth", False, False),
@@ -210,7 +209,7 @@ def test_odd_files_are_refused_by_name_in_one_line(content, words, tmp_path):
     path = tmp_path / "odd.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"odd\.toml: ") as caught:
-        config.changes_in(path)
+        config.changes_in(path, "regression")
     for word in words:
         assert word in str(caught.value)
 
@@ -218,7 +217,7 @@ def test_odd_files_are_refused_by_name_in_one_line(content, words, tmp_path):
 def test_a_byte_order_mark_is_read_over_and_the_encoding_is_always_utf8(tmp_path):
     path = tmp_path / "config.toml"
     path.write_bytes("\ufeffseeds = [5]  # größer".encode())
-    assert config.changes_in(path) == {"seeds": [5]}
+    assert config.changes_in(path, "regression") == {"seeds": [5]}
 
 
 @pytest.mark.parametrize(
@@ -247,7 +246,7 @@ def test_a_byte_order_mark_is_read_over_and_the_encoding_is_always_utf8(tmp_path
 )
 def test_values_beyond_the_arithmetic_are_refused(changes, words):
     with pytest.raises(ConfigError) as caught:
-        override(Config(), changes)
+        override(base(), changes)
     for word in words:
         assert word in str(caught.value)
 
@@ -263,6 +262,6 @@ def test_a_configuration_that_the_machine_has_no_memory_for_is_refused_by_its_la
         ("lesson.prompts", 10**8, "student"),
         ("prompts.length", 10**4, "pretrain"),
     ):
-        changed = override(Config(), {path: value} | ({"tasks.dim": 512} if path == "tasks.n_discrete" else {}))
+        changed = override(base(), {path: value} | ({"tasks.dim": 512} if path == "tasks.n_discrete" else {}))
         with pytest.raises(ConfigError, match=rf"{path} = {value}: .* GiB"):
             memory.check(changed, (stage,))

@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from implicit_inference import cli
-from implicit_inference.config.changes import FIELDS, PRESETS, SECTIONS, override
+from implicit_inference.config.changes import PRESETS, base, fields_of, override
 from implicit_inference.config.errors import ConfigError, UserError
-from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import content, restored, run_id
 
 HUGE = st.sampled_from(
@@ -19,6 +18,8 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 VALUES = st.recursive(
     PLAIN, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=5), v, max_size=3), max_leaves=6
 )
+FIELDS = fields_of("regression")
+SECTIONS = {path.rpartition(".")[0] for path in FIELDS} - {""}
 NAMES = st.sampled_from([*FIELDS, *SECTIONS]) | st.text(max_size=20)
 TEXTS = (
     st.text(max_size=30)
@@ -94,7 +95,7 @@ def untrained(monkeypatch):
 @example({"tasks.dim": 2, "tasks": {"dim": 3}})
 @example({"finetune": {"n_tasks": 4, "strength": -0.0}})
 def test_changes_give_a_configuration_or_a_refusal(changes):
-    change(Config(), changes)
+    change(base(), changes)
 
 
 @BOUNDED
@@ -137,6 +138,6 @@ def test_many_more_flags(untrained, capsys, flags):
 
 def test_a_long_message_keeps_its_ends():
     with pytest.raises(UserError) as caught:
-        override(Config(), {"x" * 100_000: "y" * 100_000})
+        override(base(), {"x" * 100_000: "y" * 100_000})
     assert_one_line(str(caught.value))
     assert "did you mean" in str(caught.value)

@@ -11,9 +11,9 @@ from implicit_inference.measure.formulas import (
     rank_correlation,
     ratio,
     recovered_fraction,
-    shrinkage,
     significant,
 )
+from implicit_inference.regression.score import shrinkage
 
 
 def test_ranges_of_positions():

@@ -9,8 +9,8 @@ from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import Estimate, positions
 from implicit_inference.measure.held_out import Exam
 from implicit_inference.regression.conjugations import ScaleLabels
-from implicit_inference.regression.world import log_weights, prior
 from implicit_inference.training.loop import Lab
+from implicit_inference.training.mixtures import log_weights, prior
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +19,11 @@ def exam(tmp_path_factory):
 
 
 def test_losses_are_paired_by_seed_and_of_the_right_predictor(exam):
-    ridge, discrete = exam.loss(exam.ridge, "gaussian"), exam.loss(exam.discrete_posterior, "gaussian")
+    ridge, discrete = exam.loss(exam.forgotten, "gaussian"), exam.loss(exam.preferred, "gaussian")
     assert ridge.shape == (2, 8)
     assert np.all(exam.averaged(ridge, "all") < exam.averaged(discrete, "all"))
     np.testing.assert_allclose(exam.averaged(ridge, "early"), ridge[:, positions("early", 2, 8)].mean(axis=1))
-    moved = exam.loss(exam.ridge, "gaussian", exam.lab.packed(ScaleLabels(3.0)))
+    moved = exam.loss(exam.forgotten, "gaussian", exam.lab.packed(ScaleLabels(3.0)))
     np.testing.assert_allclose(moved, ridge, rtol=1e-4)
 
 

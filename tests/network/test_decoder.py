@@ -17,11 +17,11 @@ LENGTH, DIM = 4, 2
 @cache
 def network(layout, config=CONFIG):
     count, width = token_shape(layout, DIM, LENGTH)
-    params = jax.jit(lambda key: decoder.init(config, width, count, key))(jax.random.key(0))
+    params = jax.jit(lambda key: decoder.init(config, width, count, 1, key))(jax.random.key(0))
 
     @jax.jit
     def predict(params, prompts):
-        return read_predictions(layout, decoder.apply(config, params, to_tokens(layout, prompts)))
+        return read_predictions(layout, decoder.apply(config, params, to_tokens(layout, prompts))[..., 0])
 
     return params, predict
 
@@ -103,6 +103,6 @@ def test_bfloat16_computes_near_float32_with_float32_parameters():
 def test_the_paper_size_counts_as_stated():
     config = ModelConfig(width=256, layers=12, heads=8)
     count, width = token_shape("interleaved", 20, 41)
-    shapes = jax.eval_shape(lambda: decoder.init(config, width, count, jax.random.key(0)))
+    shapes = jax.eval_shape(lambda: decoder.init(config, width, count, 1, jax.random.key(0)))
     size = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
     assert round(size / 1e6, 1) == 9.5

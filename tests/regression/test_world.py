@@ -9,7 +9,8 @@ from implicit_inference import FeatureTasks, GaussianTasks, posterior_predictive
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.config.identity import run_id
-from implicit_inference.regression.world import draw_tasks, family, held_out, log_weights, shown_set, stage_tasks
+from implicit_inference.training.mixtures import family, held_out, log_weights, stage_tasks
+from implicit_inference.worlds import world_of
 
 BASE = override(PRESETS["smoke"], {"tasks.n_discrete": 5})
 
@@ -19,26 +20,26 @@ def finetuned_on(**changes):
 
 
 def test_a_subset_is_the_first_tasks_of_the_set_and_another_set_shares_none():
-    whole = np.asarray(draw_tasks(BASE, 3)["discrete"].ws)
+    whole = np.asarray(world_of(BASE).families(3)["discrete"].ws)
     subset, other = finetuned_on(n_tasks=2), finetuned_on(tasks="other")
-    np.testing.assert_array_equal(shown_set(subset, subset.finetune, 3).ws, whole[:2])
-    redrawn = np.asarray(shown_set(other, other.finetune, 3).ws)
+    np.testing.assert_array_equal(world_of(subset).shown(3, subset.finetune).ws, whole[:2])
+    redrawn = np.asarray(world_of(other).shown(3, other.finetune).ws)
     assert redrawn.shape == whole.shape
     assert np.all(np.abs(redrawn[:, None] - whole[None]).max(axis=-1) > 1e-3)
     np.testing.assert_array_equal(redrawn, family(other, 3, "finetuning").ws)
     two_others = finetuned_on(tasks="other", n_tasks=2)
-    np.testing.assert_array_equal(shown_set(two_others, two_others.finetune, 3).ws, redrawn[:2])
+    np.testing.assert_array_equal(world_of(two_others).shown(3, two_others.finetune).ws, redrawn[:2])
 
 
 def test_prompts_of_the_finetuning_family_have_its_tasks():
     batch = held_out(finetuned_on(n_tasks=2), 0, "probe report", "finetuning", 200)
-    whole = np.asarray(draw_tasks(BASE, 0)["discrete"].ws)
+    whole = np.asarray(world_of(BASE).families(0)["discrete"].ws)
     assert {tuple(w) for w in np.asarray(batch.ws)} == {tuple(w) for w in whole[:2]}
 
 
 def test_a_narrow_gaussian_has_its_standard_deviation():
     narrow = finetuned_on(tasks="narrow", narrow_std=0.25)
-    ws = np.asarray(shown_set(narrow, narrow.finetune, 0).sample(jax.random.key(0), 20_000))
+    ws = np.asarray(world_of(narrow).shown(0, narrow.finetune).sample(jax.random.key(0), 20_000))
     assert ws.std() == pytest.approx(0.25, rel=4 / np.sqrt(2 * ws.size))
     assert abs(ws.mean()) < 4 * 0.25 / np.sqrt(ws.size)
 
@@ -53,7 +54,10 @@ def test_the_replayed_fraction_comes_from_the_pretraining_mixture(replay):
     def drawn_from(tasks):
         return np.any(np.all(np.isclose(ws[:, None], np.asarray(tasks.ws)[None], atol=1e-6), axis=-1), axis=1)
 
-    old, new = drawn_from(draw_tasks(config, 1)["discrete"]), drawn_from(shown_set(config, config.finetune, 1))
+    old, new = (
+        drawn_from(world_of(config).families(1)["discrete"]),
+        drawn_from(world_of(config).shown(1, config.finetune)),
+    )
     for found, expected in ((~new, replay), (old, 0.3 * replay)):
         assert abs(found.mean() - expected) <= 4 * np.sqrt(expected * (1 - expected) / n)
 
@@ -70,7 +74,7 @@ def test_replay_is_part_of_the_exact_predictor():
 
 def test_tasks_on_features_keep_the_variance_of_labels_and_their_exact_predictor():
     config = override(BASE, {"tasks": {"dim": 4, "relu_features": 64, "n_discrete": 3}})
-    tasks = draw_tasks(config, 0)
+    tasks = world_of(config).families(0)
     assert all(isinstance(t, FeatureTasks) for t in tasks.values())
     assert tasks["discrete"].tasks.ws.shape == (3, 64)
     batch = sample_batch(jax.random.key(0), tasks["gaussian"], 4000, 4, 1.0)

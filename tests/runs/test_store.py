@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 from implicit_inference.runs import environment, files, hosts, store
 from implicit_inference.training.checkpoints import kept_params, kept_steps
 from implicit_inference.cli import main
-from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.changes import base, PRESETS, override
 from implicit_inference.runs.drafts import NotFiniteError, owned, tidy
 from implicit_inference.runs.environment import environment as made_with
 from implicit_inference.config.identity import run_id
@@ -433,7 +433,7 @@ def test_a_resumed_run_keeps_its_parents(tmp_path):
 def test_the_configuration_comes_back(draft):
     config = draft.run.config()
     assert (config.tasks, config.pretrain) == (SMOKE.tasks, SMOKE.pretrain)
-    assert config.finetune == Config().finetune  # a pretraining does not depend on it
+    assert config.finetune == base().finetune  # a pretraining does not depend on it
 
 
 def test_the_environment_does_without_git_and_tells_the_flags(monkeypatch):

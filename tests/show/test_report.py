@@ -12,7 +12,6 @@ from made_up import CONFIG, probe_run, table
 from implicit_inference.cli import main
 from implicit_inference.config.changes import fields_of, override
 from implicit_inference.config.errors import one_line
-from implicit_inference.config.fields import Config
 from implicit_inference.measure.probe import probe
 from implicit_inference.runs.drafts import NotFiniteError
 from implicit_inference.runs.store import Run
@@ -55,7 +54,7 @@ def test_one_page_stands_alone_and_shows_every_finished_probe(runs, page):
     for id in ids(runs):
         assert id in text
     assert len(re.findall(r"<td>finetune.steps</td><td>(?:100|400)</td><td>(?:100|400)</td>", text)) == 1
-    assert f"{len(list(fields_of(Config))) - 1} fields that all runs share" in text
+    assert f"{len(fields_of('regression')) - 1} fields that all runs share" in text
     assert text.count(" (share: 0.750 ± 0.000)") == 4, "the findings of two runs, early and late"
     for stage in runs.glob("*-*"):
         assert (f"<td>{stage.name}</td>" in text) == (stage.name not in ids(runs, finished=False) and used(stage, runs))
@@ -73,7 +72,7 @@ def test_one_probe_has_the_same_page_in_its_own_directory(runs, capsys):
     assert capsys.readouterr().out == f"{path}\n"
     text = path.read_text()
     assert text.count("data:image/png;base64,") == len(CAPTIONS)
-    assert f"{len(list(fields_of(Config)))} fields" in text
+    assert f"{len(fields_of('regression'))} fields" in text
     assert "12.2 s" in text, "the wall time of the stages before, too"
 
 

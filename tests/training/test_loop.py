@@ -20,14 +20,15 @@ from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.identity import STAGES
-from implicit_inference.regression.world import draw_tasks, held_out, log_weights, prior
 from implicit_inference.runs import hosts
 from implicit_inference.runs.store import StoreError
 from implicit_inference.training.batches import draw_batch
 from implicit_inference.training.loop import Lab, first_state, train_stage
+from implicit_inference.training.mixtures import held_out, log_weights, prior
 from implicit_inference.training.optimisers import schedule
 from implicit_inference.training.stages import kept_shapes, stage_of
 from implicit_inference.training.watching import TrainingDivergedError, refuse_divergence
+from implicit_inference.worlds import world_of
 
 
 def quiet(progress):
@@ -170,7 +171,7 @@ def test_scratch_shares_the_program_of_pretraining(lab):
 
 
 def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_families():
-    ws = [np.asarray(draw_tasks(CONFIG, seed)["discrete"].ws) for seed in (0, 0, 1)]
+    ws = [np.asarray(world_of(CONFIG).families(seed)["discrete"].ws) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(ws[0], ws[1])
     assert np.all(ws[0] != ws[2])
     for prob, component in ((1.0, 0), (0.0, 1)):
@@ -225,7 +226,7 @@ def test_the_bayes_level_of_a_stage_is_that_of_its_own_prior(lab):
     for index, seed in enumerate(CONFIG.seeds):
         batch = lab.validation["discrete"]
         prompts = Prompts(batch.prompts.xs[index], batch.prompts.ys[index])
-        exact = jax.jit(bayes_predictor(draw_tasks(CONFIG, seed)["discrete"], 1.0))(prompts)
+        exact = jax.jit(bayes_predictor(world_of(CONFIG).families(seed)["discrete"], 1.0))(prompts)
         expected = float(np.mean(np.square(exact - batch.clean_labels[index])))
         stored = {r["mean"] for r in rows if (r["seed"], r["prompts"], r["predictor"]) == (seed, "discrete", "bayes")}
         assert len(stored) == 1

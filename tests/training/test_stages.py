@@ -13,11 +13,12 @@ from implicit_inference.network.predictions import predict, under_each
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
 from implicit_inference.regression.prompts import sample_batch
-from implicit_inference.regression.world import draw_tasks, log_weights, prior
 from implicit_inference.training.batches import closeness, draw_preferences, lesson
 from implicit_inference.training.loop import Lab, first_state, train_stage
+from implicit_inference.training.mixtures import log_weights, prior
 from implicit_inference.training.optimisers import schedule
 from implicit_inference.training.stages import kept_shapes, stage_of
+from implicit_inference.worlds import world_of
 
 TINY = {
     "seeds": [0, 1],
@@ -94,7 +95,7 @@ def test_a_controlled_network_is_the_base_without_a_control_and_under_each_its_o
     params["controls"] = jax.tree.map(
         lambda leaf: leaf + 0.1 * jnp.arange(3.0).reshape(3, *[1] * (leaf.ndim - 1)), params["controls"]
     )
-    prompts = sample_batch(jax.random.key(1), draw_tasks(config, 0)["gaussian"], 15, 4, 1.0).prompts
+    prompts = sample_batch(jax.random.key(1), world_of(config).families(0)["gaussian"], 15, 4, 1.0).prompts
     base = predict(config, params["base"], prompts)
     np.testing.assert_array_equal(predict(config, params, prompts), base)
     each = [predict(config, params, prompts, c) for c in range(3)]
@@ -153,13 +154,13 @@ def assert_equal(first, second):
 
 def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_farthest_kept():
     config = override(CONFIG, {"lesson": {"prompts": 100, "farthest": 0.25, "as_drawn": 0.5}})
-    exact = bayes_predictor(draw_tasks(config, 0)["discrete"], 1.0)
+    exact = bayes_predictor(world_of(config).families(0)["discrete"], 1.0)
     prompts = lesson(config, 0, exact)
     found = closeness(config, 0, prompts)
     assert prompts.ys.shape == (100, 4)
     everything = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, exact)
     np.testing.assert_allclose(np.sort(found), np.sort(closeness(config, 0, everything))[:100], rtol=1e-5)
-    families = draw_tasks(config, 0)
+    families = world_of(config).families(0)
     ratio = [np.asarray(sequential_evidence(families[f], prompts, 1.0))[:, -1] for f in ("discrete", "gaussian")]
     np.testing.assert_allclose(found, ratio[0] - ratio[1], rtol=1e-4, atol=1e-4)
     truth = lesson(override(config, {"lesson": {"prompts": 400, "farthest": 1.0}}), 0, None)
@@ -189,7 +190,7 @@ def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
     first, second = (_untrained(CONFIG, "pretrain", seed) for seed in (0, 1))
     known = {
         "finetuned": partial(predict, CONFIG, second),
-        "bayes": bayes_predictor(draw_tasks(CONFIG, 0)["discrete"], 1.0),
+        "bayes": bayes_predictor(world_of(CONFIG).families(0)["discrete"], 1.0),
         "truth": None,
     }
     for name, expected in known.items():

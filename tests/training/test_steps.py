@@ -8,10 +8,11 @@ import pytest
 
 from implicit_inference import GaussianTasks
 from implicit_inference.config.changes import PRESETS, override
-from implicit_inference.regression.world import log_weights, prior
+from implicit_inference.regression.score import squared
 from implicit_inference.runs import devices
 from implicit_inference.training import steps
 from implicit_inference.training.batches import draw_batch
+from implicit_inference.training.mixtures import log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
 GAUSSIAN = GaussianTasks(jnp.zeros(2))
@@ -58,7 +59,7 @@ def test_batches_depend_on_the_step_and_not_on_the_chunks():
     def run(chunks):
         state, losses = steps.start(PARAMS, optimizer), []
         for n in chunks:
-            compiled = jax.jit(lambda state, n=n: steps.train_chunk(state, key, n, drawn, linear, optimizer))
+            compiled = jax.jit(lambda state, n=n: steps.train_chunk(state, key, n, drawn, linear, squared, optimizer))
             state, chunk = compiled(state)
             losses += list(np.asarray(chunk))
         return state, losses
@@ -76,7 +77,9 @@ def test_targets_of_another_shape_are_refused():
         return prompts, targets[..., None]
 
     with pytest.raises(ValueError, match=r"[Ss]hape"):
-        steps.train_chunk(steps.start(PARAMS, optax.sgd(0.01)), jax.random.key(0), 1, column, linear, optax.sgd(0.01))
+        steps.train_chunk(
+            steps.start(PARAMS, optax.sgd(0.01)), jax.random.key(0), 1, column, linear, squared, optax.sgd(0.01)
+        )
 
 
 def test_slices_and_devices_change_only_rounding():
@@ -87,7 +90,9 @@ def test_slices_and_devices_change_only_rounding():
         def one_seed(params):
             draw = partial(draw_batch, config, config.pretrain, GAUSSIAN, own=own)
             state = steps.start(params, optimizer)
-            last, losses = steps.train_chunk(state, jax.random.key(1), 10, draw, linear, optimizer, slices, mean)
+            last, losses = steps.train_chunk(
+                state, jax.random.key(1), 10, draw, linear, squared, optimizer, slices, mean
+            )
             return losses, last.params
 
         losses, last = run(one_seed)(jax.tree.map(lambda leaf: leaf[None], PARAMS))
