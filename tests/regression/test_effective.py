@@ -18,9 +18,10 @@ from implicit_inference import (
     posterior_predictive,
     rank_correlation,
 )
+from implicit_inference.bayes.effective import LOGITS
 from implicit_inference.measure.formulas import ratio
 from implicit_inference.regression import effective
-from implicit_inference.regression.effective import LOGITS, predicted_recovery, shifted_prior
+from implicit_inference.regression.effective import predicted_recovery, shifted_prior
 from implicit_inference.regression.prompts import sample_batch
 
 GAUSSIAN = GaussianTasks(jnp.zeros(3), jnp.array(1.0))

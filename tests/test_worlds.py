@@ -1,0 +1,92 @@
+"""A world that the package has never heard of goes through all of it."""
+
+import coin.world
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from implicit_inference import worlds
+from implicit_inference.config.changes import base
+from implicit_inference.training.mixtures import held_out, log_weights, prior
+
+
+@pytest.fixture
+def config(monkeypatch):
+    monkeypatch.setitem(worlds.WORLDS, "coin", "coin")
+    return base("coin")
+
+
+def by_hand(parts, weights, throws, faces):
+    """p(y_k | past) by enumeration of (part, coin): known coins exactly, fresh ones by factorials."""
+    answers = []
+    for k in range(len(throws)):
+        counts = np.bincount(throws[:k], minlength=faces)
+        evidence, means = [], []
+        for part, weight in zip(parts, weights, strict=True):
+            if hasattr(part, "coins"):
+                for p in np.asarray(part.coins, np.float64):
+                    evidence.append(weight / len(part.coins) * np.prod(p**counts))
+                    means.append(p)
+            else:
+                evidence.append(weight * np.prod([np.prod(np.arange(1, c + 1)) for c in counts]) / rising(faces, k))
+                means.append((counts + 1) / (k + faces))
+        answers.append(np.average(means, axis=0, weights=evidence))
+    return np.array(answers)
+
+
+def rising(base, k):
+    """base (base + 1) ... (base + k - 1)"""
+    return np.prod(np.arange(base, base + k, dtype=np.float64))
+
+
+def test_the_generic_mixture_is_bayes_by_enumeration(config):
+    world, tasks = worlds.world_of(config), prior(config, 3, log_weights(0.3))
+    prompts = held_out(config, 3, "probe", "fresh", 20).prompts
+    found = jax.jit(world.exact(tasks))(prompts)
+    for throws, answers in zip(np.asarray(prompts), np.asarray(found), strict=True):
+        np.testing.assert_allclose(answers, by_hand(tasks.parts, (0.3, 0.7), throws, 3), rtol=2e-5)
+
+
+def test_the_conjugation_moves_exact_predictions_and_nothing_else(config):
+    world = worlds.world_of(config)
+    known, turn = world.families(1)["known"], world.conjugation(1, "turn", 2.0)
+    prompts = held_out(config, 1, "probe", "known", 20).prompts
+    pushed = coin.world.Known(jnp.roll(known.coins, 1, axis=-1))
+    conjugated = turn.undo(world.exact(pushed)(turn.apply(prompts)), prompts)
+    np.testing.assert_allclose(conjugated, world.exact(known)(prompts), rtol=1e-5)
+    np.testing.assert_array_equal(turn.inverse().apply(turn.apply(prompts)), prompts)
+
+
+def test_the_score_is_proper_and_its_divergence_the_excess(config):
+    score = worlds.world_of(config).score
+    rng = np.random.default_rng(0)
+    mean, answer = rng.dirichlet(np.ones(3), (2, 50))
+    excess = score.loss(answer, mean) - score.loss(mean, mean)
+    np.testing.assert_allclose(excess, score.divergence(mean, answer))
+    assert np.all(excess > 0)
+
+
+def test_it_goes_through_pretraining_finetuning_probe_figures_and_report(config, tmp_path, capsys):
+    from implicit_inference.measure.probe import probe
+    from implicit_inference.measure.summary import summary_of
+    from implicit_inference.runs.store import Run
+    from implicit_inference.show import plots, report
+    from implicit_inference.training.loop import Lab, train_stage
+
+    lab = Lab(config, tmp_path)
+    for stage in ("pretrain", "scratch", "finetune"):
+        train_stage(lab, stage, lambda progress: None)
+    run = probe(lab, lambda done, of: None)
+    assert Run(run.directory).config().tasks == config.tasks
+    summary = summary_of(run)
+    assert set(summary["loss"]) == {"known", "fresh"}
+    for family, exact in (("fresh", "counts"), ("known", "known_posterior")):
+        losses = {name: found["mean"] for name, found in summary["loss"][family].items()}
+        assert losses["oracle"] < losses[exact] == min(loss for name, loss in losses.items() if name != "oracle")
+    assert summary["loss"]["known"]["finetuned"]["mean"] < summary["loss"]["known"]["pretrained"]["mean"]
+    assert all(path.stat().st_size > 1000 for path in plots.draw_all(run))
+    page = report.write_beside(report.told(run)).read_text()
+    assert "faces turned by 2" in page
+    assert "ridge" not in page
+    assert "abels" not in page
