@@ -161,7 +161,7 @@ def show(options: argparse.Namespace) -> int:
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
-        console.print(summary_table(summary_of(found)))
+        console.print(summary_table(summary_of(found), config))
     return 0
 
 
@@ -270,7 +270,7 @@ def _probe_and_show(lab: Lab) -> int:
 
     with counting_progress(lab.run_of("probe")) as count:
         done = probe(lab, count)
-    console.print(summary_table(summary_of(done)))
+    console.print(summary_table(summary_of(done), lab.config))
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
     plots.draw_all(done)
     print(f"figures  {done.path('figures')}\nreport   {page.write_beside(page.told(done))}")

@@ -55,6 +55,8 @@ class Move:
     """The field of the section `probe` with its strengths; none: it has no strength"""
     label: str
     """For people; `{:g}` stands for the strength"""
+    axis: str = "strength"
+    """The strength on an axis"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Description:
     """configuration -> numbers of a prompt (`prompt`), tokens (`tokens`), of a token (`token`), outputs (`outputs`)"""
     memory: Callable[[Any], Mapping[str, int]]
     """configuration -> bytes of a seed's tasks, by the field that drives them"""
+    titled: tuple[str, ...]
+    """The fields whose values stand above a figure"""
     words: Mapping[str, str] = field(default_factory=dict)
     """Names for people, of families, predictors, and fields of the configuration; `loss`: the label of an axis"""
 

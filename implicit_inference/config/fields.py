@@ -165,6 +165,9 @@ TUNE = replace(STEER, learning_rate=1e-2)
 class ProbeConfig:
     """The measurement on held-out prompts; a world adds the strengths of its conjugations."""
 
+    stage: Literal["finetune", "student", "steer"] = knob(
+        "finetune", "the stage whose network is compared with the pretrained one; of steer, under the largest grade"
+    )
     prompts: int = knob(
         1024, "held-out prompts of each family and seed, in each of the two splits", least=2, most=MOST_PROMPTS
     )

@@ -59,7 +59,7 @@ def content(stage: str, config: Config) -> dict[str, Any]:
         adapt=_settled_method(config.adapt),
         control=replace(config.control, adapt=_settled_method(config.control.adapt)),
     )
-    parts = {part: plain(getattr(settled, part)) for part in STAGES[stage]}
+    parts = {part: plain(getattr(settled, part)) for part in parts_of(stage, config.probe.stage)}
     if stage == "tune":
         parts["control"]["train"] = ControlConfig.train
     if stage == "student" and config.lesson.teacher != "finetuned":
@@ -108,12 +108,19 @@ def restored(stage: str, stored: Mapping[str, Any]) -> Config:
     world = stored.get("world")
     if not isinstance(world, str) or world not in WORLDS:
         refuse("world", world, ", ".join(WORLDS))
-    return override(base(world), stored, sections_of(stage))
+    probe = stored.get("probe")
+    probed = probe.get("stage") if isinstance(probe, Mapping) else None
+    return override(base(world), stored, sections_of(stage, probed if probed in PROBED else "finetune"))
 
 
-def sections_of(stage: str) -> set[str]:
-    """The sections, and `seeds`, that a stage depends on."""
-    sections = set(STAGES[stage])
+def parts_of(stage: str, probed: str = "finetune") -> tuple[str, ...]:
+    """The parts of the configuration that a stage's result depends on; of a probe, also those of the `probed` stage."""
+    return STAGES[stage] if stage != "probe" else tuple(dict.fromkeys((*STAGES["probe"], *STAGES[probed])))
+
+
+def sections_of(stage: str, probed: str = "finetune") -> set[str]:
+    """The sections, and `world` and `seeds`, that a stage depends on; of a probe, also those of the `probed` stage."""
+    sections = set(parts_of(stage, probed))
     return (sections - {"scratch"}) | ({"pretrain", "finetune", "probe"} if "scratch" in sections else set())
 
 
@@ -139,14 +146,18 @@ PARENTS = {
     "student": ("pretrain", "finetune"),
     "tune": ("pretrain",),
     "steer": ("tune",),
-    "probe": ("pretrain", "finetune", "scratch"),
 }
+
+PROBED = ("finetune", "student", "steer")
+"""The stages that a probe can compare with the pretrained network."""
 
 
 def parents_of(stage: str, config: Config) -> tuple[str, ...]:
     """Names the stages that a stage starts from, learns from or measures; training starts from the first one."""
     if stage == "student" and config.lesson.teacher != "finetuned":
         return ("pretrain",)
+    if stage == "probe":
+        return ("pretrain", config.probe.stage, "scratch")
     return PARENTS[stage]
 
 

@@ -1,6 +1,6 @@
-"""Beliefs of networks, read off their predictions: effective priors, effective gates, distances to ridge -> rows."""
+"""Beliefs of networks, read off their predictions: effective priors, effective gates, the closeness of prompts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,25 +10,14 @@ import numpy as np
 from jax import Array
 
 from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import Values, effective_gate
 from implicit_inference.measure.held_out import Exam
-from implicit_inference.measure.rows import gate_rows, position_rows
+from implicit_inference.measure.rows import gate_rows
 from implicit_inference.runs.store import Row
-from implicit_inference.worlds import Predictor, Prompts
+from implicit_inference.worlds import Description, Predictor, Prompts
 
 Predicted = Mapping[tuple[str, str], Values]
 """(family of prompts, predictor) -> predictions [S, prompts, K] under one conjugation."""
-
-GATED = (
-    "pretrained",
-    "finetuned",
-    "scratch",
-    "bayes_pretraining",
-    "bayes_effective_pretrained",
-    "bayes_effective_finetuned",
-)
-DISTANT = ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned")
 
 
 class Beliefs:
@@ -46,18 +35,18 @@ class Beliefs:
         return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
 
     def ideal(self, logits: Values) -> Predictor:
-        """Exact Bayes with prior log odds `logits` [S] of the discrete set, packed over seeds."""
+        """Exact Bayes with prior log odds `logits` [S] of the preferred family, packed over seeds."""
         return self._mix(self._exam.lab.seeds, jnp.asarray(logits, jnp.float32))
 
     def closeness(self, prompts: Prompts) -> Values:
-        """The exact log evidence ratio of the past, discrete against Gaussian, [S, prompts, K]."""
+        """The exact log evidence ratio of the past, preferred against forgotten, [S, prompts, K]."""
         return np.asarray(self._ratio(self._exam.lab.seeds, prompts), np.float64)
 
     @cached_property
     def _both(self) -> Prompts:
         """[S, 2N, K]"""
         join = self._exam.lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
-        return join(*(self._exam.batch(family, "choice").prompts for family in self._exam.described.families))
+        return join(*(self._exam.batch(family, "tuning").prompts for family in self._exam.described.families))
 
     def _fit_one(self, seed: Array, prompts: Prompts, predictions: Array) -> EffectivePrior:
         world = self._exam.world
@@ -84,32 +73,30 @@ def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> 
     ]
 
 
-def gates(predicted: Predicted, closeness: Mapping[str, Values], seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def gates(
+    predicted: Predicted,
+    closeness: Mapping[str, Values],
+    world: Description,
+    names: Sequence[str],
+    seeds: tuple[int, ...],
+    **labels: Any,
+) -> list[Row]:
     """Effective gates under one conjugation, by bins of the closeness of the prompts as they were, both families.
 
     The exact predictions that they are measured against are conjugated too, so an ideal learner's gate is its posterior
-    for the prompt as shown. All positions but the empty context.
+    for the prompt as shown. All positions but the empty context; event axes are further predictions.
     """
 
-    def joined(values: Mapping[Any, Values], *name: str) -> Values:
-        parts = [values[(family, *name) if name else family] for family in FAMILIES]
-        return np.concatenate(parts, axis=1)[..., 1:]
+    def joined(name: str) -> Values:
+        return np.concatenate([predicted[family, name] for family in world.families], axis=1)[:, :, 1:]
 
-    first, second, where = joined(predicted, "discrete_posterior"), joined(predicted, "ridge"), joined(closeness)
+    first, second = (joined(world.exact[family]) for family in world.families)
+    where = np.concatenate([closeness[family] for family in world.families], axis=1)[:, :, 1:]
+    where = np.broadcast_to(np.expand_dims(where, tuple(range(3, first.ndim))), first.shape)
     rows = []
-    for name in GATED:
-        values = joined(predicted, name)
+    for name in names:
+        values = joined(name)
         for s, seed in enumerate(seeds):
             gate = effective_gate(values[s], first[s], second[s], where[s])
-            rows += gate_rows(gate, seed, **labels, quantity="gate", prompts="both", predictor=name)
-    return rows
-
-
-def distances(predicted: Predicted, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
-    """Squared distances to ridge on Gaussian prompts: losses above the least possible, without the label's chance."""
-    rows = []
-    for name in DISTANT:
-        squared = (predicted["gaussian", name] - predicted["gaussian", "ridge"]) ** 2
-        labelled = labels | {"quantity": "ridge_distance", "prompts": "gaussian", "predictor": name}
-        rows += position_rows(squared, seeds, **labelled)
+            rows += gate_rows(gate, seed, **labels, quantity="gate", family="both", predictor=name)
     return rows

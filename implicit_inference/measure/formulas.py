@@ -14,7 +14,7 @@ from implicit_inference.bayes.attribution import one_shape
 
 Values = NDArray[np.float64]
 CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
-"""Bin edges of the closeness of a prompt's past to the discrete set: its log evidence ratio to the Gaussian prior."""
+"""Bin edges of the closeness of a prompt's past to the preferred family: its log odds against the forgotten one."""
 
 GATE_EDGES = (-32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0)
 """Bin edges of the same where prompts of both families are looked at."""
@@ -28,12 +28,16 @@ class Estimate:
     stderr: float
 
 
-def positions(name: str, dim: int, length: int) -> slice:
+def positions(name: str, early: int, length: int) -> slice:
     """Zero-based positions of a range: the number of exemplars in context.
 
-    early: 1 .. dim, fewer exemplars than d+1, the empty context apart; late: the second half; all: 1 .. K-1.
+    early: 1 .. `early`, the empty context apart; late: the second half; all: 1 .. K-1.
     """
-    ranges = {"early": slice(1, min(dim, length - 1) + 1), "late": slice(length // 2, length), "all": slice(1, length)}
+    ranges = {
+        "early": slice(1, min(early, length - 1) + 1),
+        "late": slice(length // 2, length),
+        "all": slice(1, length),
+    }
     return ranges[name]
 
 
@@ -93,6 +97,22 @@ def share(part: Values, whole: Values) -> Estimate | None:
     return ratio(part, whole) if significant(over_seeds(whole)) else None
 
 
+def net_recovery(before: Values, after: Values, before_moved: Values, after_moved: Values) -> Estimate | None:
+    """1 - (L_after,s - L_before,s) / (L_after - L_before), losses by seed [S]: recovery net of what s costs everyone.
+
+    Undefined (None) and nan as `recovered_fraction`.
+    """
+    return recovered_fraction(before, after, before + after_moved - before_moved)
+
+
+def recovery_above(before: Values, after: Values, control: Values, moved: Values) -> Estimate | None:
+    """(L_control - L_moved) / (L_after - L_before), losses by seed [S]: how much more than a control comes back.
+
+    Undefined (None) and nan as `recovered_fraction`.
+    """
+    return recovered_fraction(before, after, after - (control - moved))
+
+
 class Gate(NamedTuple):
     """An effective gate by bin [B]: the coefficient, its standard error, and the number of predictions n."""
 
@@ -107,7 +127,7 @@ def effective_gate(
     """The weight that a predictor seems to give to `first`, by bins of how well the past fits it.
 
     In each bin, the least-squares coefficient c of predictions - second = c (first - second) + error, where first and
-    second are the exact predictions under either family (the discrete posterior and ridge). Of an exact mixture it
+    second are the exact predictions under either family. Of an exact mixture it
     is the posterior probability of `first`, averaged with weights (first - second)^2. All arrays have one shape, of
     prompts and positions; to gate a conjugated predictor, conjugate first and second too, and keep the log odds.
     Bin b is [edges[b-1], edges[b]), open at both ends: B = len(edges) + 1. A bin with fewer than two predictions, with

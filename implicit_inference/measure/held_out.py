@@ -12,6 +12,7 @@ from implicit_inference.measure.rows import estimate_row, seed_rows
 from implicit_inference.runs.store import Row
 from implicit_inference.training.loop import Lab
 from implicit_inference.training.mixtures import held_out
+from implicit_inference.training.stages import stage_of
 from implicit_inference.worlds import Predictor, Tasks, described
 
 TasksOf = Callable[[Array], Tasks]
@@ -27,7 +28,7 @@ class Exam:
         self.batch = cache(self._batch)
 
     def _batch(self, family: str, split: str = "report") -> Any:
-        """Held-out prompts of a family: `report` to report on, `choice` to choose strengths and fit priors on."""
+        """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
         n = self.config.probe.prompts
         return self.per_seed(lambda seed: held_out(self.config, seed, f"probe {split}", family, n))
 
@@ -36,7 +37,12 @@ class Exam:
         return self.lab.over_seeds(function)(self.lab.seeds)
 
     def network(self, stage: str, step: int | None = None, control: int | None = None) -> Predictor:
-        """The network after a stage, or in its course; under a control, if it has any."""
+        """The network after a stage, or in its course; under a control, if it has any.
+
+        Of `steer`, under the control of the preferred family unless another is named.
+        """
+        if stage == "steer" and control is None:
+            control = stage_of(self.config, stage).control(self.described.preferred)
         return self.lab.network(self.lab.params_of(stage, step), control)
 
     def exact(self, tasks: TasksOf) -> Predictor:
@@ -68,9 +74,9 @@ class Exam:
     def shrunk_errors(self, predictor: Predictor, family: str) -> Values:
         """Losses [S, prompts, K] of the best map of the predictions that leaves the prompt alone.
 
-        It is fitted to the truth of the `choice` prompts: this favours the control over any one strength.
+        It is fitted to the truth of the `tuning` prompts: this favours the control over any one strength.
         """
-        chosen, batch = self.batch(family, "choice"), self.batch(family)
+        chosen, batch = self.batch(family, "tuning"), self.batch(family)
         shrink = self.world.score.shrink(self.predictions(predictor, chosen), self.truth(chosen))
         return self.world.score.loss(shrink(self.predictions(predictor, batch)), self.truth(batch))
 

@@ -1,106 +1,152 @@
-"""A table, looked up: losses by seed and position, ranges of positions, the strength that was chosen."""
+"""A probe's table, looked up: values by seed and position, ranges of positions, the strength that was chosen."""
 
-import itertools
+import math
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from implicit_inference.bayes.attribution import Attribution, attribution
 from implicit_inference.config.fields import Config
+from implicit_inference.config.identity import parents_of
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, positions, recovered_fraction
 from implicit_inference.runs.store import Row
+from implicit_inference.worlds import described
 
 RANGES = ("all", "early", "late")
-NETWORKS = ("pretrained", "finetuned", "scratch")
+Case = tuple[str, float | None]
+"""(conjugation, strength)"""
+IDENTITY: Case = ("identity", None)
+SHRUNK: Case = ("shrink_only", None)
+
+STAGE_NAMES = {
+    "pretrain": "pretrained",
+    "scratch": "scratch",
+    "finetune": "finetuned",
+    "student": "student",
+    "steer": "steered",
+}
+"""stage -> the name of its network in tables"""
+
 Curves = dict[tuple[str, str], tuple[list[int], Values]]
 """(family, predictor) -> (steps, losses [seeds, steps])"""
 UNDEFINED = "the forgetting is not significantly positive over the seeds (two or more)"
 
 
-class Losses:
-    """One quantity of a table by position, looked up as arrays [seeds, positions] of means over prompts."""
+class Table:
+    """The table of a probe, as a data frame and as arrays [seeds, positions] of means over prompts."""
 
-    def __init__(self, rows: list[Row], config: Config, quantity: str = "squared_error"):
-        self.dim, self.length, self.seeds = config.tasks.dim, config.prompts.length, config.seeds
-        self._cells: dict[tuple[Any, ...], Values] = {}
-        for row in rows:
-            if row["quantity"] == quantity and row["position"] is not None:
-                key = tuple(row[name] for name in ("split", "prompts", "predictor", "conjugation", "strength"))
-                shape = (len(self.seeds), self.length)
-                cell = self._cells.setdefault(key, np.full(shape, np.nan))
-                cell[self.seeds.index(row["seed"]), row["position"]] = row["mean"]
+    def __init__(self, rows: Sequence[Row], config: Config):
+        self.frame, self.config, self.world = pd.DataFrame(rows), config, described(config.world)
+        self.seeds, self.length = config.seeds, config.prompts.length
+        before, self.after, scratch = (STAGE_NAMES[stage] for stage in parents_of("probe", config))
+        self.before, self.networks = before, (before, self.after, scratch)
 
-    def __call__(
+    @cached_property
+    def _curves(self) -> dict[tuple[Any, ...], Values]:
+        """(quantity, split, family, predictor, conjugation, strength) -> [seeds, positions]; ValueError for doubles."""
+        labels = ["quantity", "split", "family", "predictor", "conjugation", "strength"]
+        found = {}
+        for key, part in self.frame.dropna(subset="position").groupby(labels, dropna=False, sort=False):
+            square = part.pivot(index="seed", columns="position", values="mean")
+            plain = tuple(None if pd.isna(label) else label for label in key)
+            found[plain] = square.reindex(index=self.seeds, columns=range(self.length)).to_numpy(np.float64)
+        return found
+
+    def curve(
         self,
         predictor: str | None,
-        prompts: str = "gaussian",
-        conjugation: str = "identity",
-        strength: float | None = None,
+        family: str | None = None,
+        case: Case = IDENTITY,
         split: str = "report",
+        quantity: str = "loss",
     ) -> Values:
-        """[seeds, positions]"""
-        return self._cells[split, prompts, predictor, conjugation, strength]
+        """A quantity by seed and position [S, K]; of the forgotten family unless another is named.
+
+        Raises KeyError for what was not measured.
+        """
+        return self._curves[quantity, split, family or self.world.forgotten, predictor, *case]
+
+    def values(self, **labels: Any) -> Values:
+        """The means [S] of the rows with these labels, seed by seed; raises KeyError unless there is one a seed."""
+        frame = self.frame
+        for name, label in labels.items():
+            frame = frame[frame[name] == label]
+        if sorted(frame["seed"]) != sorted(self.seeds):
+            raise KeyError(f"{labels} match {len(frame)} rows of {len(self.seeds)} seeds")
+        return frame.set_index("seed")["mean"].reindex(self.seeds).to_numpy(np.float64)
 
     def predictors(self) -> list[str]:
-        """Those evaluated as they are, in the order of the table."""
-        return list(dict.fromkeys(key[2] for key in self._cells if key[0] == "report" and key[3] == "identity"))
+        """Names those evaluated as they are, in the order of the table."""
+        return list(dict.fromkeys(k[3] for k in self._curves if k[:2] == ("loss", "report") and k[4:] == IDENTITY))
 
-    def strengths(self, conjugation: str) -> list[float]:
-        """The strengths of a conjugation, ascending."""
-        return sorted({key[4] for key in self._cells if key[3] == conjugation and key[4] is not None})
+    def cases(self) -> list[Case]:
+        """The conjugations of the forgotten family's prompts, the identity first, in the order of the table."""
+        found = [k[4:] for k in self._curves if k[:4] == ("loss", "report", self.world.forgotten, self.after)]
+        return [case for case in found if case != SHRUNK]
 
-    def conjugations(self) -> list[tuple[str, float | None]]:
-        """(name, strength) of all that every network was evaluated under, in the order of the table."""
-        keys = [key for key in self._cells if key[:3] == ("report", "gaussian", "finetuned")]
-        return [(key[3], key[4]) for key in keys]
+    def on_dial(self, strength: float) -> Case:
+        """The dial's conjugation at a strength; at 1, nothing moves."""
+        return IDENTITY if strength == 1 else (self.world.dial, strength)
 
-    def averaged(self, values: Values, where: str) -> Values:
-        """[seeds]: the average over a range of positions: early, late or all."""
-        return values[:, self.range(where)].mean(axis=1)
+    def strengths(self) -> list[float]:
+        """The strengths of the dial, ascending, 1 among them."""
+        return sorted({1.0, *(case[1] for case in self.cases() if case[0] == self.world.dial and case[1] is not None)})
 
     def range(self, where: str) -> slice:
         """The positions of early, late or all."""
-        return positions(where, self.dim, self.length)
+        return positions(where, self.world.early(self.config), self.length)
 
-    def scaled(self, predictor: str, scale: float, split: str = "report") -> Values:
-        """[seeds, positions] on Gaussian prompts under a label scale; 1 is the identity."""
-        if scale == 1:
-            return self(predictor, split=split)
-        return self(predictor, conjugation="label_scale", strength=scale, split=split)
+    def averaged(self, values: Values, where: str) -> Values:
+        """The average [S] of values [S, K] over a range of positions: early, late or all."""
+        return values[:, self.range(where)].mean(axis=1)
 
-    def chosen(self, where: str, predictor: str = "finetuned") -> float:
-        """The label scale, 1 among them, with the least loss on Gaussian prompts over the range, by `choice`."""
+    def chosen(self, where: str, predictor: str | None = None) -> float:
+        """The strength of the dial with the least loss of a network over the range, on the prompts to tune on."""
 
-        def loss(scale: float) -> float:
-            return float(self.averaged(self.scaled(predictor, scale, "choice"), where).mean())
+        def loss(strength: float) -> float:
+            curve = self.curve(predictor or self.after, case=self.on_dial(strength), split="tuning")
+            return float(self.averaged(curve, where).mean())
 
-        return min([1.0, *self.strengths("label_scale")], key=loss)
+        return min(self.strengths(), key=lambda strength: (loss(strength), strength != 1))
+
+    def recovered(self, where: str, moved: Values) -> Estimate | None:
+        """The recovered fraction over a range of positions, from losses [S, K] on the forgotten family."""
+        return recovered_fraction(*(self.averaged(x, where) for x in (*self.forgetting_of(self.networks), moved)))
+
+    def predicted(self, where: str, strength: float) -> Estimate | None:
+        """The recovered fraction of an ideal learner whose prior odds shift as the networks' effective ones do.
+
+        Its own recovery over its own forgetting, which may be smaller than the network's: see `inference_shift`.
+        """
+        ideals = [f"bayes_effective_{name}" for name in (self.before, self.after)]
+        moved = self.curve(ideals[1], case=self.on_dial(strength))
+        return recovered_fraction(*(self.averaged(x, where) for x in (*self.forgetting_of(ideals), moved)))
+
+    def forgetting_of(self, names: Iterable[str]) -> list[Values]:
+        """The losses [S, K] of the first two, before and after, on the forgotten family."""
+        return [self.curve(name) for name in list(names)[:2]]
+
+    def attribution(self, where: str | slice) -> Attribution:
+        """(forgetting, inference shift, capability loss), each [S], averaged over a range of positions."""
+        names = (self.before, self.after, *(f"bayes_effective_{name}" for name in (self.before, self.after)))
+        chosen = self.range(where) if isinstance(where, str) else where
+        return attribution(*(self.curve(name, quantity="distance")[:, chosen].mean(axis=1) for name in names))
 
 
 def while_training(rows: list[Row]) -> Curves:
     """Looks up the losses of a stage in its course, by family and predictor; every seed has every step."""
+    frame = pd.DataFrame(rows)
     found = {}
-    for key in itertools.product(("gaussian", "discrete"), ("network", "bayes")):
-        chosen = [r for r in rows if (r["prompts"], r["predictor"]) == key]
-        steps, seeds = sorted({r["step"] for r in chosen}), sorted({r["seed"] for r in chosen})
-        by_step = {(r["step"], r["seed"]): r["mean"] for r in chosen}
-        found[key] = steps, np.stack([np.array([by_step[step, seed] for step in steps], float) for seed in seeds])
+    for (family, predictor), part in frame.groupby(["family", "predictor"], sort=False):
+        if family != "finetuning":
+            square = part.pivot(index="seed", columns="step", values="mean")
+            if square.isna().to_numpy().any():
+                raise ValueError(f"{family}, {predictor}: a seed lacks a step")
+            found[family, predictor] = [int(step) for step in square.columns], square.to_numpy(np.float64)
     return found
-
-
-def recovery_of(losses: Losses, where: str, recovered: Values) -> Estimate | None:
-    """The recovered fraction over a range of positions, from losses [seeds, positions] on Gaussian prompts."""
-    parts = (losses("pretrained"), losses("finetuned"), recovered)
-    return recovered_fraction(*(losses.averaged(part, where) for part in parts))
-
-
-def predicted_recovery(losses: Losses, where: str, scale: float) -> Estimate | None:
-    """The recovered fraction of an ideal learner whose prior odds shift as the networks' effective ones do.
-
-    Its own recovery over its own forgetting, which may be smaller than the network's: see `inference_shift`.
-    """
-    before, after = losses("bayes_effective_pretrained"), losses("bayes_effective_finetuned")
-    parts = (before, after, losses.scaled("bayes_effective_finetuned", scale))
-    return recovered_fraction(*(losses.averaged(part, where) for part in parts))
 
 
 def estimated(values: Values) -> dict[str, Any]:
@@ -116,9 +162,19 @@ def prior_odds(logits: Values, bounds: Values) -> dict[str, Any]:
 
 
 def as_json(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as JSON has it."""
     return {"mean": estimate.mean, "stderr": estimate.stderr}
 
 
 def fraction(estimate: Estimate | None) -> dict[str, Any]:
     """A fraction of the forgetting as JSON has it; it may be undefined."""
     return {"mean": None, "stderr": None, "undefined": UNDEFINED} if estimate is None else as_json(estimate)
+
+
+def finite(value: Any) -> Any:
+    """Puts null for numbers that are not finite: JSON has none."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

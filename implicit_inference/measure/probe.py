@@ -4,18 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from implicit_inference.config.fields import FAMILIES
-from implicit_inference.config.identity import parent_ids
-from implicit_inference.measure.beliefs import (
-    DISTANT,
-    Beliefs,
-    Predicted,
-    distances,
-    gates,
-    prior_rows,
-)
-from implicit_inference.measure.formulas import CLOSENESS_EDGES, Values
+from implicit_inference.config.identity import parent_ids, parents_of
+from implicit_inference.measure.beliefs import Beliefs, gates, prior_rows
+from implicit_inference.measure.formulas import CLOSENESS_EDGES
 from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.lookup import STAGE_NAMES
 from implicit_inference.measure.rows import binned_rows, position_rows
 from implicit_inference.measure.summary import summarise
 from implicit_inference.runs.drafts import owned, tidy
@@ -26,8 +19,6 @@ from implicit_inference.training.loop import Lab
 from implicit_inference.training.mixtures import log_weights, prior, stage_tasks
 from implicit_inference.worlds import Predictor, described
 
-NETWORKS = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-
 Case = tuple[str, float | None, Any]
 """(name, strength, conjugation packed over seeds)"""
 
@@ -35,17 +26,17 @@ Case = tuple[str, float | None, Any]
 def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
     """Measure the finished stages of a configuration; skip it if that is done.
 
-    Writes table.parquet and result.json. One row of the table: seed, quantity, split (report; choice: the prompts on
-    which strengths are chosen and priors fitted), prompts (the family), predictor, conjugation, strength, position
-    (exemplars in context) or bin of closeness, n, mean, stderr (over prompts). Quantities: squared_error (noise-free);
-    ridge_distance (squared, from the exact prediction on Gaussian prompts); prior_logit, prior_residual and prior_bound
-    of the effective prior; gate (effective, by bin, prompts of both families); moved_odds (of Gaussian prompts, exact).
+    Writes table.parquet and result.json. One row of the table: seed, quantity, split (report; tuning: the prompts on
+    which strengths are chosen and priors fitted), family of the prompts, predictor, conjugation, strength, position
+    (exemplars in context) or bin of closeness, n, mean, stderr (over prompts). Quantities: loss (against the truth);
+    distance (the divergence from the forgotten family's exact predictor, on its prompts); prior_logit, prior_residual
+    and prior_bound of the effective prior; gate (effective, by bin, prompts of both families); moved_odds (exact).
     """
     run = lab.run_of("probe")
     if run.finished:
         tidy(run)
         return run
-    for stage in NETWORKS.values():
+    for stage in parents_of("probe", lab.config):
         lab.finished_run(stage)
     with owned(run) as draft:
         if run.finished:
@@ -63,59 +54,71 @@ def probe(lab: Lab, report: Callable[[int, int], None]) -> Run:
 def measure(lab: Lab, report: Callable[[int, int], None]) -> list[Row]:
     """All rows of the table."""
     exam, seeds, rows = Exam(lab), lab.config.seeds, []
-    beliefs = Beliefs(exam)
-    predictors = {name: exam.network(stage) for name, stage in NETWORKS.items()} | _exact(exam)
-    for name in ("pretrained", "finetuned"):
-        prior = beliefs.prior(predictors[name])
-        predictors[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
-        rows += prior_rows(prior, seeds, split="choice", predictor=name)
-    shown_prompts = {family: exam.batch(family) for family in lab.config.families}
-    truth = {family: exam.truth(batch) for family, batch in shown_prompts.items()}
-    close = {family: beliefs.closeness(shown_prompts[family].prompts) for family in FAMILIES}
-    cases = _cases(lab)
-    scales = [case for case in cases if case[0] == exam.described.dial]
+    beliefs, world, loss = Beliefs(exam), exam.described, exam.world.score.loss
+    networks = {STAGE_NAMES[stage]: exam.network(stage) for stage in parents_of("probe", lab.config)}
+    before, after, _ = networks
+    ideals = {}
+    for name in (before, after):
+        prior = beliefs.prior(networks[name])
+        ideals[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
+        rows += prior_rows(prior, seeds, split="tuning", predictor=name)
+    predictors = networks | _exact(exam) | ideals
+    compared, gated = (before, after, *ideals), (*networks, "bayes_pretraining", *ideals)
+    batches = {family: exam.batch(family) for family in lab.config.families}
+    truth = {family: exam.truth(batch) for family, batch in batches.items()}
+    close = {family: beliefs.closeness(batches[family].prompts) for family in world.families}
+    cases, forgotten = _cases(lab), world.forgotten
     for done, (conjugation, strength, packed) in enumerate(cases):
         report(done, len(cases) + 1)
-        shown = {"split": "report", "conjugation": conjugation, "strength": strength}
+        shown: Row = {"split": "report", "conjugation": conjugation, "strength": strength}
         predicted = {
             (family, name): exam.predictions(predictor, batch, packed)
-            for family, batch in shown_prompts.items()
+            for family, batch in batches.items()
             for name, predictor in predictors.items()
         }
         for (family, name), predictions in predicted.items():
-            labels = _labels("report", family, name, conjugation, strength)
-            rows += position_rows(exam.world.score.loss(predictions, truth[family]), seeds, **labels)
-        rows += gates(predicted, close, seeds, **shown)
-        still = shown_prompts["gaussian"].prompts
-        moved = close["gaussian"] - beliefs.closeness(
-            lab.evaluator.moved(packed, still) if packed is not None else still
-        )
-        rows += position_rows(moved, seeds, **shown, quantity="moved_odds", prompts="gaussian")
-        if conjugation == "identity":
-            rows += distances(predicted, seeds, **shown)
-            rows += _by_closeness(predicted, truth["gaussian"], close["gaussian"], seeds)
+            rows += position_rows(loss(predictions, truth[family]), seeds, **_labels(family, name, **shown))
+        rows += gates(predicted, close, world, gated, seeds, **shown)
+        still = batches[forgotten].prompts
+        shown_as = still if packed is None else lab.evaluator.moved(packed, still)
+        moved = close[forgotten] - beliefs.closeness(shown_as)
+        rows += position_rows(moved, seeds, **shown, quantity="moved_odds", family=forgotten)
+        if packed is None:
+            exact = predicted[forgotten, world.exact[forgotten]]
+            for name in compared:
+                distance = exam.world.score.divergence(exact, predicted[forgotten, name])
+                rows += position_rows(distance, seeds, **_labels(forgotten, name, **shown) | {"quantity": "distance"})
+                errors = loss(predicted[forgotten, name], truth[forgotten])[..., 1:]  # all but the empty context
+                where = close[forgotten][..., 1:]
+                rows += binned_rows(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **shown))
     report(len(cases), len(cases) + 1)
-    for name in NETWORKS:
-        for conjugation, strength, packed in (cases[0], *scales):
-            labels = _labels("choice", "gaussian", name, conjugation, strength)
-            errors = exam.errors(predictors[name], exam.batch("gaussian", "choice"), packed)
-            rows += position_rows(errors, seeds, **labels)
-    rows += _oracle(exam) + _shrink_only(exam, predictors)
+    for name, network in networks.items():
+        for conjugation, strength, packed in cases:
+            if conjugation in ("identity", world.dial):
+                labels = _labels(forgotten, name, "tuning", conjugation, strength)
+                rows += position_rows(exam.errors(network, exam.batch(forgotten, "tuning"), packed), seeds, **labels)
+    for family in batches:
+        floor = loss(truth[family], truth[family])
+        rows += position_rows(floor, seeds, **_labels(family, "oracle"))
+    for name, network in networks.items():
+        for family in batches:
+            errors = exam.shrunk_errors(network, family)
+            rows += position_rows(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
     report(len(cases) + 1, len(cases) + 1)
     return [COLUMNS | row for row in rows]
 
 
-LABELS = ("seed", "quantity", "split", "prompts", "predictor", "conjugation", "strength", "position", "bin")
+LABELS = ("seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "bin")
 COLUMNS: Row = dict.fromkeys((*LABELS, "n", "mean", "stderr"))
 
 
 def _labels(
-    split: str, family: str, predictor: str, conjugation: str = "identity", strength: float | None = None
+    family: str, predictor: str, split: str = "report", conjugation: str = "identity", strength: float | None = None
 ) -> Row:
     return {
-        "quantity": "squared_error",
+        "quantity": "loss",
         "split": split,
-        "prompts": family,
+        "family": family,
         "predictor": predictor,
         "conjugation": conjugation,
         "strength": strength,
@@ -123,13 +126,14 @@ def _labels(
 
 
 def _exact(exam: Exam) -> dict[str, Predictor]:
-    config = exam.config
+    """Exact Bayes under the prior of pretraining, of fine-tuning, and of either family alone."""
+    config, names = exam.config, exam.described.exact
     weights = {stage: log_weights(getattr(config, stage).discrete_prob) for stage in ("pretrain", "finetune")}
     return {
         "bayes_pretraining": exam.exact(lambda seed: prior(config, seed, weights["pretrain"])),
         "bayes_finetuning": exam.exact(lambda seed: stage_tasks(config, config.finetune, seed, weights["finetune"])),
-        exam.described.exact[exam.described.forgotten]: exam.forgotten,
-        exam.described.exact[exam.described.preferred]: exam.preferred,
+        names[exam.described.forgotten]: exam.forgotten,
+        names[exam.described.preferred]: exam.preferred,
     }
 
 
@@ -144,33 +148,3 @@ def _cases(lab: Lab) -> list[Case]:
 
 def _packed(lab: Lab, name: str, strength: float | None) -> Any:
     return lab.over_seeds(lambda seed: lab.world.conjugation(seed, name, strength))(lab.seeds)
-
-
-def _oracle(exam: Exam) -> list[Row]:
-    """The predictor that knows the task: its loss against the truth is the floor of every table."""
-    rows = []
-    for family in exam.config.families:
-        truth = exam.truth(exam.batch(family))
-        labels = _labels("report", family, "oracle")
-        rows += position_rows(exam.world.score.loss(truth, truth), exam.config.seeds, **labels)
-    return rows
-
-
-def _shrink_only(exam: Exam, predictors: dict[str, Predictor]) -> list[Row]:
-    """The control that leaves the prompt alone, of every network on every family."""
-    rows = []
-    for name in NETWORKS:
-        for family in exam.config.families:
-            errors = exam.shrunk_errors(predictors[name], family)
-            rows += position_rows(errors, exam.config.seeds, **_labels("report", family, name, "shrink_only"))
-    return rows
-
-
-def _by_closeness(predicted: Predicted, truth: Values, closeness: Values, seeds: tuple[int, ...]) -> list[Row]:
-    """Losses on Gaussian prompts by how close the past is to the discrete set; all positions but the empty context."""
-    rows = []
-    for name in DISTANT:
-        errors = ((predicted["gaussian", name] - truth) ** 2)[..., 1:]
-        labels = _labels("report", "gaussian", name)
-        rows += binned_rows(errors, closeness[..., 1:], CLOSENESS_EDGES, seeds, **labels)
-    return rows

@@ -1,23 +1,20 @@
 """The answer in numbers: table rows -> the summary of result.json. Needs no network, no arrays, no GPU."""
 
-import math
 from typing import Any
-
-import numpy as np
 
 from implicit_inference.config.errors import counted, named, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure import attribution
-from implicit_inference.measure.formulas import Values, positions, recovered_fraction
+from implicit_inference.measure.formulas import Values, net_recovery, recovered_fraction, recovery_above
 from implicit_inference.measure.lookup import (
-    NETWORKS,
+    IDENTITY,
     RANGES,
-    Losses,
+    SHRUNK,
+    Table,
     estimated,
+    finite,
     fraction,
-    predicted_recovery,
     prior_odds,
-    recovery_of,
 )
 from implicit_inference.runs.store import Row, Run, StoreError, interpreted
 
@@ -66,123 +63,109 @@ def _kind(value: Any) -> type:
 
 def summarise(rows: list[Row], config: Config) -> dict[str, Any]:
     """Losses, forgetting, recovery, controls, and where the capability went; each with mean and stderr over seeds."""
-    losses = Losses(rows, config)
-    return _finite(
-        {
-            "positions": {where: _described(where, config) for where in RANGES},
-            "loss": {family: _loss(losses, family) for family in config.families},
-            "excess": {family: _excess(losses, family) for family in ("discrete", "gaussian")},
-            "forgetting": _ranges(losses, losses("finetuned") - losses("pretrained")),
-            "gain": _gain(losses, "finetuning" if "finetuning" in config.families else "discrete"),
-            "recovery": _recovery(losses),
-            "controls": _controls(losses),
-            "effective_prior": _effective_prior(rows),
-            "attribution": attribution.attributed(rows, config),
-            "gate": attribution.gated(rows, losses.chosen("early")),
-            "ranking": attribution.ranked(rows, config),
-        }
-    )
-
-
-def _loss(losses: Losses, family: str) -> dict[str, Any]:
-    return {name: _ranges(losses, losses(name, family)) for name in losses.predictors()}
-
-
-def _excess(losses: Losses, family: str) -> dict[str, Any]:
-    """Loss above exact Bayes for this family of prompts: ridge, or the discrete posterior."""
-    exact = losses("ridge" if family == "gaussian" else "discrete_posterior", family)
-    return {name: _ranges(losses, losses(name, family) - exact) for name in NETWORKS}
-
-
-def _gain(losses: Losses, family: str) -> dict[str, Any]:
-    """The fall of the loss on prompts of the set that fine-tuning shows."""
-    return _ranges(losses, losses("pretrained", family) - losses("finetuned", family))
-
-
-def _recovery(losses: Losses) -> dict[str, Any]:
-    """At the chosen label scale of each range; at every scale; and, at the early choice, at every position."""
-    before, after = losses("pretrained"), losses("finetuned")
-    shrunk = losses("finetuned", conjugation="shrink_only")
-    summary: dict[str, Any] = {"conjugation": "label_scale", "positions": "early"}
-    for where in RANGES:
-        scale = losses.chosen(where)
-        moved, moved_before = losses.scaled("finetuned", scale), losses.scaled("pretrained", scale)
-        summary[where] = {"strength": scale} | fraction(recovery_of(losses, where, moved))
-        summary[where]["above_shrink_only"] = fraction(recovery_of(losses, where, after - (shrunk - moved)))
-        summary[where]["net_of_pretrained"] = fraction(recovery_of(losses, where, before + moved - moved_before))
-    summary |= {key: value for key, value in summary["early"].items() if isinstance(value, float | str | None)}
-    summary["by_strength"] = {
-        f"{g:g}": {where: fraction(recovery_of(losses, where, losses.scaled("finetuned", g))) for where in RANGES}
-        | {"predicted": {where: fraction(predicted_recovery(losses, where, g)) for where in RANGES}}
-        for g in losses.strengths("label_scale")
+    table = Table(rows, config)
+    world, after = table.world, table.curve(table.after)
+    found = {
+        "positions": {where: _exemplars(table, where) for where in RANGES},
+        "loss": {family: _losses(table, family) for family in config.families},
+        "excess": {family: _excess(table, family) for family in world.families},
+        "forgetting": _ranges(table, after - table.curve(table.before)),
+        "gain": _gain(table, world.shown(config)),
+        "recovery": _recovery(table),
+        "controls": _controls(table),
+        "effective_prior": {name: _effective_prior(table, name) for name in (table.before, table.after)},
+        "attribution": attribution.attributed(table),
+        "gate": attribution.gated(table, table.chosen("early")),
+        "ranking": attribution.ranked(table),
     }
-    for entry in summary["by_strength"].values():
-        entry |= entry["early"]
-    scale = summary["strength"]
-    parts = (before, after, losses.scaled("finetuned", scale))
+    plain: dict[str, Any] = finite(found)
+    return plain
+
+
+def _losses(table: Table, family: str) -> dict[str, Any]:
+    return {name: _ranges(table, table.curve(name, family)) for name in table.predictors()}
+
+
+def _excess(table: Table, family: str) -> dict[str, Any]:
+    """Loss above the exact predictor of this family of prompts."""
+    exact = table.curve(table.world.exact[family], family)
+    return {name: _ranges(table, table.curve(name, family) - exact) for name in table.networks}
+
+
+def _gain(table: Table, family: str) -> dict[str, Any]:
+    """The fall of the loss on prompts of the set that fine-tuning shows."""
+    return _ranges(table, table.curve(table.before, family) - table.curve(table.after, family))
+
+
+def _recovery(table: Table) -> dict[str, Any]:
+    """At the chosen strength of the dial in each range; at every strength; and, at the early choice, by position."""
+    shrunk = table.curve(table.after, case=SHRUNK)
+    summary: dict[str, Any] = {"conjugation": table.world.dial, "positions": "early"}
+    for where in RANGES:
+        strength = table.chosen(where)
+        case = table.on_dial(strength)
+        losses = [table.curve(name, case=of) for of in (IDENTITY, case) for name in (table.before, table.after)]
+        before, after, before_moved, after_moved = (table.averaged(loss, where) for loss in losses)
+        control = table.averaged(shrunk, where)
+        summary[where] = {"strength": strength} | fraction(recovered_fraction(before, after, after_moved))
+        summary[where]["above_shrink_only"] = fraction(recovery_above(before, after, control, after_moved))
+        summary[where]["net_of_pretrained"] = fraction(net_recovery(before, after, before_moved, after_moved))
+    summary |= {key: value for key, value in summary["early"].items() if isinstance(value, float | str | None)}
+    summary["by_strength"] = {}
+    for g in (g for g in table.strengths() if (table.world.dial, g) in table.cases()):
+        moved = table.curve(table.after, case=table.on_dial(g))
+        entry: dict[str, Any] = {where: fraction(table.recovered(where, moved)) for where in RANGES}
+        entry["predicted"] = {where: fraction(table.predicted(where, g)) for where in RANGES}
+        summary["by_strength"][f"{g:g}"] = entry | entry["early"]
+    strength = summary["strength"]
+    parts = (*table.forgetting_of(table.networks), table.curve(table.after, case=table.on_dial(strength)))
     summary["by_position"] = [
-        {"position": k, "strength": scale} | fraction(recovered_fraction(*(part[:, k] for part in parts)))
-        for k in range(losses.length)
+        {"position": k, "strength": strength} | fraction(recovered_fraction(*(part[:, k] for part in parts)))
+        for k in range(table.length)
     ]
     return summary
 
 
-def _controls(losses: Losses) -> dict[str, Any]:
-    """Label scaling of networks that forgot nothing or never knew, and shrinking without moving the prompt.
+def _controls(table: Table) -> dict[str, Any]:
+    """The dial on networks that forgot nothing or never knew, and the best map that leaves the prompt alone.
 
-    `conjugated`: at the scale chosen for the fine-tuned network; `best`: at the scale chosen for each itself.
+    `conjugated`: at the strength chosen for the network after; `best`: at the strength chosen for each itself.
     """
     controls: dict[str, Any] = {}
-    for name in NETWORKS:
+    for name in table.networks:
         controls[name] = {}
         for where in RANGES:
-            plain = losses.averaged(losses(name), where)
-            moved = losses.averaged(losses.scaled(name, losses.chosen(where)), where)
-            own = losses.chosen(where, name)
-            best = losses.averaged(losses.scaled(name, own), where)
+            own = table.chosen(where, name)
+            cases = (IDENTITY, table.on_dial(table.chosen(where)), table.on_dial(own))
+            plain, moved, best = (table.averaged(table.curve(name, case=case), where) for case in cases)
             controls[name][where] = {
                 "loss": estimated(plain),
                 "conjugated": estimated(moved),
                 "change": estimated(moved - plain),
                 "best": {"strength": own} | estimated(best),
             }
-    shrunk = losses("finetuned", conjugation="shrink_only")
-    controls["shrink_only"] = {"positions": "early"} | fraction(recovery_of(losses, "early", shrunk))
+    shrunk = table.curve(table.after, case=SHRUNK)
+    controls["shrink_only"] = {"positions": "early"} | fraction(table.recovered("early", shrunk))
     for where in RANGES:
-        loss = estimated(losses.averaged(shrunk, where))
-        controls["shrink_only"][where] = fraction(recovery_of(losses, where, shrunk)) | {"loss": loss}
+        loss = estimated(table.averaged(shrunk, where))
+        controls["shrink_only"][where] = fraction(table.recovered(where, shrunk)) | {"loss": loss}
     return controls
 
 
-def _effective_prior(rows: list[Row]) -> dict[str, Any]:
-    def values(*of: str) -> Values:
-        return np.array([row["mean"] for row in rows if (row["quantity"], row["predictor"]) == of])
-
-    return {
-        name: {
-            "logit": prior_odds(values("prior_logit", name), values("prior_bound", name)),
-            "residual": estimated(values("prior_residual", name)),
-        }
-        for name in ("pretrained", "finetuned")
-    }
+def _effective_prior(table: Table, name: str) -> dict[str, Any]:
+    logit, bound, residual = (
+        table.values(quantity=f"prior_{of}", predictor=name) for of in ("logit", "bound", "residual")
+    )
+    return {"logit": prior_odds(logit, bound), "residual": estimated(residual)}
 
 
-def _ranges(losses: Losses, values: Values) -> dict[str, Any]:
+def _ranges(table: Table, values: Values) -> dict[str, Any]:
     """The average over all positions but the empty context, then over the ranges apart."""
-    parts = {where: estimated(losses.averaged(values, where)) for where in RANGES}
+    parts = {where: estimated(table.averaged(values, where)) for where in RANGES}
     return parts["all"] | parts
 
 
-def _described(where: str, config: Config) -> str:
-    chosen = positions(where, config.tasks.dim, config.prompts.length)
+def _exemplars(table: Table, where: str) -> str:
+    chosen = table.range(where)
     first, last = chosen.start, chosen.stop - 1
     return f"{first}..{last} exemplars" if last > first else counted(first, "exemplar")
-
-
-def _finite(value: Any) -> Any:
-    """Puts null for numbers that are not finite: JSON has none."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

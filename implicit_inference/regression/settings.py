@@ -170,7 +170,7 @@ PRESETS = {
 }
 
 WORDS = {
-    "loss": "squared error, noise-free",
+    "loss": "noise-free squared error",
     "discrete": "discrete",
     "gaussian": "Gaussian",
     "finetuning": "fine-tuning",
@@ -194,7 +194,7 @@ WORLD = Description(
     forgotten="gaussian",
     exact={"discrete": "discrete_posterior", "gaussian": "ridge"},
     moves={
-        "label_scale": Move("label_scales", "labels × {:g}"),
+        "label_scale": Move("label_scales", "labels × {:g}", "label scale γ"),
         "input_scale": Move("input_scales", "inputs ÷ {:g}"),
         "label_shift": Move("label_shifts", "labels + ⟨v, x⟩, |v| = {:g}"),
         "rotation": Move("", "inputs rotated"),
@@ -208,5 +208,6 @@ WORLD = Description(
     checks=((("tasks", "finetune"), _finetuning_set),),
     sizes=sizes,
     memory=memory,
+    titled=("tasks.dim", "tasks.n_discrete", "tasks.noise_std"),
     words=WORDS,
 )

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from implicit_inference.config.changes import value_of
 from implicit_inference.config.errors import counted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
-from implicit_inference.show.notation import Look, spread
+from implicit_inference.show.notation import Look, Notation, spread
 
 PLAIN = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 
@@ -91,9 +92,10 @@ def counts(axis: Axis, label: str) -> None:
 
 
 def titled(figure: Figure, title: str, config: Config, drawn: str = "bands") -> Figure:
-    tasks = config.tasks
+    names = Notation.of(config)
+    fields = (*names.world.titled, "pretrain.discrete_prob")
     setting = (
-        f"d={tasks.dim}, n={tasks.n_discrete}, σ={tasks.noise_std:g}, α={config.pretrain.discrete_prob:g}; "
+        f"{', '.join(f'{names.symbol(path)}={value_of(config, path):g}' for path in fields)}; "
         f"{counted(len(config.seeds), 'seed')} × {counted(config.probe.prompts, 'prompt')}"
         f"{spread(len(config.seeds), drawn)}"
     )

@@ -6,6 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from implicit_inference.config.errors import counted
+from implicit_inference.config.fields import Config
+from implicit_inference.worlds import Description, Move, described
 
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE, GREY = (
     "#000000",
@@ -33,79 +35,97 @@ class Look:
 LOOKS = {
     "pretrained": Look("pretrained", BLUE),
     "finetuned": Look("fine-tuned", RED),
+    "student": Look("student", RED),
+    "steered": Look("steered", RED),
     "scratch": Look("scratch (fine-tuning tasks only)", PURPLE),
     "bayes_pretraining": Look("exact Bayes, pretraining prior", BLACK, "--"),
     "bayes_finetuning": Look("exact Bayes, fine-tuning prior", ORANGE, "--"),
-    "ridge": Look("ridge", GREEN, ":"),
-    "discrete_posterior": Look("discrete posterior", ORANGE, ":"),
     "bayes_effective_pretrained": Look("exact Bayes, effective prior before", BLUE, "--"),
-    "bayes_effective_finetuned": Look("exact Bayes, effective prior after", RED, "--"),
-    "oracle": Look("oracle (knows w)", GREY, ":"),
+    **{
+        f"bayes_effective_{after}": Look("exact Bayes, effective prior after", RED, "--")
+        for after in ("finetuned", "student", "steered")
+    },
+    "oracle": Look("oracle (knows the task)", GREY, ":"),
     "shrink_only": Look("fine-tuned, shrunk only", GREY, "-."),
     "bayes_effective": Look("exact Bayes with the effective priors", BLACK, "--"),
-    "moved": Look("fine-tuned, labels × {:g}", SKY),
     "network": Look("network", BLUE),
     "ideal": Look("ideal learner with the inferred prior odds", BLACK, "--"),
 }
 
-FAMILIES = {"gaussian": "Gaussian", "discrete": "discrete", "finetuning": "fine-tuning", "both": "both"}
-
-CONJUGATIONS = {
-    "identity": "as they are",
-    "label_scale": "labels × {:g}",
-    "input_scale": "inputs ÷ {:g}",
-    "label_shift": "labels + ⟨v, x⟩, |v| = {:g}",
-    "rotation": "inputs rotated",
-    "shrink_only": "predictions shrunk only",
-}
-
 SYMBOLS = {
-    "tasks.dim": "d",
-    "tasks.n_discrete": "n",
-    "tasks.prior_std": "τ",
-    "tasks.noise_std": "σ",
     "prompts.length": "K",
     "pretrain.discrete_prob": "α",
     "pretrain.steps": "pretraining steps",
     "finetune.discrete_prob": "α (fine-tuning)",
     "finetune.batch": "batch",
     "finetune.replay": "replayed fraction",
-    "tasks.relu_features": "ReLU features",
-    "probe.label_scales": "γ",
-    "probe.input_scales": "c",
-    "probe.label_shifts": "|v|",
 }
+"""field of any world's configuration -> its symbol"""
 
 RANGES = {"all": "all positions", "early": "early positions", "late": "late positions"}
 
 
-def look(predictor: str) -> Look:
-    """The look of a predictor; one without an entry goes by its name."""
-    return LOOKS.get(predictor, Look(predictor.replace("_", " "), GREY))
+@dataclass(frozen=True)
+class Notation:
+    """The names of one world, for people."""
 
+    world: Description
 
-def predictor(name: str) -> str:
-    return look(name).label
+    @classmethod
+    def of(cls, config: Config) -> "Notation":
+        """The notation of a configuration's world."""
+        return cls(described(config.world))
 
+    @property
+    def loss(self) -> str:
+        """The label of an axis with losses."""
+        return self.word("loss")
 
-def family(name: str) -> str:
-    return FAMILIES.get(name, name)
+    @property
+    def dial(self) -> Move:
+        """The conjugation whose strength is chosen."""
+        return self.world.moves[self.world.dial]
 
+    def word(self, key: str) -> str:
+        """The world's word for a family, a predictor or a field; the key itself where there is none."""
+        return self.world.words.get(key, key.replace("_", " "))
 
-def conjugation(name: str, strength: float | None = None) -> str:
-    """`label_scale`, 2 -> `labels × 2`; one without an entry goes by its name."""
-    text = CONJUGATIONS.get(name, name.replace("_", " ") + ("" if strength is None else " {:g}"))
-    return text if strength is None else text.format(strength)
+    def look(self, predictor: str) -> Look:
+        """The look of a predictor; one without an entry goes by its name."""
+        exact = dict(zip((self.world.exact[family] for family in self.world.families), (ORANGE, GREEN), strict=True))
+        if predictor in exact:
+            return Look(self.word(predictor), exact[predictor], ":")
+        return LOOKS.get(predictor, Look(predictor.replace("_", " "), GREY))
 
+    def moved(self, strength: float) -> Look:
+        """The look of the network after, under the dial's conjugation."""
+        return Look(f"after, {self.dial.label.format(strength)}", SKY)
 
-def field(path: str) -> str:
-    """`tasks.dim` -> `d (tasks.dim)`; fields without a symbol go by their path."""
-    return f"{SYMBOLS[path]} ({path})" if path in SYMBOLS else path
+    def predictor(self, name: str) -> str:
+        """The label of a predictor."""
+        return self.look(name).label
 
+    def family(self, name: str) -> str:
+        """The label of a family of prompts."""
+        return {"finetuning": "fine-tuning"}.get(name, self.word(name))
 
-def spread(seeds: int, drawn: str) -> str:
-    """Says what is drawn around a mean over seeds, which has no standard error where there is one seed."""
-    return f"; {drawn}: ± 1 standard error over seeds" if seeds > 1 else ""
+    def conjugation(self, name: str, strength: float | None = None) -> str:
+        """`label_scale`, 2 -> `labels × 2`; one without an entry goes by its name."""
+        plain = {"identity": "as they are", "shrink_only": "predictions shrunk only"}
+        if name in self.world.moves:
+            text = self.world.moves[name].label
+        else:
+            text = plain.get(name, name.replace("_", " ") + ("" if strength is None else " {:g}"))
+        return text if strength is None else text.format(strength)
+
+    def symbol(self, path: str) -> str:
+        """The symbol of a field of the configuration, or its path."""
+        return SYMBOLS.get(path, self.world.words.get(path, path))
+
+    def field(self, path: str) -> str:
+        """`tasks.dim` -> `d (tasks.dim)`; fields without a symbol go by their path."""
+        symbol = self.symbol(path)
+        return f"{symbol} ({path})" if symbol != path else path
 
 
 def bins(edges: tuple[float, ...]) -> list[str]:
@@ -128,3 +148,8 @@ def estimate(value: dict[str, Any]) -> str:
 def mean_text(mean: float, stderr: float, digits: int = 3) -> str:
     """`1.000 ± 0.100`; the mean alone where it has no standard error."""
     return f"{mean:.{digits}f}" + (f" ± {stderr:.{digits}f}" if math.isfinite(stderr) else "")
+
+
+def spread(seeds: int, drawn: str) -> str:
+    """Says what is drawn around a mean over seeds, which has no standard error where there is one seed."""
+    return f"; {drawn}: ± 1 standard error over seeds" if seeds > 1 else ""

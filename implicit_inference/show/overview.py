@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from implicit_inference.show.drawing import Axes, Figure, legend_below, rendered, style, undefined
-from implicit_inference.show.notation import BLACK, GREY, LOOKS, ORANGE, RED, SKY, Look
+from implicit_inference.show.notation import BLACK, BLUE, GREY, ORANGE, RED, SKY, Look
 
 
 def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
@@ -15,8 +15,8 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         panels = figure.subplots(1, 3, sharey=True)
         _dots(
             panels[0],
-            "early, Gaussian prompts",
-            "rise of the distance to ridge",
+            "early, prompts of the forgotten family",
+            "rise of the distance to its exact predictor",
             {
                 Look("forgetting", BLACK): [s["attribution"]["early"]["forgetting"] for s in summaries],
                 Look("inference shift", SKY): [s["attribution"]["early"]["inference_shift"] for s in summaries],
@@ -26,7 +26,7 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         by_strength = [s["recovery"]["by_strength"].get(f"{s['recovery']['strength']:g}") for s in summaries]
         _dots(
             panels[1],
-            "early, the chosen label scale",
+            "early, the chosen strength",
             "recovered fraction",
             {
                 Look("measured", RED): [s["recovery"]["early"] for s in summaries],
@@ -40,8 +40,8 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
             "both families, median over seeds",
             "effective prior, log odds",
             {
-                LOOKS[name]: [s["effective_prior"][name]["logit"] for s in summaries]
-                for name in ("pretrained", "finetuned")
+                look: [list(s["effective_prior"].values())[i]["logit"] for s in summaries]
+                for i, look in enumerate((Look("before", BLUE), Look("after", RED)))
             },
         )
         panels[0].set_yticks(range(len(names)), names)

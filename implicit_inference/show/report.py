@@ -10,26 +10,27 @@ import jinja2
 
 from implicit_inference.config.errors import counted, one_line
 from implicit_inference.config.fields import Config
-from implicit_inference.measure.lookup import RANGES, Losses
+from implicit_inference.measure.lookup import RANGES, Table
 from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Run, StoreError, interpreted
-from implicit_inference.show import notation, overview, plots, side_by_side
-from implicit_inference.show.notation import estimate
+from implicit_inference.show import overview, plots, side_by_side
+from implicit_inference.show.notation import Notation, estimate
+from implicit_inference.worlds import described
 
 CAPTIONS = {
     "loss_by_position": "Loss against the number of exemplars in context, for every predictor on the same prompts.",
-    "recovery": "Recovery by label scaling. Above: fraction of the forgetting undone (positive scales; cut at -1.25); "
+    "recovery": "Recovery by {dial}. Above: fraction of the forgetting undone (positive strengths; cut at -1.25); "
     "dashed, an ideal learner whose prior odds shift as the network's seem to, as a fraction of its own forgetting. "
     "Below: the losses themselves.",
     "origin": "Where the capability went. Left: the forgetting, what an ideal learner with the effective priors would "
-    "show of it (inference shift), and the rest. Middle: the weight that each predictor gives to the discrete "
-    "posterior, against exact Bayes; a shifted prior moves the curve sideways. Right: the conjugations, the identity "
-    "among them, ranked by the loss that this learner shows and by the measured one; 1 = the lowest loss.",
+    "show of it (inference shift), and the rest. Middle: the weight that each predictor gives to the {preferred} "
+    "family's exact prediction, beside exact Bayes; a shifted prior moves the curve sideways. Right: the conjugations, "
+    "the identity among them, ranked by the loss that this learner shows and by the measured one; 1 = the lowest loss.",
     "conjugations": "Every conjugation on the network that forgot, the one before it, and one that never knew.",
-    "closeness": "Rise of the loss by how close the past of a Gaussian prompt is to the discrete set; all positions "
-    "but the empty context together, so that the bins around 0 hold mostly short pasts.",
+    "closeness": "Rise of the loss by how close the past of a {forgotten} prompt is to the {preferred} family; all "
+    "positions but the empty context together, so that the bins around 0 hold mostly short pasts.",
     "training": "Losses on held-out prompts while training, with exact Bayes under the prior of each stage.",
 }
 
@@ -50,10 +51,10 @@ def told(run: Run) -> Told:
     """Reads all that the page tells of a probe; raises StoreError, which names the file that cannot be read."""
     config, summary, rows = run.config(), summary_of(run), run.read_table("table.parquet")
     side_by_side.provenance([run])
-    figures = _figures(run)
+    figures = _figures(run, Notation.of(config))
     with interpreted(run.path("table.parquet")):
-        results = side_by_side.result_rows(Losses(rows, config), summary)
-    return Told(run, config, summary, findings(summary), figures, results)
+        results = side_by_side.result_rows(Table(rows, config), summary)
+    return Told(run, config, summary, findings(summary, config), figures, results)
 
 
 def readable(runs: list[Run]) -> list[Told]:
@@ -86,7 +87,7 @@ def write(probes: list[Told], path: Path) -> Path:
     environment.filters |= {"estimate": estimate, "counted": counted}
     configs, summaries = [probe.config for probe in probes], [probe.summary for probe in probes]
     differing, shared = side_by_side.side_by_side(configs)
-    names = side_by_side.names_of(configs)
+    names, fields = side_by_side.names_of(configs), Notation.of(configs[0])
     page = environment.get_template("report.html.jinja").render(
         letters=[side_by_side.letter(i) for i in range(len(probes))],
         names=names,
@@ -94,8 +95,8 @@ def write(probes: list[Told], path: Path) -> Path:
         probes=probes,
         columns=side_by_side.COLUMNS,
         n_ranges=len(RANGES),
-        differing={notation.field(path): values for path, values in differing.items()},
-        shared={notation.field(path): value for path, value in shared.items()},
+        differing={fields.field(path): values for path, values in differing.items()},
+        shared={fields.field(path): value for path, value in shared.items()},
         comparison=_embedded(overview.comparison(names, summaries)) if len(probes) > 1 else None,
         provenance=side_by_side.provenance([probe.run for probe in probes]),
     )
@@ -109,32 +110,36 @@ def write_beside(probe: Told) -> Path:
         return write([probe], probe.run.path("report.html"))
 
 
-def findings(summary: dict[str, Any]) -> list[str]:
+def findings(summary: dict[str, Any], config: Config) -> list[str]:
     """Puts the numbers into sentences; an undefined recovery is said to be so."""
+    names, shown = Notation.of(config), described(config.world).shown(config)
+    before, after, scratch = (name for name in summary["controls"] if name != "shrink_only")
     lines = [
-        f"Fine-tuning changed the loss on discrete prompts by {estimate(_negative(summary['gain']))} and on Gaussian "
-        f"prompts by {estimate(summary['forgetting'])}, averaged over {summary['positions']['all']}."
+        f"Fine-tuning changed the loss on {names.family(shown)} prompts by {estimate(_negative(summary['gain']))} "
+        f"and on {names.family(names.world.forgotten)} prompts by {estimate(summary['forgetting'])}, averaged over "
+        f"{summary['positions']['all']}."
     ]
     for where in ("early", "late"):
         found = summary["recovery"][where]
         if found["mean"] is None:
             lines.append(f"At {where} positions the recovered fraction is undefined: {found['undefined']}.")
             continue
-        moved = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in ("finetuned", "scratch")}
+        moved = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in (after, scratch)}
         lines.append(
-            f"At {where} positions ({summary['positions'][where]}) scaling labels by {found['strength']:g} recovers "
-            f"{estimate(found)} of the forgetting, {estimate(found['above_shrink_only'])} more than shrinking "
-            f"predictions alone, to a loss of {moved['finetuned']}; a network that never had the capability is at "
-            f"{moved['scratch']}. The same scaling changes the loss of the pretrained network by "
-            f"{estimate(summary['controls']['pretrained'][where]['change'])}; net of that, "
+            f"At {where} positions ({summary['positions'][where]}) the conjugation "
+            f"{names.dial.label.format(found['strength'])} recovers {estimate(found)} of the forgetting, "
+            f"{estimate(found['above_shrink_only'])} more than the best change of predictions alone, to a loss of "
+            f"{moved[after]}; a network that never had the capability is at {moved[scratch]}. The same conjugation "
+            f"changes the loss of the pretrained network by "
+            f"{estimate(summary['controls'][before][where]['change'])}; net of that, "
             f"{estimate(found['net_of_pretrained'])} of the gap is closed."
         )
-    return [*lines, *_origin(summary)]
+    return [*lines, *_origin(summary, names)]
 
 
-def _origin(summary: dict[str, Any]) -> list[str]:
+def _origin(summary: dict[str, Any], names: Notation) -> list[str]:
     """Where the capability went, in two sentences."""
-    odds = [estimate(summary["effective_prior"][name]["logit"]) for name in ("pretrained", "finetuned")]
+    odds = [estimate(prior["logit"]) for prior in summary["effective_prior"].values()]
     parts = {where: summary["attribution"][where] for where in ("early", "late")}
     split = [
         f"at {where} positions {estimate(found['inference_shift'])} of {estimate(found['forgetting'])} "
@@ -142,10 +147,11 @@ def _origin(summary: dict[str, Any]) -> list[str]:
         for where, found in parts.items()
     ]
     ranking = summary["ranking"]["early"]["by_loss"]
+    exact = names.predictor(names.world.exact[names.world.forgotten])
     return [
         f"Where did the capability go? The prior odds with which exact Bayes best imitates the network, median and "
         f"range over seeds, went from {odds[0]} to {odds[1]} in log odds. That shift alone would raise the distance "
-        f"to ridge by: {'; '.join(split)}. The rest is lost capability.",
+        f"to {exact} by: {'; '.join(split)}. The rest is lost capability.",
         f"Exact Bayes with the later odds ranks the conjugations as the network does with Kendall's τ = "
         f"{estimate(ranking['kendall'])} (Spearman's ρ = {estimate(ranking['spearman'])}; early positions, by loss).",
     ]
@@ -155,9 +161,13 @@ def _negative(value: dict[str, Any]) -> dict[str, Any]:
     return value | {"mean": -value["mean"]}
 
 
-def _figures(run: Run) -> list[dict[str, str]]:
+def _figures(run: Run, names: Notation) -> list[dict[str, str]]:
     pictures = plots.drawn(run, ("png",))
-    return [{"caption": text, "data": _embedded(pictures[f"{name}.png"])} for name, text in CAPTIONS.items()]
+    preferred, forgotten = (names.family(family) for family in names.world.families)
+    words = {"dial": names.dial.axis, "preferred": preferred, "forgotten": forgotten}
+    return [
+        {"caption": text.format(**words), "data": _embedded(pictures[f"{name}.png"])} for name, text in CAPTIONS.items()
+    ]
 
 
 def _embedded(picture: bytes) -> str:

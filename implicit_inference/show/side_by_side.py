@@ -7,9 +7,9 @@ from typing import Any
 
 from implicit_inference.config.changes import fields_of
 from implicit_inference.config.fields import Config
-from implicit_inference.measure.lookup import NETWORKS, RANGES, Losses, estimated
+from implicit_inference.measure.lookup import IDENTITY, RANGES, SHRUNK, Case, Table, estimated
 from implicit_inference.runs.store import Run, interpreted
-from implicit_inference.show import notation
+from implicit_inference.show.notation import Notation, estimate
 
 Cells = tuple[str, ...]
 
@@ -32,7 +32,8 @@ def _text(value: Any) -> str:
 def side_by_side(configs: list[Config]) -> tuple[dict[str, list[str]], dict[str, str]]:
     """({path: a value for each config} of the fields that differ, {path: value} of those that all share)."""
     columns = [field_values(config) for config in configs]
-    differing = {path: [column[path] for column in columns] for path in columns[0]}
+    paths = dict.fromkeys(path for column in columns for path in column)
+    differing = {path: [column.get(path, "") for column in columns] for path in paths}
     shared = {path: values[0] for path, values in differing.items() if len(set(values)) == 1}
     return {path: values for path, values in differing.items() if path not in shared}, shared
 
@@ -40,7 +41,7 @@ def side_by_side(configs: list[Config]) -> tuple[dict[str, list[str]], dict[str,
 def names_of(configs: list[Config]) -> list[str]:
     """A letter for each run, and what sets it apart: `A: finetune.steps = 100`."""
     differing, _ = side_by_side(configs)
-    fields = [f"{notation.SYMBOLS.get(path, path)} = " for path in differing]
+    fields = [f"{Notation.of(configs[0]).symbol(path)} = " for path in differing]
     apart = [
         ", ".join(field + value for field, value in zip(fields, values, strict=True))
         for values in zip(*differing.values(), strict=True)
@@ -57,60 +58,45 @@ COLUMNS = ("quantity", "prompts", "predictor", "conjugation", *RANGES)
 """The columns of `result_rows`."""
 
 
-def result_rows(losses: Losses, summary: dict[str, Any]) -> list[Cells]:
+def result_rows(table: Table, summary: dict[str, Any]) -> list[Cells]:
     """The results of a probe as flat rows of text: `COLUMNS`, numbers as mean ± standard error over seeds."""
-    rows = [
-        _row("loss", family, name, "identity", None, _by_range(losses, losses(name, family)))
-        for family in summary["loss"]
-        for name in losses.predictors()
-    ]
-    rows += [
-        _row("loss", "gaussian", name, *case, _by_range(losses, losses(name, "gaussian", *case)))
-        for case in losses.conjugations()
-        for name in (*NETWORKS, "bayes_effective_finetuned")
-        if case[0] not in ("identity", "shrink_only")
-    ]
-    shrunk = {name: losses(name, "gaussian", "shrink_only") for name in NETWORKS}
-    rows += [
-        _row("loss", "gaussian", name, "shrink_only", None, _by_range(losses, loss)) for name, loss in shrunk.items()
-    ]
-    shown = "finetuning" if "finetuning" in summary["loss"] else "discrete"
-    rows.append(_row("forgetting", "gaussian", "finetuned", "identity", None, summary["forgetting"]))
-    rows.append(_row("gain", shown, "finetuned", "identity", None, summary["gain"]))
-    for scale, found in summary["recovery"]["by_strength"].items():
-        rows.append(_row("recovered fraction", "gaussian", "finetuned", "label_scale", float(scale), found))
-        rows.append(
-            _row("recovered, predicted", "gaussian", "bayes_effective", "label_scale", float(scale), found["predicted"])
-        )
-    attribution = summary["attribution"]
+    names, world, after = Notation.of(table.config), table.world, table.after
+    rows: list[Cells] = []
+
+    def add(quantity: str, family: str, predictor: str, case: Case, values: dict[str, Any]) -> None:
+        label = "both" if family == "both" else names.family(family)
+        texts = tuple(estimate(values[where]) if where in values else "" for where in RANGES)
+        rows.append((quantity, label, names.predictor(predictor), names.conjugation(*case), *texts))
+
+    def add_loss(family: str, predictor: str, case: Case = IDENTITY) -> None:
+        loss = table.curve(predictor, family, case)
+        add("loss", family, predictor, case, {where: estimated(table.averaged(loss, where)) for where in RANGES})
+
+    for family in summary["loss"]:
+        for name in table.predictors():
+            add_loss(family, name)
+    for case in table.cases()[1:]:
+        for name in (*table.networks, f"bayes_effective_{after}"):
+            add_loss(world.forgotten, name, case)
+    for name in table.networks:
+        add_loss(world.forgotten, name, SHRUNK)
+    add("forgetting", world.forgotten, after, IDENTITY, summary["forgetting"])
+    add("gain", world.shown(table.config), after, IDENTITY, summary["gain"])
+    for strength, found in summary["recovery"]["by_strength"].items():
+        case = (world.dial, float(strength))
+        add("recovered fraction", world.forgotten, after, case, found)
+        add("recovered, predicted", world.forgotten, "bayes_effective", case, found["predicted"])
     for part in ("inference_shift", "capability_loss", "share"):
-        values = {where: attribution[where][part] for where in RANGES}
+        values = {where: summary["attribution"][where][part] for where in RANGES}
         label = "inference shift / forgetting" if part == "share" else part.replace("_", " ")
-        rows.append(_row(label, "gaussian", "finetuned", "identity", None, values))
+        add(label, world.forgotten, after, IDENTITY, values)
     for name, prior in summary["effective_prior"].items():
-        rows.append(_row("effective prior, log odds", "both", name, "identity", None, {"all": prior["logit"]}))
-        rows.append(_row("effective prior, residual", "both", name, "identity", None, {"all": prior["residual"]}))
+        add("effective prior, log odds", "both", name, IDENTITY, {"all": prior["logit"]})
+        add("effective prior, residual", "both", name, IDENTITY, {"all": prior["residual"]})
     for theory, by in (("by_loss", "its loss"), ("by_odds", "moved odds")):
         values = {where: summary["ranking"][where][theory]["kendall"] for where in RANGES}
-        rows.append(
-            (f"Kendall's τ, ranking by {by}", "Gaussian", notation.predictor("finetuned"), "all", *_texts(values))
-        )
+        add(f"Kendall's τ, ranking by {by}", world.forgotten, after, ("all", None), values)
     return rows
-
-
-def _row(
-    quantity: str, family: str, predictor: str, conjugation: str, strength: float | None, values: dict[str, Any]
-) -> Cells:
-    names = (notation.family(family), notation.predictor(predictor), notation.conjugation(conjugation, strength))
-    return (quantity, *names, *_texts(values))
-
-
-def _texts(values: dict[str, Any]) -> Cells:
-    return tuple(notation.estimate(values[where]) if where in values else "" for where in RANGES)
-
-
-def _by_range(losses: Losses, values: Any) -> dict[str, Any]:
-    return {where: estimated(losses.averaged(values, where)) for where in RANGES}
 
 
 def provenance(runs: list[Run]) -> list[dict[str, Any]]:

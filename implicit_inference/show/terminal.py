@@ -12,10 +12,12 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
+from implicit_inference.config.fields import Config
 from implicit_inference.runs.process import interruptible
 from implicit_inference.runs.store import Run
-from implicit_inference.show import notation
+from implicit_inference.show.notation import Notation, estimate
 from implicit_inference.training.watching import Progress, Report
+from implicit_inference.worlds import described
 
 LONGEST_SILENCE = 60.0
 """Seconds between two lines where there is no terminal."""
@@ -156,10 +158,12 @@ class _Log:
         return f", {timedelta(seconds=round(max(0.0, left)))} left"
 
 
-def summary_table(summary: dict[str, Any]) -> Table:
+def summary_table(summary: dict[str, Any], config: Config) -> Table:
     """The numbers to look at first, in 80 columns."""
     spread = "" if summary["forgetting"]["stderr"] is None else ", mean ± standard error over seeds"
-    table = Table(title=f"noise-free squared error{spread}", title_justify="left")
+    names, forgotten = Notation.of(config), described(config.world).forgotten
+    networks = [name for name in summary["controls"] if name != "shrink_only"]
+    table = Table(title=f"{names.loss}{spread}", title_justify="left")
     for column in ("", "early", "late"):
         table.add_column(column, justify="right" if column else "left")
 
@@ -167,14 +171,14 @@ def summary_table(summary: dict[str, Any]) -> Table:
         table.add_section()
         table.add_row(f"[bold]{title}[/bold]", *heads)
         for label, early, late in entries:
-            table.add_row(f"  {label}", notation.estimate(early), notation.estimate(late))
+            table.add_row(f"  {label}", estimate(early), estimate(late))
 
     for family, predictors in summary["loss"].items():
-        entries = [(notation.predictor(name), loss["early"], loss["late"]) for name, loss in predictors.items()]
-        section(f"{notation.family(family)} prompts", entries)
+        entries = [(names.predictor(name), loss["early"], loss["late"]) for name, loss in predictors.items()]
+        section(f"{names.family(family)} prompts", entries)
     recovery, controls, attribution = summary["recovery"], summary["controls"], summary["attribution"]
     section(
-        "Gaussian prompts, labels scaled",
+        f"{names.family(forgotten)} prompts, by {names.dial.axis}",
         [
             ("recovered fraction", recovery["early"], recovery["late"]),
             *(
@@ -186,20 +190,20 @@ def summary_table(summary: dict[str, Any]) -> Table:
             ),
             *(
                 (
-                    f"loss, {notation.predictor(name)}",
+                    f"loss, {names.predictor(name)}",
                     *(controls[name][where]["conjugated"] for where in ("early", "late")),
                 )
-                for name in ("pretrained", "finetuned", "scratch")
+                for name in networks
             ),
         ],
-        *(f"× {recovery[where]['strength']:g}" for where in ("early", "late")),
+        *(names.dial.label.format(recovery[where]["strength"]) for where in ("early", "late")),
     )
     section(
-        "where the capability went, Gaussian prompts",
+        f"where the capability went, {names.family(forgotten)} prompts",
         [
             (label, attribution["early"][name], attribution["late"][name])
             for label, name in (
-                ("forgetting (distance to ridge)", "forgetting"),
+                (f"forgetting (distance to {names.predictor(names.world.exact[forgotten])})", "forgetting"),
                 ("- inference shift", "inference_shift"),
                 ("- capability loss", "capability_loss"),
                 ("inference shift / forgetting", "share"),
@@ -207,12 +211,10 @@ def summary_table(summary: dict[str, Any]) -> Table:
         ],
     )
     ranking = (summary["ranking"][where]["by_loss"]["kendall"] for where in ("early", "late"))
-    table.add_row("  theory's ranking, Kendall's τ", *(notation.estimate(value) for value in ranking))
-    before, after = (
-        notation.estimate(summary["effective_prior"][name]["logit"]) for name in ("pretrained", "finetuned")
-    )
+    table.add_row("  theory's ranking, Kendall's τ", *(estimate(value) for value in ranking))
+    before, after = (estimate(prior["logit"]) for prior in summary["effective_prior"].values())
     table.caption = f"effective prior, log odds, median (range over seeds): {before} before, {after} after\n"
     table.caption += f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "
-    table.caption += "label scales are chosen on other prompts"
+    table.caption += "strengths are chosen on other prompts"
     table.caption_justify = "left"
     return table

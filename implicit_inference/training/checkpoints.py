@@ -29,7 +29,7 @@ def kept_losses(run: Run, step: int, steps: int) -> list[Row]:
     run.config()
     rows = run.training()
     with interpreted(run.path(f"checkpoint-{step}.parquet")):
-        told = [(row["step"], row["seed"], row["prompts"], row["predictor"], row["mean"] + 0.0) for row in rows]
+        told = [(row["step"], row["seed"], row["family"], row["predictor"], row["mean"] + 0.0) for row in rows]
         if max((row[0] for row in told), default=0) > step or step > steps:
             raise ValueError(f"it has steps after {step}, of at most {steps}")
     return rows

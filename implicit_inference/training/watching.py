@@ -32,7 +32,7 @@ class TrainingDivergedError(UserError):
 def validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Row]:
     """One row for each seed of the losses [S] at a step, by predictor and family of prompts."""
     return [
-        {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": float(loss[s])}
+        {"step": step, "seed": seed, "family": family, "predictor": predictor, "mean": float(loss[s])}
         for predictor, by_family in losses.items()
         for family, loss in by_family.items()
         for s, seed in enumerate(seeds)
@@ -44,10 +44,10 @@ def latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
 
     def mean(family: str, predictor: str) -> float:
         last = rows[-1]["step"]
-        chosen = [r["mean"] for r in rows if (r["step"], r["prompts"], r["predictor"]) == (last, family, predictor)]
+        chosen = [r["mean"] for r in rows if (r["step"], r["family"], r["predictor"]) == (last, family, predictor)]
         return float(np.mean(chosen))
 
-    families = dict.fromkeys(row["prompts"] for row in rows if row["prompts"] != "finetuning")
+    families = dict.fromkeys(row["family"] for row in rows if row["family"] != "finetuning")
     return {family: (mean(family, "network"), mean(family, "bayes")) for family in families}
 
 

@@ -66,5 +66,6 @@ WORLD = Description(
         "outputs": config.tasks.faces,
     },
     memory=lambda config: {},
-    words={"loss": "cross-entropy, in nats", "known": "known coins", "fresh": "fresh coins"},
+    titled=("tasks.faces",),
+    words={"loss": "cross-entropy, in nats", "known": "known", "fresh": "fresh", "tasks.faces": "C"},
 )
