@@ -34,8 +34,7 @@ from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, rank_correlation, recovered_fraction
 from implicit_inference.measure.held_out import Exam
-from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels
-from implicit_inference.regression.orbits import rotations
+from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
 from implicit_inference.regression.prompts import Predictor
 from implicit_inference.training.checkpoints import kept_steps
 from implicit_inference.training.loop import Lab

@@ -14,7 +14,7 @@ _PUBLIC = {
     "regression.families.features": ("Chebyshev", "FeatureTasks", "Features", "Fourier", "Polynomial", "ReLU"),
     "regression.families.sharded": ("ShardedTasks",),
     "bayes.precision": ("thirty_digits",),
-    "regression.prompts": ("Batch", "Predictor", "Prompts", "sample_batch"),
+    "regression.prompts": ("Batch", "Predictor", "Prompts", "continued", "sample_batch"),
     "bayes.mixtures": ("Predictive",),
     "regression.predictive": ("bayes_predictor", "component_posterior", "posterior_predictive"),
     "regression.inference": ("entropy", "log_posterior_odds", "sequential_evidence", "task_posterior"),
@@ -25,8 +25,11 @@ _PUBLIC = {
         "ScaleInputs",
         "ScaleLabels",
         "ShiftLabels",
+        "rotations",
+        "scales",
+        "selected",
+        "sign_flips",
     ),
-    "regression.continuations": ("continued",),
     "regression.effective": (
         "effective_prior",
         "excess",
@@ -40,7 +43,6 @@ _PUBLIC = {
     "bayes.attribution": ("Attribution", "attribution"),
     "measure.formulas": ("Gate", "effective_gate", "rank_correlation"),
     "bayes.conjugation": ("Conjugation", "averaged", "conjugated"),
-    "regression.orbits": ("rotations", "scales", "selected", "sign_flips"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -206,7 +206,13 @@ def _new_config(options: argparse.Namespace) -> Config:
 
 def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:
     """The parent's configuration with free sections: those of the preset given or nearest, and the changes to them."""
-    parent = _find(options, parent_id, parent_stage)
+    try:
+        parent = _find(options, parent_id, parent_stage)
+    except UserError:
+        preset = configs.PRESETS[options.preset or "demo"]
+        given = changes(options, preset.world)  # what no parent can mend is told first
+        configs.changed(preset, {path: given[path] for path in given if path.split(".")[0] in free}, set(free))
+        raise
     base = parent.config()
     given = changes(options, base.world)
     own = {path: value for path, value in given.items() if path.split(".")[0] in free}

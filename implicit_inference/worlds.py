@@ -167,7 +167,7 @@ class World(ABC):
 
     @abstractmethod
     def tokens(self, prompts: Prompts) -> Array:
-        """What a network reads of prompts [..., tokens, token]."""
+        """Writes prompts as a network reads them [..., tokens, token]."""
 
     @abstractmethod
     def read(self, outputs: Array) -> Array:

@@ -50,7 +50,7 @@ def table(forgetting=1.0, config=CONFIG):
     def add(level, split, family, predictor, conjugation="identity", strength=None):
         offsets = np.linspace(-0.1, 0.1, len(config.seeds)).reshape(-1, 1, 1)
         errors = np.broadcast_to(level + offsets, (len(config.seeds), 4, config.prompts.length))
-        labels = {"quantity": "squared_error", "split": split, "prompts": family, "predictor": predictor}
+        labels = {"quantity": "loss", "split": split, "family": family, "predictor": predictor}
         labels |= {"conjugation": conjugation, "strength": strength}
         rows.extend(COLUMNS | row for row in position_rows(errors, config.seeds, **labels))
 
@@ -65,10 +65,10 @@ def table(forgetting=1.0, config=CONFIG):
             for scale in config.probe.label_scales:
                 moved = {"finetuned": SCALED.get(scale, 1.5), "bayes_effective_finetuned": 1.4}.get(name, level)
                 add(moved, "report", family, name, "label_scale", scale)
-                add(ON_CHOICE.get(scale, 1.5), "choice", family, name, "label_scale", scale)
+                add(ON_CHOICE.get(scale, 1.5), "tuning", family, name, "label_scale", scale)
         for name in LEVEL:
             add(1.75, "report", family, name, "shrink_only")
-            add(2.0, "choice", family, name)
+            add(2.0, "tuning", family, name)
     rows += [COLUMNS | row for row in _origin_rows(forgetting, config)]
     rows += [
         COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
@@ -96,21 +96,21 @@ def _origin_rows(forgetting, config):
     for name, level in DISTANCE.items():
         if name == "finetuned":
             level = 0.2 + forgetting
-        labels = {"quantity": "ridge_distance", "split": "report", "prompts": "gaussian", "predictor": name}
+        labels = {"quantity": "distance", "split": "report", "family": "gaussian", "predictor": name}
         yield from position_rows(np.full(shape, level), config.seeds, **labels, conjugation="identity", strength=None)
     cases = [("identity", None), *(("label_scale", scale) for scale in config.probe.label_scales)]
     for conjugation, strength in cases:
         labels = {"split": "report", "conjugation": conjugation, "strength": strength}
         moved = np.full(shape, MOVED.get(strength, 0.0))
-        yield from position_rows(moved, config.seeds, **labels, quantity="moved_odds", prompts="gaussian")
-        labels |= {"quantity": "gate", "prompts": "both", "stderr": 0.01, "n": 7}
+        yield from position_rows(moved, config.seeds, **labels, quantity="moved_odds", family="gaussian")
+        labels |= {"quantity": "gate", "family": "both", "stderr": 0.01, "n": 7}
         for name, level in GATE.items():
             for seed in config.seeds:
                 level = 0.4 if (name, strength) == ("finetuned", 3.0) else GATE[name]
                 for b in range(len(GATE_EDGES) + (seed == config.seeds[0])):
                     yield labels | {"predictor": name, "seed": seed, "bin": b, "mean": level}
     for name in ("pretrained", "finetuned", "bayes_effective_pretrained", "bayes_effective_finetuned"):
-        labels = {"quantity": "squared_error", "split": "report", "prompts": "gaussian", "predictor": name}
+        labels = {"quantity": "loss", "split": "report", "family": "gaussian", "predictor": name}
         labels |= {"conjugation": "identity", "n": 9, "mean": 1.0, "stderr": 0.1}
         yield from (labels | {"seed": seed, "bin": b} for seed in config.seeds for b in (0, 3))
 
@@ -132,7 +132,7 @@ def probe_run(runs, config=CONFIG, summary=None):
     stages = [Run(runs / run_id(stage, config)) for stage in ("pretrain", "finetune", "scratch")]
     for stage in stages:
         rows = [
-            {"step": step, "seed": seed, "prompts": family, "predictor": predictor, "mean": 1.0 - step / 100}
+            {"step": step, "seed": seed, "family": family, "predictor": predictor, "mean": 1.0 - step / 100}
             for step in (0, 10)
             for seed in config.seeds
             for family in ("discrete", "gaussian")

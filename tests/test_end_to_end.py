@@ -14,7 +14,7 @@ from implicit_inference import ScaleLabels, posterior_predictive, predicted_reco
 from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS
 from implicit_inference.measure.formulas import positions
-from implicit_inference.measure.lookup import Losses
+from implicit_inference.measure.lookup import Table
 from implicit_inference.runs.store import Run
 from implicit_inference.show.plots import draw_all
 from implicit_inference.training.mixtures import held_out, log_weights, prior
@@ -98,7 +98,7 @@ def test_fine_tuning_forgets_and_label_scaling_brings_back(summary):
 def test_the_recovery_follows_from_the_effective_priors_alone(probe):
     """The table's ideal learners, by losses to the truth, against the library's formula on the same prompts."""
     rows, scales = probe.read_table("table.parquet"), (1.5, 2.0)
-    losses, early = Losses(rows, CONFIG), positions("early", CONFIG.tasks.dim, CONFIG.prompts.length)
+    table, early = Table(rows, CONFIG), positions("early", CONFIG.tasks.dim, CONFIG.prompts.length)
 
     @jax.jit
     def predict(seed, logits, shown):
@@ -114,7 +114,8 @@ def test_the_recovery_follows_from_the_effective_priors_alone(probe):
         predicted = predict(seed, logits, shown)
 
         def loss(name, scale, s=s):
-            return losses.averaged(losses.scaled(f"bayes_effective_{name}", scale), "early")[s]
+            case = table.on_dial(scale)
+            return table.averaged(table.curve(f"bayes_effective_{name}", case=case), "early")[s]
 
         after, before = loss("finetuned", 1), loss("pretrained", 1)
         tabulated = [(after - loss("finetuned", g)) / (after - before) for g in scales]
@@ -153,9 +154,9 @@ def test_the_summary_has_its_promised_shape(summary):
 
 def test_the_table_is_tidy_and_complete(probe):
     table = pq.read_table(probe.path("table.parquet"))
-    names = {"seed", "quantity", "split", "prompts", "predictor", "conjugation", "strength", "position", "bin", "n"}
+    names = {"seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "bin", "n"}
     assert set(table.column_names) == names | {"mean", "stderr"}
-    rows = [r for r in table.to_pylist() if r["quantity"] == "squared_error" and r["bin"] is None]
+    rows = [r for r in table.to_pylist() if r["quantity"] == "loss" and r["bin"] is None]
     cells = {tuple(r[k] for k in sorted(names - {"n"})) for r in rows}
     assert len(cells) == len(rows)
     cases = 1 + len(CONFIG.probe.label_scales) + len(CONFIG.probe.input_scales) + len(CONFIG.probe.label_shifts) + 1
@@ -170,7 +171,7 @@ def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(pro
     def loss(predictor, conjugation, strength):
         key = ("gaussian", predictor, conjugation, strength)
         return np.array(
-            [r["mean"] for r in rows if (r["prompts"], r["predictor"], r["conjugation"], r["strength"]) == key]
+            [r["mean"] for r in rows if (r["family"], r["predictor"], r["conjugation"], r["strength"]) == key]
         )
 
     np.testing.assert_allclose(loss("ridge", "label_scale", 3.0), loss("ridge", "identity", None), rtol=1e-4)

@@ -31,10 +31,10 @@ def test_traced_seeds_give_the_same_streams():
 DRAWN = """
 import hashlib, jax, jax.numpy as jnp, numpy as np
 from implicit_inference import keys
-from implicit_inference.runtime import pinned
-from implicit_inference.config import PRESETS, override
-from implicit_inference.network import initial_params
-from implicit_inference.regression.orbits import rotations
+from implicit_inference.runs.runtime import pinned
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.network.predictions import initial_params
+from implicit_inference.regression.conjugations import rotations
 from implicit_inference.worlds import world_of
 from implicit_inference.training.mixtures import held_out
 

@@ -15,6 +15,9 @@ from implicit_inference.training.mixtures import held_out
 from implicit_inference.training.stages import stage_of
 from implicit_inference.worlds import Predictor, Tasks, described
 
+STREAMS = {"report": "probe report", "tuning": "probe choice"}
+"""split of the held-out prompts -> its random stream"""
+
 TasksOf = Callable[[Array], Tasks]
 """seed -> a task distribution"""
 
@@ -30,7 +33,7 @@ class Exam:
     def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
         n = self.config.probe.prompts
-        return self.per_seed(lambda seed: held_out(self.config, seed, f"probe {split}", family, n))
+        return self.per_seed(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
 
     def per_seed(self, function: Callable[[Array], Any]) -> Any:
         """The function of a seed for every seed, packed."""

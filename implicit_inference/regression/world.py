@@ -12,8 +12,7 @@ from jax import Array
 from implicit_inference import keys, worlds
 from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.config.fields import Config, TrainingConfig
-from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, ShiftLabels
-from implicit_inference.regression.continuations import continued
+from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, ShiftLabels, rotations
 from implicit_inference.regression.effective import log_evidence_ratio
 from implicit_inference.regression.families.correlated import CorrelatedTasks
 from implicit_inference.regression.families.features import (
@@ -26,12 +25,12 @@ from implicit_inference.regression.families.features import (
 )
 from implicit_inference.regression.families.heavy_tails import student_tasks
 from implicit_inference.regression.inference import sequential_evidence
-from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.predictive import bayes_predictor
 from implicit_inference.regression.prompts import (
     Batch,
     Predictor,
     Prompts,
+    continued,
     read_predictions,
     sample_batch,
     to_tokens,

@@ -48,7 +48,7 @@ def test_presets_survive_toml(name, tmp_path):
         ({"pretrain.penalty": "weights"}, ["pretrain.penalty", "'weights'", "'none'"]),
         ({"finetune.penalty": "weights", "adapt.method": "soft_prompt"}, ["finetune.penalty", "'weights'"]),
         ({"steer.discrete_prob": 0.5}, ["steer.discrete_prob", "0.5", "allowed: 1"]),
-        ({"student.target": "truth"}, ["student.target", "'noise_free'", "'label'"]),
+        ({"student.target": "truth"}, ["student.target", "'truth'", "'label'"]),
         ({"lesson.as_drawn": 1.0}, ["lesson.as_drawn", "1", "at least one of 12 labels"]),
         ({"control.grades": [0.5]}, ["control.grades", "[0.5]", "at least two"]),
         (
@@ -151,9 +151,9 @@ def test_a_student_depends_on_what_its_teacher_read_and_on_nothing_else():
         ("bayes", False, True),
         ("finetuned", True, True),
     ):
-        base = id_of(lesson__teacher=teacher)
-        assert (id_of(lesson__teacher=teacher, finetune__steps=7000) != base) == reads_steps
-        assert (id_of(lesson__teacher=teacher, finetune__tasks="other") != base) == reads_tasks
+        plain = id_of(lesson__teacher=teacher)
+        assert (id_of(lesson__teacher=teacher, finetune__steps=7000) != plain) == reads_steps
+        assert (id_of(lesson__teacher=teacher, finetune__tasks="other") != plain) == reads_tasks
 
 
 @pytest.mark.parametrize("stage", identity.STAGES)

@@ -17,10 +17,10 @@ from implicit_inference.regression.score import shrinkage
 
 
 def test_ranges_of_positions():
-    assert positions("early", dim=4, length=12) == slice(1, 5)
-    assert positions("late", dim=4, length=12) == slice(6, 12)
-    assert positions("all", dim=4, length=12) == slice(1, 12)
-    assert positions("early", dim=20, length=8) == slice(1, 8)
+    assert positions("early", early=4, length=12) == slice(1, 5)
+    assert positions("late", early=4, length=12) == slice(6, 12)
+    assert positions("all", early=4, length=12) == slice(1, 12)
+    assert positions("early", early=20, length=8) == slice(1, 8)
 
 
 def test_standard_error_over_seeds():

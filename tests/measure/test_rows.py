@@ -33,7 +33,7 @@ def test_a_gate_is_a_row_for_each_bin_that_has_one():
     ]
 
 
-@pytest.mark.parametrize("module", ["summary", "plots", "report"])
+@pytest.mark.parametrize("module", ["measure.summary", "show.plots", "show.report"])
 def test_what_reads_tables_does_not_import_jax(module):
     code = f"import sys, implicit_inference.{module}\nsys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

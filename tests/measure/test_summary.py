@@ -7,7 +7,7 @@ import pytest
 from made_up import CONFIG, PREDICTORS, table
 
 from implicit_inference.config.changes import override
-from implicit_inference.measure.lookup import Losses
+from implicit_inference.measure.lookup import Table
 from implicit_inference.measure.summary import summarise
 from implicit_inference.show.notation import estimate
 from implicit_inference.show.report import findings
@@ -75,7 +75,7 @@ def test_recovery_is_said_to_be_undefined_without_forgetting():
     assert "not significantly positive" in recovery["undefined"]
     assert estimate(recovery) == "undefined"
     assert recovery["early"]["above_shrink_only"]["mean"] is None
-    assert any("undefined" in line for line in findings(summary))
+    assert any("undefined" in line for line in findings(summary, CONFIG))
 
 
 def test_prior_odds_without_a_limit_are_said_to_have_none():
@@ -86,7 +86,7 @@ def test_prior_odds_without_a_limit_are_said_to_have_none():
     summary = summarise(rows, CONFIG)
     assert summary["effective_prior"]["finetuned"]["logit"]["median"] == 1.5
     said = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
-    assert any(said in line for line in findings(summary))
+    assert any(said in line for line in findings(summary, CONFIG))
 
 
 def test_one_seed_has_no_standard_error_and_stays_json():
@@ -98,8 +98,13 @@ def test_one_seed_has_no_standard_error_and_stays_json():
 
 
 def test_losses_are_looked_up_by_seed_and_position():
-    losses = Losses(table(), CONFIG)
-    assert losses("pretrained").shape == (3, 6)
-    np.testing.assert_allclose(losses("pretrained")[:, 0], [0.9, 1.0, 1.1])
-    assert losses.strengths("label_scale") == [0.5, 2.0, 3.0]
-    assert losses.predictors() == PREDICTORS
+    found = Table(table(), CONFIG)
+    assert found.curve("pretrained").shape == (3, 6)
+    np.testing.assert_allclose(found.curve("pretrained")[:, 0], [0.9, 1.0, 1.1])
+    assert found.strengths() == [0.5, 1.0, 2.0, 3.0]
+    assert found.predictors() == PREDICTORS
+    np.testing.assert_allclose(found.values(quantity="prior_logit", predictor="finetuned"), 1.5)
+    with pytest.raises(KeyError, match="match 6 rows of 3 seeds"):
+        found.values(quantity="prior_logit")
+    with pytest.raises(ValueError, match="duplicate"):
+        Table([*table(), table()[0]], CONFIG).curve("pretrained")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from implicit_inference import DiscreteTasks, GaussianTasks, Prompts, bayes_predictor, sample_batch
-from implicit_inference.regression.continuations import continued
+from implicit_inference.regression.prompts import continued
 
 DIM, LENGTH, START = 2, 6, 3
 SET = DiscreteTasks(jnp.array([[1.0, 0.0], [0.0, -2.0], [1.5, 1.0]]))

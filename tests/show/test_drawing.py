@@ -24,7 +24,7 @@ from implicit_inference.show.terminal import summary_table
 ROOT = Path(__file__).parents[2]
 DIGEST = """
 import hashlib, sys
-from implicit_inference.drawing import Figure, legend_below, rendered, style
+from implicit_inference.show.drawing import Figure, legend_below, rendered, style
 with style():
     figure = Figure()
     figure.subplots().plot([1, 2], [3, 4.5], label="γ $x_1$")
@@ -190,7 +190,7 @@ def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
 
 
 def test_numbers_of_one_seed_are_not_said_to_have_a_standard_error(tiny, tmp_path):
-    assert summary_table(summary_of(tiny)).title == "noise-free squared error"
+    assert summary_table(summary_of(tiny), tiny.config()).title == "noise-free squared error"
     page = report.write([report.told(tiny)] * 2, tmp_path / "page.html").read_text()
     assert "Numbers are means; losses" in page
     assert "1 seed\n" in page

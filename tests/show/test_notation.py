@@ -4,19 +4,24 @@ import sys
 from implicit_inference.config.changes import fields_of
 from implicit_inference.measure.formulas import CLOSENESS_EDGES, GATE_EDGES
 from implicit_inference.show import notation
+from implicit_inference.worlds import described
+
+NAMES = notation.Notation(described("regression"))
 
 
 def test_symbols_are_of_fields_that_exist():
-    assert set(notation.SYMBOLS) <= set(fields_of("regression"))
+    paths = set(fields_of("regression"))
+    assert set(notation.SYMBOLS) <= paths
+    assert {word for word in NAMES.world.words if "." in word} <= paths
 
 
 def test_names_are_written_out():
-    assert notation.conjugation("label_scale", 2.0) == "labels × 2"
-    assert notation.conjugation("identity") == "as they are"
-    assert notation.conjugation("input_mirror", 1.5) == "input mirror 1.5"
-    assert notation.predictor("ridge_of_mine") == "ridge of mine"
-    assert notation.field("tasks.dim") == "d (tasks.dim)"
-    assert notation.field("tasks.new") == "tasks.new"
+    assert NAMES.conjugation("label_scale", 2.0) == "labels × 2"
+    assert NAMES.conjugation("identity") == "as they are"
+    assert NAMES.conjugation("input_mirror", 1.5) == "input mirror 1.5"
+    assert NAMES.predictor("ridge_of_mine") == "ridge of mine"
+    assert NAMES.field("tasks.dim") == "d (tasks.dim)"
+    assert NAMES.field("tasks.new") == "tasks.new"
     assert notation.estimate({"mean": 1.0, "stderr": None}) == "1.000"
 
 

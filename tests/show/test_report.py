@@ -105,7 +105,7 @@ def test_a_probe_that_measures_no_number_says_which_and_is_not_finished(tmp_path
     monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda lab, report: rows)
     with pytest.raises(NotFiniteError) as error:
         probe(Lab(CONFIG, tmp_path), lambda done, total: None)
-    words = f"{run.id}: table.parquet would hold mean = nan (quantity squared_error, split report, prompts gaussian, "
+    words = f"{run.id}: table.parquet would hold mean = nan (quantity loss, split report, family gaussian, "
     assert words in one_line(str(error.value)).replace("seed 3, ", "")
     assert "predictor ridge" in one_line(str(error.value))
     assert not run.finished

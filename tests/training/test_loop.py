@@ -228,7 +228,7 @@ def test_the_bayes_level_of_a_stage_is_that_of_its_own_prior(lab):
         prompts = Prompts(batch.prompts.xs[index], batch.prompts.ys[index])
         exact = jax.jit(bayes_predictor(world_of(CONFIG).families(seed)["discrete"], 1.0))(prompts)
         expected = float(np.mean(np.square(exact - batch.clean_labels[index])))
-        stored = {r["mean"] for r in rows if (r["seed"], r["prompts"], r["predictor"]) == (seed, "discrete", "bayes")}
+        stored = {r["mean"] for r in rows if (r["seed"], r["family"], r["predictor"]) == (seed, "discrete", "bayes")}
         assert len(stored) == 1
         assert stored.pop() == pytest.approx(expected, rel=1e-4)
 
