@@ -21,7 +21,7 @@ from implicit_inference.runs.store import Run
         (["run", "--tasks.dim", "3.7"], ["tasks.dim = 3.7", "a whole number >= 1"]),
         (["run", "--tasks.dim", "many"], ["tasks.dim = 'many'", "a whole number >= 1"]),
         (["run", "--tasks.noise-std", "-1"], ["tasks.noise_std = -1", "> 0"]),
-        (["run", "--pretrain.target", "nonsense"], ["pretrain.target = 'nonsense'", "label, noise_free, posterior_mean"]),
+        (["run", "--pretrain.target", "nonsense"], ["pretrain.target = 'nonsense'", "label, truth, bayes"]),
         (["run", "--seeds", "1,1"], ["seeds = [1, 1]", "each once"]),
         (["run", "--config", "missing.toml"], ["missing.toml", "cannot be read"]),
         (["finetune"], ["--parent"]),
