@@ -29,11 +29,12 @@ from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference import keys
 from implicit_inference.bayes.attribution import attribution
+from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, rank_correlation, recovered_fraction
 from implicit_inference.measure.held_out import Exam
-from implicit_inference.regression.conjugations import Conjugation, ScaleInputs, ScaleLabels
+from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels
 from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Predictor
 from implicit_inference.training.checkpoints import kept_steps

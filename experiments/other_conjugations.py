@@ -27,10 +27,11 @@ from jax import Array, random
 from jax import numpy as jnp
 
 from implicit_inference import keys
+from implicit_inference.bayes.conjugation import Conjugation, averaged
 from implicit_inference.measure.formulas import over_seeds, recovered_fraction
 from implicit_inference.measure.held_out import Exam
-from implicit_inference.regression.conjugations import Conjugation, Identity, ScaleInputs, ScaleLabels, ShiftLabels
-from implicit_inference.regression.orbits import averaged, rotations, scales, selected, sign_flips
+from implicit_inference.regression.conjugations import Identity, ScaleInputs, ScaleLabels, ShiftLabels
+from implicit_inference.regression.orbits import rotations, scales, selected, sign_flips
 from implicit_inference.regression.world import draw_tasks
 from implicit_inference.training.loop import Lab
 

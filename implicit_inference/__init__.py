@@ -15,17 +15,16 @@ _PUBLIC = {
     "regression.families.sharded": ("ShardedTasks",),
     "bayes.precision": ("thirty_digits",),
     "regression.prompts": ("Batch", "Predictor", "Prompts", "sample_batch"),
-    "regression.predictive": ("Predictive", "bayes_predictor", "component_posterior", "posterior_predictive"),
+    "bayes.mixtures": ("Predictive",),
+    "regression.predictive": ("bayes_predictor", "component_posterior", "posterior_predictive"),
     "regression.inference": ("entropy", "log_posterior_odds", "sequential_evidence", "task_posterior"),
     "regression.conjugations": (
         "Chain",
-        "Conjugation",
         "Identity",
         "RotateInputs",
         "ScaleInputs",
         "ScaleLabels",
         "ShiftLabels",
-        "conjugated",
     ),
     "regression.continuations": ("continued",),
     "regression.effective": (
@@ -40,7 +39,8 @@ _PUBLIC = {
     ),
     "bayes.attribution": ("Attribution", "attribution"),
     "measure.formulas": ("Gate", "effective_gate", "rank_correlation"),
-    "regression.orbits": ("averaged", "rotations", "scales", "selected", "sign_flips"),
+    "bayes.conjugation": ("Conjugation", "averaged", "conjugated"),
+    "regression.orbits": ("rotations", "scales", "selected", "sign_flips"),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 

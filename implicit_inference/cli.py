@@ -200,16 +200,16 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _new_config(options: argparse.Namespace) -> Config:
-    return configs.changed(configs.PRESETS[options.preset], changes(options))
+    preset = configs.PRESETS[options.preset]
+    return configs.changed(preset, changes(options, preset.world))
 
 
 def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:
     """The parent's configuration with free sections: those of the preset given or nearest, and the changes to them."""
-    given = changes(options)
-    own = {path: value for path, value in given.items() if path.split(".")[0] in free}
-    configs.changed(configs.PRESETS[options.preset or "demo"], own, set(free))  # what no parent can mend
     parent = _find(options, parent_id, parent_stage)
     base = parent.config()
+    given = changes(options, base.world)
+    own = {path: value for path, value in given.items() if path.split(".")[0] in free}
     preset = configs.PRESETS[options.preset or identity.nearest_preset(parent_stage, base)]
     base = replace(base, **{section: getattr(preset, section) for section in free})
     for path, value in given.items():

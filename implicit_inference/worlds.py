@@ -29,7 +29,7 @@ Prompts = Any
 Conjugation = Any
 """An invertible map of prompts with `apply`, `undo` and `inverse`; a pytree"""
 Predictor = Callable[[Prompts], "Array"]
-"""Prompts -> predictions [..., K, *event], where prediction k sees only the pairs before k, and x_k"""
+"""Prompts -> predictions of the mean of T(y) [..., K, *event]; prediction k sees only the pairs before k, and x_k"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Score:
     divergence: Callable[[Any, Any], Any]
     """(means, predictions), both [..., K, *event] -> [..., K]"""
     shrink: Callable[[Any, Any], Callable[[Any], Any]]
-    """(predictions, truth), both [prompts, K, *event] -> the best map of predictions that leaves the prompt alone"""
+    """(predictions, truth), both [S, prompts, K, *event] -> the best map of predictions that leaves the prompt alone"""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Move:
     """A kind of conjugation that a probe measures."""
 
     field: str
-    """The field of the section `probe` with its strengths"""
+    """The field of the section `probe` with its strengths; none: it has no strength"""
     label: str
-    """For people; `{}` stands for the strength"""
+    """For people; `{:g}` stands for the strength"""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ class Description:
     """configuration -> exemplars up to which a task is not pinned down"""
     whole: Callable[[Any], bool]
     """configuration -> whether fine-tuning shows the whole preferred family, not another set of tasks"""
+    settled: Callable[[Any], Any]
+    """configuration -> the one with its fields that do nothing at their defaults: equal results, equal runs"""
+    checks: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...]
+    """(sections that it compares, function that raises ConfigError for fields that do not go together)"""
     sizes: Callable[[Any], Mapping[str, int]]
     """configuration -> numbers of a prompt (`prompt`), tokens (`tokens`), of a token (`token`), outputs (`outputs`)"""
     memory: Callable[[Any], Mapping[str, int]]
@@ -118,8 +122,8 @@ class World(ABC):
         """The tasks of the preferred family and of the forgotten one, by name, in this order."""
 
     @abstractmethod
-    def finetuning(self, seed: Array | int) -> Tasks:
-        """The tasks that fine-tuning shows in place of the preferred family; that one itself, by default."""
+    def shown(self, seed: Array | int, training: Any) -> Tasks:
+        """The tasks that stand for the preferred family in a training; that family itself, by default."""
 
     @abstractmethod
     def mixture(self, parts: tuple[Tasks, ...], log_weights: Array) -> Tasks:

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 ORDER = (
-    "keys < config < bayes < worlds < regression, language < network < runs < training < measure"
+    "keys < worlds < config < bayes < regression, language < network < runs < training < measure"
     " < show < study < bench < cli < __main__"
 )
 ROOMS = re.findall(r"\w+", ORDER)

@@ -7,91 +7,61 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, fields, is_dataclass, replace
 from difflib import get_close_matches
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import cattrs
 import tomli_w
 
-from implicit_inference.config.checks import check_together, checked, refuse
-from implicit_inference.config.errors import ConfigError, named, quoted
-from implicit_inference.config.fields import (
-    FINETUNE,
-    STEER,
-    TUNE,
-    Config,
-    LessonConfig,
-    ModelConfig,
-    ProbeConfig,
-    PromptsConfig,
-    TasksConfig,
-    TrainingConfig,
-)
+from implicit_inference.config.checks import check_together, checked
+from implicit_inference.config.errors import ConfigError, named, quoted, refuse
+from implicit_inference.config.fields import Config
 from implicit_inference.config.toml import read_toml
+from implicit_inference.worlds import WORLDS, described
 
-PRESETS = {
-    "smoke": Config(
-        seeds=(0, 1),
-        tasks=TasksConfig(dim=2, n_discrete=3),
-        prompts=PromptsConfig(length=8),
-        model=ModelConfig(layers=2),
-        pretrain=TrainingConfig(steps=600, warmup=50),
-        finetune=replace(FINETUNE, steps=200, learning_rate=3e-4),
-        lesson=LessonConfig(prompts=1024),
-        student=replace(FINETUNE, steps=200, learning_rate=3e-4),
-        tune=replace(TUNE, steps=200),
-        steer=replace(STEER, steps=200, learning_rate=3e-4),
-        probe=ProbeConfig(prompts=512, scratch_steps=600),
-    ),
-    "demo": Config(pretrain=TrainingConfig(learning_rate=1e-2)),
-    "paper": Config(
-        seeds=(0, 1, 2, 3),
-        tasks=TasksConfig(dim=20, n_discrete=64),
-        prompts=PromptsConfig(length=41, tokens="interleaved"),
-        model=ModelConfig(width=256, layers=12, heads=8, compute_dtype="bfloat16"),
-        pretrain=TrainingConfig(
-            steps=5000, target="label", optimizer="adam", learning_rate=1e-4, warmup=0, final_fraction=1.0
-        ),
-        finetune=replace(FINETUNE, learning_rate=1e-4, warmup=0, final_fraction=1.0),
-        lesson=LessonConfig(prompts=25_600),
-        student=replace(FINETUNE, learning_rate=1e-4, warmup=0, final_fraction=1.0),
-        tune=replace(TUNE, learning_rate=1e-3, warmup=0, final_fraction=1.0),
-        steer=replace(STEER, learning_rate=1e-4, warmup=0, final_fraction=1.0),
-        probe=ProbeConfig(scratch_steps=5000),
-    ),
-}
+PRESETS: dict[str, Config] = {name: preset for world in WORLDS for name, preset in described(world).presets.items()}
 
 
-def fields_of(kind: type, prefix: str = "") -> Iterator[tuple[str, Any, Field[Any]]]:
-    """(path, type, field) of every knob below a config class, sections before the dot."""
-    types = get_type_hints(kind)
-    for f in fields(kind):
-        if is_dataclass(types[f.name]):
-            yield from fields_of(types[f.name], f"{prefix}{f.name}.")
+def base(world: str = next(iter(WORLDS))) -> Config:
+    """The configuration of a world with every field at its default."""
+    found: Config = described(world).base
+    return found
+
+
+@cache
+def fields_of(world: str) -> dict[str, tuple[Any, Field[Any]]]:
+    """{path: (type, field)} of every knob of a world's configurations, sections before the dot."""
+    return dict(_fields_below(base(world), ""))
+
+
+def _fields_below(section: Any, prefix: str) -> Iterator[tuple[str, tuple[Any, Field[Any]]]]:
+    types = get_type_hints(type(section))
+    for f in fields(section):
+        if is_dataclass(part := getattr(section, f.name)):
+            yield from _fields_below(part, f"{prefix}{f.name}.")
         else:
-            yield prefix + f.name, types[f.name], f
+            yield prefix + f.name, (types[f.name], f)
 
 
-FIELDS = {path: (kind, f) for path, kind, f in fields_of(Config)}
-SECTIONS = {path.rpartition(".")[0] for path in FIELDS} - {""}
-
-
-def changed_fields(changes: Mapping[Any, Any]) -> dict[str, Any]:
+def changed_fields(changes: Mapping[Any, Any], world: str) -> dict[str, Any]:
     """{path: value in its one form} of `changes`, a nested mapping or one with dotted paths; each field by itself.
 
-    Raises ConfigError for an unknown field, a field named twice, a wrong type or a value out of range.
+    Raises ConfigError for a field that the world's configurations lack, a field named twice, a wrong type or a value
+    out of range, and for another world: a configuration stays in its own.
     """
-    found: dict[str, Any] = {}
+    known, found = fields_of(world), dict[str, Any]()
+    sections = {path.rpartition(".")[0] for path in known} - {""}
     for path, value in leaves(changes):
-        if path in SECTIONS and isinstance(value, Mapping):
+        if path in sections and isinstance(value, Mapping):
             continue  # an empty section changes nothing
-        if path not in FIELDS:
-            close = get_close_matches(path[:100], FIELDS, n=1, cutoff=0)[0]
+        if path not in known:
+            close = get_close_matches(path[:100], known, n=1, cutoff=0)[0]
             raise ConfigError(f"{named(path)} = {quoted(value)}: no such field; did you mean {close}?")
         if path in found:
             refuse(path, value, "one value; it is given twice")
-        found[path] = checked(path, *FIELDS[path], value)
+        found[path] = checked(path, *known[path], value)
+    if found.get("world", world) != world:
+        refuse("world", found["world"], f"{world!r}, where the other fields are from; start from a preset of another")
     return found
 
 
@@ -101,21 +71,20 @@ def override(config: Config, changes: Mapping[Any, Any], sections: set[str] | No
     Raises ConfigError for an unknown field, a wrong type, a value out of range, or values that do not go together;
     if `sections` are given, of these alone.
     """
-    return changed(config, changed_fields(changes), sections)
+    return changed(config, changed_fields(changes, config.world), sections)
 
 
 def changed(config: Config, values: Mapping[str, Any], sections: set[str] | None = None) -> Config:
     """The config with the `values` of `changed_fields`; raises ConfigError if they do not go together."""
-    tables = plain(config)
     for path, value in values.items():
-        *above, name = path.split(".")
-        place = tables
-        for section in above:
-            place = place[section]
-        place[name] = value
-    config = _converter.structure(tables, Config)
+        config = _with(config, path.split("."), tuple(value) if isinstance(value, list) else value)
     check_together(config, sections)
     return config
+
+
+def _with(section: Any, path: list[str], value: Any) -> Any:
+    name, *below = path
+    return replace(section, **{name: _with(getattr(section, name), below, value) if below else value})
 
 
 def valid(config: Config, sections: set[str]) -> Config:
@@ -123,7 +92,7 @@ def valid(config: Config, sections: set[str]) -> Config:
 
     Raises ConfigError for a value out of range anywhere, or for values of these `sections` that do not go together.
     """
-    return override(Config(), asdict(config), sections)
+    return override(base(config.world), asdict(config), sections)
 
 
 def value_of(config: Config, path: str) -> Any:
@@ -132,11 +101,11 @@ def value_of(config: Config, path: str) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def changes_in(path: Path) -> dict[str, Any]:
+def changes_in(path: Path, world: str) -> dict[str, Any]:
     """The fields that a TOML file names, by path; raises ConfigError, which names the file."""
     tables = read_toml(path)
     try:
-        return changed_fields(tables)
+        return changed_fields(tables, world)
     except ConfigError as error:
         raise ConfigError(f"{named(path)}: {error}") from error
 
@@ -149,11 +118,11 @@ def to_toml(config: Config) -> str:
 DEEPEST = 4
 """Tables within tables; sections have fewer."""
 
-_converter = cattrs.Converter(forbid_extra_keys=True)
-
 
 def plain(value: Any) -> Any:
     """Nested dicts and lists, as TOML and JSON have them."""
+    if isinstance(value, str):
+        return value
     return list(value) if isinstance(value, tuple) else json.loads(json.dumps(asdict(value)))
 
 

@@ -1,6 +1,6 @@
 """Mistakes that a user can mend: one printable line each, and how foreign text is quoted in it."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 LONGEST_QUOTE = 60
 LONGEST_LINE = 270
@@ -47,6 +47,11 @@ def shortened(text: str, most: int) -> str:
         return text
     head = most * 2 // 3
     return f"{text[:head]}…{text[head + 1 - most :]}"
+
+
+def refuse(path: str, value: Any, allowed: str) -> NoReturn:
+    """Raises ConfigError with the field, the value and what is allowed."""
+    raise ConfigError(f"{path} = {quoted(value)}: allowed: {allowed}")
 
 
 def counted(number: int, noun: str) -> str:

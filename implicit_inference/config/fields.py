@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from implicit_inference.config.errors import refuse
+from implicit_inference.worlds import WORLDS, described
 
-def knob(default: Any, about: str, **allowed: float) -> Any:
-    """Declares a field with its documentation and the range of its values.
+
+def knob(default: Any, about: str, **allowed: Any) -> Any:
+    """Declares a field with its documentation and its allowed values: a range, or `choices` of names.
 
     `least` <= x <= `most`; `above` < x; `smallest`: the least magnitude of a number that is not 0. The ends are those
     of float32 and of what a compiled program can index: beyond them the arithmetic gives no numbers.
@@ -17,30 +20,11 @@ STD = {"above": 0, "most": 1e6, "smallest": 1e-6}
 FACTOR = {"least": -1e4, "most": 1e4, "smallest": 1e-4}
 
 
-@dataclass(frozen=True)
-class TasksConfig:
-    """The world: y = <w, x> + noise, w from a discrete set or from a Gaussian."""
-
-    dim: int = knob(4, "d, the length of a task and of an input", least=1, most=1024)
-    n_discrete: int = knob(4, "n, tasks in the discrete set", least=1, most=10**6)
-    prior_std: float = knob(1.0, "tau, standard deviation of every weight", **STD)
-    noise_std: float = knob(1.0, "sigma, standard deviation of the label noise; at least 1e-4 tau", **STD)
-    relu_features: int = knob(
-        0,
-        "m, tasks answer <w, relu(V x)> with V [m, d] drawn once a seed, label variance as before; 0 = linear",
-        least=0,
-        most=4096,
-    )
-
-
-@dataclass(frozen=True)
-class PromptsConfig:
-    """How tasks are shown."""
-
-    length: int = knob(12, "K, pairs in a prompt: K-1 exemplars and a query", least=2, most=10**4)
-    tokens: Literal["compact", "interleaved"] = knob(
-        "compact", "one token (x_k, x_{k-1}, y_{k-1}) a pair, or the paper's two, x_k and y_k"
-    )
+def require_distinct(path: str, values: tuple[int | float, ...], least: int = 1) -> None:
+    """Raises ConfigError for a list with fewer than `least` (0 to 2) values, or with one of them twice."""
+    if len(values) < least or len(set(values)) < len(values):
+        how_many = {0: "", 1: "at least one, ", 2: "at least two, "}[least]
+        refuse(path, list(values), f"{how_many}each once")
 
 
 @dataclass(frozen=True)
@@ -51,6 +35,11 @@ class ModelConfig:
     layers: int = knob(4, "number of blocks", least=1, most=1024)
     heads: int = knob(4, "attention heads; divides the width", least=1, most=2**15)
     compute_dtype: Literal["float32", "bfloat16"] = knob("float32", "type of activations; parameters stay float32")
+
+    def check(self, path: str) -> None:
+        """Raises ConfigError for values that do not go together."""
+        if self.width % self.heads:
+            refuse(f"{path}.heads", self.heads, f"a divisor of {path}.width ({self.width})")
 
 
 MOST_STEPS = 10**9
@@ -63,7 +52,9 @@ class TrainingConfig:
 
     steps: int = knob(3000, "optimiser steps; 0 only where controls train", least=0, most=MOST_STEPS)
     batch: int = knob(64, "prompts in a step, of each control where there are any", least=1, most=2**20)
-    discrete_prob: float = knob(0.5, "alpha, probability that a task is from the discrete set", least=0, most=1)
+    discrete_prob: float = knob(
+        0.5, "alpha, probability that a task is from the family that fine-tuning prefers", least=0, most=1
+    )
     tasks: Literal["discrete", "other", "narrow"] = knob(
         "discrete", "in fine-tuning, what stands for the discrete set: itself, another one of its size, N(0, s^2 I)"
     )
@@ -79,8 +70,8 @@ class TrainingConfig:
     keep_every: int = knob(
         0, "keep the parameters at every so-manieth evaluation too; 0 = only the last", least=0, most=MOST_STEPS
     )
-    target: Literal["label", "noise_free", "posterior_mean"] = knob(
-        "posterior_mean", "learn y_k, <w, x_k> or the exact E[y_k | past, x_k]: one minimiser, falling variance"
+    target: Literal["label", "truth", "bayes"] = knob(
+        "bayes", "learn the label, its mean given the task, or given the past alone: one minimiser, falling variance"
     )
     optimizer: Literal["adam", "adamw", "muon"] = knob(
         "muon", "update rule (muon: block matrices; the rest adam at a tenth of the rate)"
@@ -90,6 +81,28 @@ class TrainingConfig:
     final_fraction: float = knob(0.02, "the cosine ends at this fraction of the peak; 1 = constant", least=0, most=1)
     weight_decay: float = knob(0.0, "decoupled weight decay (adamw, muon)", least=0, most=10, smallest=1e-8)
     clip: float = knob(1.0, "largest global norm of a gradient", above=0, most=1e6, smallest=1e-3)
+
+    def check(self, path: str) -> None:
+        """Raises ConfigError for values that do not go together, or that the stage of this name has not."""
+        if not self.steps and path not in ("tune", "steer"):
+            refuse(f"{path}.steps", 0, "a whole number >= 1")
+        if self.warmup >= self.steps > 0:
+            refuse(f"{path}.warmup", self.warmup, f"less than {path}.steps ({self.steps})")
+        if self.weight_decay and self.optimizer == "adam":
+            refuse(f"{path}.weight_decay", self.weight_decay, "0 with adam; adamw decays")
+        if path == "finetune":
+            return
+        for name in FINETUNING_ONLY:
+            value, default = getattr(self, name), getattr(TrainingConfig, name)
+            if value != default:
+                refuse(f"{path}.{name}", value, f"{default!r}; only fine-tuning has another")
+        if path != "pretrain" and self.discrete_prob != 1:
+            refuse(f"{path}.discrete_prob", self.discrete_prob, "1; lessons and preferences say what is shown")
+        if path == "student" and self.target != "label":
+            refuse("student.target", self.target, "'label', what the teacher answered")
+
+
+FINETUNING_ONLY = ("tasks", "n_tasks", "narrow_std", "replay", "penalty", "strength")
 
 
 @dataclass(frozen=True)
@@ -104,10 +117,14 @@ class AdaptConfig:
     targets: Literal["attention", "mlp", "all"] = knob("all", "matrices with low-rank additions (lora)")
     prompt_length: int = knob(4, "vectors of the soft prompt (soft_prompt)", least=1, most=10**4)
 
+    def check(self, path: str) -> None:
+        """Raises ConfigError for a block that is named twice, or none."""
+        require_distinct(f"{path}.layers", self.layers)
+
 
 @dataclass(frozen=True)
 class LessonConfig:
-    """The lesson that a teacher shows its student: Gaussian prompts, of which it answers the later labels."""
+    """The lesson that a teacher shows its student: prompts of the forgotten family, whose later labels it answers."""
 
     teacher: Literal["finetuned", "bayes", "truth"] = knob(
         "finetuned", "who answers: the fine-tuned network, exact Bayes under the fine-tuning tasks, the task itself"
@@ -116,7 +133,7 @@ class LessonConfig:
     as_drawn: float = knob(0.5, "the fraction of a prompt's labels that the teacher leaves as drawn", least=0, most=1)
     farthest: float = knob(
         1.0,
-        "of the prompts drawn, the fraction shown, the farthest from the discrete set by exact evidence",
+        "of the prompts drawn, the fraction shown, the farthest from the preferred family by exact evidence",
         above=0,
         most=1,
         smallest=1e-4,
@@ -133,20 +150,23 @@ class ControlConfig:
     adapt: AdaptConfig = AdaptConfig(method="soft_prompt")
     train: Literal["both", "network"] = knob("both", "what steering trains: controls and network, or the network alone")
 
+    def check(self, path: str) -> None:
+        """Raises ConfigError unless there are two grades or more, each once."""
+        require_distinct(f"{path}.grades", self.grades, 2)
+        self.adapt.check(f"{path}.adapt")
+
+
+FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
+STEER = replace(FINETUNE, target="bayes")
+TUNE = replace(STEER, learning_rate=1e-2)
+
 
 @dataclass(frozen=True)
 class ProbeConfig:
-    """The measurement; every predictor sees the same held-out prompts."""
+    """The measurement on held-out prompts; a world adds the strengths of its conjugations."""
 
     prompts: int = knob(
         1024, "held-out prompts of each family and seed, in each of the two splits", least=2, most=MOST_PROMPTS
-    )
-    label_scales: tuple[float, ...] = knob(
-        (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0, 4.0), "gammas of y -> gamma y; not 0", **FACTOR
-    )
-    input_scales: tuple[float, ...] = knob((0.5, 2.0), "c of x -> x / c; not 0", **FACTOR)
-    label_shifts: tuple[float, ...] = knob(
-        (2.0,), "lengths of v in y -> y + <v, x>; its direction is random", least=-1e4, most=1e4
     )
     scratch_steps: int = knob(
         1000,
@@ -156,20 +176,18 @@ class ProbeConfig:
     )
 
 
-FINETUNE = TrainingConfig(steps=400, discrete_prob=1.0, target="label", optimizer="adam", learning_rate=2e-4, warmup=20)
-STEER = replace(FINETUNE, target="posterior_mean")
-TUNE = replace(STEER, learning_rate=1e-2)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """A whole experiment. Same config, same numbers."""
 
+    world: str = knob(next(iter(WORLDS)), "where the tasks are from", choices=WORLDS)
     seeds: tuple[int, ...] = knob(
         (0, 1, 2, 3, 4, 5), "independent repetitions: tasks, parameters and data", least=0, most=2**32 - 1
     )
-    tasks: TasksConfig = TasksConfig()
-    prompts: PromptsConfig = PromptsConfig()
+    tasks: Any
+    """The world's own section: its families of tasks"""
+    prompts: Any
+    """The world's own section: how tasks are shown; `length` is the number of pairs in a prompt"""
     model: ModelConfig = ModelConfig()
     pretrain: TrainingConfig = TrainingConfig()
     finetune: TrainingConfig = FINETUNE
@@ -179,7 +197,8 @@ class Config:
     control: ControlConfig = ControlConfig()
     tune: TrainingConfig = TUNE
     steer: TrainingConfig = STEER
-    probe: ProbeConfig = ProbeConfig()
+    probe: Any
+    """A ProbeConfig, with the strengths of the world's conjugations"""
 
     @property
     def scratch(self) -> TrainingConfig:
@@ -194,9 +213,8 @@ class Config:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """The families of held-out prompts; `finetuning` where fine-tuning shows another set than the discrete one."""
-        whole = self.finetune.tasks == "discrete" and self.finetune.n_tasks in (0, self.tasks.n_discrete)
-        return FAMILIES if whole else (*FAMILIES, "finetuning")
+        """The families of held-out prompts; `finetuning` where fine-tuning shows another set than the preferred one."""
+        return described(self.world).held_out(self)
 
 
 SHOWN = ("discrete_prob", "tasks", "n_tasks", "narrow_std")

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, get_origin
 
 from implicit_inference.config import changes as configs
 from implicit_inference.config.errors import ConfigError
-from implicit_inference.config.fields import Config
+from implicit_inference.worlds import WORLDS
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,17 +35,21 @@ def add_fields(sub: Parser, preset: str | None, which: str) -> None:
     sub.add_argument("--preset", choices=presets, default=preset, help=f"where to start (default: {which})")
     sub.add_argument("--config", type=Path, metavar="FILE.toml", help="fields that differ from the preset")
     group = sub.add_argument_group("fields (see `presets` for each preset's; lists with commas: 1,2)")
-    for path, _, field in configs.fields_of(Config):
+    for path, (_, field) in _fields().items():
         flag = "--" + path.replace("_", "-")
         group.add_argument(flag, dest=path, metavar="VALUE", default=argparse.SUPPRESS, help=field.metadata["about"])
 
 
-def changes(options: argparse.Namespace) -> dict[str, Any]:
-    """{path: value} of the fields given in --config and, rather, as flags; raises ConfigError."""
-    from_file = configs.changes_in(options.config) if options.config else {}
-    given = {path: getattr(options, path) for path in configs.FIELDS if hasattr(options, path)}
-    as_flags = {path: _value(configs.FIELDS[path][0], text) for path, text in given.items()}
-    return from_file | configs.changed_fields(as_flags)
+def _fields() -> dict[str, Any]:
+    """{path: (type, field)} of the fields of every world."""
+    return {path: found for world in reversed(WORLDS) for path, found in configs.fields_of(world).items()}
+
+
+def changes(options: argparse.Namespace, world: str) -> dict[str, Any]:
+    """{path: value} of the fields of a world given in --config and, rather, as flags; raises ConfigError."""
+    from_file = configs.changes_in(options.config, world) if options.config else {}
+    given = {path: _value(kind, getattr(options, path)) for path, (kind, _) in _fields().items() if path in options}
+    return from_file | configs.changed_fields(given, world)
 
 
 def _value(kind: Any, text: str) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 
 import tomli_w
 
-from implicit_inference.config.changes import PRESETS, leaves, override, plain
+from implicit_inference.config.changes import PRESETS, base, leaves, override, plain
+from implicit_inference.config.errors import refuse
 from implicit_inference.config.fields import (
     FINETUNE,
     SHOWN,
@@ -21,15 +22,16 @@ from implicit_inference.config.fields import (
     ControlConfig,
     TrainingConfig,
 )
+from implicit_inference.worlds import WORLDS, described
 
 STAGES = {
-    "pretrain": ("seeds", "tasks", "prompts", "model", "pretrain"),
-    "scratch": ("seeds", "tasks", "prompts", "model", "scratch"),
-    "finetune": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
-    "student": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
-    "tune": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune"),
-    "steer": ("seeds", "tasks", "prompts", "model", "pretrain", "control", "tune", "steer"),
-    "probe": ("seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
+    "pretrain": ("world", "seeds", "tasks", "prompts", "model", "pretrain"),
+    "scratch": ("world", "seeds", "tasks", "prompts", "model", "scratch"),
+    "finetune": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
+    "student": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
+    "tune": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "control", "tune"),
+    "steer": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "control", "tune", "steer"),
+    "probe": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
 }
 """The parts of the configuration that each stage's result depends on."""
 
@@ -49,6 +51,7 @@ def content(stage: str, config: Config) -> dict[str, Any]:
 
     Settings that do nothing stand at their defaults, so that equal results have equal content.
     """
+    config = described(config.world).settled(config)
     trainings: Any = {name: _settled(name, config) for name in TRAININGS}
     settled = replace(
         config,
@@ -72,14 +75,10 @@ def _settled(stage: str, config: Config) -> TrainingConfig:
     """A stage's training with what it does not read at its default."""
     training: TrainingConfig = getattr(config, stage)
     if not training.steps:
-        return replace(getattr(Config(), stage), steps=0)
+        return replace(getattr(base(config.world), stage), steps=0)
     changes: dict[str, Any] = {}
     if training.penalty == "none" or not training.strength:
         changes |= {"penalty": "none", "strength": TrainingConfig.strength}
-    if training.tasks != "narrow":
-        changes["narrow_std"] = TrainingConfig.narrow_std
-    if training.n_tasks == config.tasks.n_discrete:
-        changes["n_tasks"] = 0
     return replace(training, **changes)
 
 
@@ -106,7 +105,10 @@ def restored(stage: str, stored: Mapping[str, Any]) -> Config:
         stored["pretrain"] = recipe
         stored["finetune"] = {name: value for name, value in scratch.items() if name in SHOWN}
         stored["probe"] = {"scratch_steps": recipe.get("steps")}
-    return override(Config(), stored, sections_of(stage))
+    world = stored.get("world")
+    if not isinstance(world, str) or world not in WORLDS:
+        refuse("world", world, ", ".join(WORLDS))
+    return override(base(world), stored, sections_of(stage))
 
 
 def sections_of(stage: str) -> set[str]:
@@ -120,9 +122,9 @@ def nearest_preset(stage: str, config: Config) -> str:
 
     def agreeing(name: str) -> int:
         there, here = (dict(leaves(content(stage, c))) for c in (PRESETS[name], config))
-        return sum(there[path] == value for path, value in here.items())
+        return sum(there.get(path) == value for path, value in here.items())
 
-    return max(PRESETS, key=agreeing)
+    return max((name for name in PRESETS if PRESETS[name].world == config.world), key=agreeing)
 
 
 def stored_text(stage: str, config: Config) -> str:

@@ -8,6 +8,7 @@ from implicit_inference.config.changes import value_of
 from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.errors import ConfigError, quoted
 from implicit_inference.config.fields import TRAININGS, Config
+from implicit_inference.worlds import described
 
 GIB = 2**30
 FLOAT, DOUBLE = 4, 8
@@ -31,20 +32,16 @@ def check(config: Config, stages: Collection[str]) -> None:
 
 def needed(config: Config, stages: Collection[str]) -> dict[str, int]:
     """Bytes that these stages need at least, by the field that drives them: the largest arrays, not every one."""
-    tasks, prompts, model, probe = config.tasks, config.prompts, config.model, config.probe
-    seeds, weights = len(config.seeds), tasks.relu_features or tasks.dim
-    compact = prompts.tokens == "compact"
-    tokens, token_width = (prompts.length, 2 * tasks.dim + 1) if compact else (2 * prompts.length, tasks.dim)
+    world, model, probe, seeds = described(config.world), config.model, config.probe, len(config.seeds)
+    sizes = world.sizes(config)
+    tokens, token, outputs = sizes["tokens"], sizes["token"], sizes["outputs"]
     stream, block = tokens * model.width, 12 * model.width**2 + 13 * model.width
-    parameters = model.layers * block + (token_width + tokens + 5) * model.width
-    prompt = prompts.length * (tasks.dim + 2) * FLOAT
+    parameters = model.layers * block + (token + tokens + 4 + outputs) * model.width
+    prompt = sizes["prompt"] * FLOAT
     activations = 20 * model.layers * stream * FLOAT
     attention = 2 * model.heads * tokens**2 * FLOAT
-    parts = {
-        "model.width": 3 * parameters * seeds * FLOAT,  # with the two moments of an optimiser
-        "tasks.n_discrete": tasks.n_discrete * weights * seeds * (FLOAT + DOUBLE),
-        "tasks.relu_features": tasks.relu_features * tasks.dim * seeds * FLOAT,
-    }
+    parts = {"model.width": 3 * parameters * seeds * FLOAT}  # with the two moments of an optimiser
+    parts |= {path: size * seeds for path, size in world.memory(config).items()}
     for stage in TRAININGS:
         if stage in stages and (training := getattr(config, stage)).steps:
             at_once = min(training.batch, max(1, CACHED // stream))
@@ -53,7 +50,7 @@ def needed(config: Config, stages: Collection[str]) -> dict[str, int]:
     if "student" in stages:
         parts["lesson.prompts"] = int(config.lesson.prompts / config.lesson.farthest) * prompt * seeds
     if "probe" in stages:
-        answers = PREDICTORS * len(config.families) * prompts.length * DOUBLE
+        answers = PREDICTORS * len(config.families) * config.prompts.length * outputs * DOUBLE
         drawn = 2 * len(config.families) * prompt
         parts["probe.prompts"] = probe.prompts * (seeds * (answers + drawn) + 8 * stream * FLOAT + attention)
     return parts

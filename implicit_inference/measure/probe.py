@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from implicit_inference import keys
+from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.config.identity import parent_ids
 from implicit_inference.measure.beliefs import (
@@ -25,13 +26,7 @@ from implicit_inference.measure.formulas import CLOSENESS_EDGES, Values
 from implicit_inference.measure.held_out import Exam
 from implicit_inference.measure.rows import binned_rows, position_rows
 from implicit_inference.measure.summary import summarise
-from implicit_inference.regression.conjugations import (
-    Conjugation,
-    Identity,
-    ScaleInputs,
-    ScaleLabels,
-    ShiftLabels,
-)
+from implicit_inference.regression.conjugations import Identity, ScaleInputs, ScaleLabels, ShiftLabels
 from implicit_inference.regression.families.features import Features
 from implicit_inference.regression.orbits import rotations
 from implicit_inference.regression.prompts import Predictor, Prompts

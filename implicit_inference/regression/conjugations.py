@@ -7,41 +7,17 @@ undo(bayes(push(tasks))(apply(prompts))) = bayes(tasks)(prompts); a network that
 
 from __future__ import annotations
 
-import abc
 from dataclasses import dataclass, replace
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.tree_util import register_dataclass
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
+from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.bayes.shapes import floating, require, require_scalar
-from implicit_inference.regression.prompts import Predictor, Prompts, checked
+from implicit_inference.regression.prompts import Prompts, checked
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
-
-
-class Conjugation(abc.ABC):
-    """An invertible map of prompts. Finals are frozen pytrees; their parameters may be traced.
-
-    Integers become floating point. Finals raise ValueError for parameters, prompts or predictions that do not fit.
-    """
-
-    @abc.abstractmethod
-    def apply(self, prompts: Prompts) -> Prompts:
-        """The prompt to show instead."""
-
-    @abc.abstractmethod
-    def undo(self, predictions: Shaped[Array, "*batch K"], prompts: Prompts) -> Float[Array, "*batch K"]:
-        """Predictions for `apply(prompts)`, translated back to `prompts`."""
-
-    @abc.abstractmethod
-    def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
-        """The task distribution and noise of `apply(prompts)`, for prompts of `tasks` at `noise_std`."""
-
-    @abc.abstractmethod
-    def inverse(self) -> Conjugation:
-        """The conjugation that leads back: `s.inverse().apply(s.apply(prompts))` is `prompts`."""
 
 
 @register_dataclass
@@ -204,12 +180,3 @@ def fitting(predictions: Array, prompts: Prompts) -> Array:
     """Returns predictions in floating point; raises ValueError unless there is one for each label."""
     require("predictions", predictions, jnp.shape(prompts.ys), f"ys have shape {jnp.shape(prompts.ys)}")
     return floating(predictions)
-
-
-def conjugated(predictor: Predictor, conjugation: Conjugation) -> Predictor:
-    """undo . predictor . apply, a predictor again (and a pytree, if `predictor` is one)."""
-    return jax.tree_util.Partial(_conjugate, predictor, conjugation)
-
-
-def _conjugate(predictor: Predictor, conjugation: Conjugation, prompts: Prompts) -> Array:
-    return conjugation.undo(predictor(conjugation.apply(prompts)), prompts)

@@ -19,8 +19,9 @@ from jax import Array
 from jaxtyping import Float, Shaped
 
 from implicit_inference.bayes.attribution import Attribution, attribution
+from implicit_inference.bayes.conjugation import Conjugation, conjugated
 from implicit_inference.bayes.shapes import floating, require_scalar
-from implicit_inference.regression.conjugations import Conjugation, Identity, conjugated, fitting
+from implicit_inference.regression.conjugations import Identity, fitting
 from implicit_inference.regression.inference import log_posterior_odds
 from implicit_inference.regression.predictive import bayes_predictor, posterior_predictive
 from implicit_inference.regression.prompts import Prompts

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, Shaped
 
+from implicit_inference.bayes.mixtures import NEVER, log_evidence_before, log_odds
 from implicit_inference.bayes.precision import in_float64
 from implicit_inference.bayes.shapes import require_dim, require_scalar
 from implicit_inference.regression.filters import UNBELIEVABLE
-from implicit_inference.regression.predictive import NEVER, component_parts, log_evidence_before, posterior_predictive
+from implicit_inference.regression.predictive import component_parts, posterior_predictive
 from implicit_inference.regression.prompts import Prompts, checked
 from implicit_inference.regression.tasks import DiscreteTasks, Mixture, TaskDistribution
 
@@ -30,10 +31,7 @@ def log_posterior_odds(
 
     The logit of `component_posterior`, exact where that one has rounded to 0 or 1.
     """
-    log_weights = jnp.moveaxis(component_parts(mixture, prompts, noise_std).log_weight, 0, -1)
-    n = len(mixture.components)
-    others = jnp.where(jnp.eye(n, dtype=bool), NEVER, jnp.expand_dims(log_weights, -2))
-    return log_weights - jax.nn.logsumexp(others, axis=-1)
+    return log_odds(component_parts(mixture, prompts, noise_std))
 
 
 @in_float64

@@ -8,8 +8,9 @@ from jax import Array
 from jaxtyping import Float
 
 from implicit_inference.bayes.compiled import compiled_once, each
+from implicit_inference.bayes.conjugation import Conjugation, conjugates, some
 from implicit_inference.bayes.precision import in_float64
-from implicit_inference.regression.conjugations import Conjugation, RotateInputs, ScaleLabels, conjugated
+from implicit_inference.regression.conjugations import RotateInputs, ScaleLabels
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.prompts import Predictor, Prompts
 from implicit_inference.regression.tasks import TaskDistribution
@@ -44,15 +45,6 @@ def _orthonormal(rows: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return result
 
 
-def averaged(predictor: Predictor, conjugations: Sequence[Conjugation]) -> Predictor:
-    """The mean of the conjugated predictions; over a group, the Reynolds average.
-
-    By Jensen, its squared loss is never above the mean of the conjugated predictors' losses. Raises ValueError without
-    conjugations.
-    """
-    return jax.tree_util.Partial(_average, predictor, _some(conjugations))
-
-
 def selected(
     predictor: Predictor, conjugations: Sequence[Conjugation], tasks: TaskDistribution, noise_std: Array | float
 ) -> Predictor:
@@ -63,17 +55,7 @@ def selected(
     Jacobian: how the prompt looks to a learner who believes in `tasks`. A past whose likelihood is nan under one
     conjugation makes the prediction nan. Raises ValueError without conjugations.
     """
-    return jax.tree_util.Partial(_select, predictor, _some(conjugations), tasks, noise_std)
-
-
-def _some(conjugations: Sequence[Conjugation]) -> tuple[Conjugation, ...]:
-    if not len(conjugations):
-        raise ValueError("conjugations = (): at least 1 is expected")
-    return tuple(conjugations)
-
-
-def _average(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts) -> Array:
-    return jnp.mean(_conjugates(predictor, conjugations, prompts), axis=0)
+    return jax.tree_util.Partial(_select, predictor, some(conjugations), tasks, noise_std)
 
 
 def _select(
@@ -85,7 +67,7 @@ def _select(
 ) -> Array:
     evidence = _shown(tasks, conjugations, prompts, noise_std)
     choice, unknown = jnp.argmin(evidence, axis=0), jnp.isnan(evidence).any(axis=0)
-    predictions = _conjugates(predictor, conjugations, prompts)
+    predictions = conjugates(predictor, conjugations, prompts)
     return jnp.where(unknown, jnp.nan, jnp.take_along_axis(predictions, choice[None], axis=0)[0])
 
 
@@ -95,11 +77,3 @@ def _shown(
 ) -> Float[Array, "S *batch K"]:
     """The log evidence of each position's past as each conjugation shows it."""
     return each(lambda c: sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1], conjugations)
-
-
-@compiled_once
-def _conjugates(
-    predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Prompts
-) -> Float[Array, "S *batch K"]:
-    """The predictions under each conjugation."""
-    return each(lambda conjugation: conjugated(predictor, conjugation)(prompts), conjugations)

@@ -10,37 +10,24 @@ to 1e-4 with noise down to 1e-4 of the prior's spread, on prompts however far fr
 import contextlib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from implicit_inference.bayes.compiled import each
+from implicit_inference.bayes.mixtures import NEVER, Part, Predictive, all_joined, joined, part, parts, posterior
 from implicit_inference.bayes.precision import in_float64, thirty_digits
 from implicit_inference.bayes.shapes import require_dim, require_scalar
 from implicit_inference.regression.filters import gaussian_filter, task_filter
 from implicit_inference.regression.prompts import Predictor, Prompts, checked
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
 
-NEVER = -1e300
-"""The log of 0: far below any log evidence, and not an infinity that a subtraction could turn into NaN."""
-
 TASKS_AT_A_TIME = 2**12
 """Larger discrete sets are streamed in chunks of this many tasks, about 40 bytes for each prompt in work and task in
 the chunk; beyond a copy of the set in float64, memory does not grow with the set."""
-
-
-@register_dataclass
-@dataclass(frozen=True)
-class Predictive:
-    """One step ahead, at every position: `mean` [..., K] of y_k and `log_density` [..., K] of the label seen."""
-
-    mean: Float[Array, "*batch K"]
-    log_density: Float[Array, "*batch K"]
 
 
 @functools.singledispatch
@@ -122,48 +109,14 @@ def _(tasks: DiscreteTasks, prompts: Prompts, noise_std: Array | float) -> Predi
 @in_float64
 def _(tasks: Mixture, prompts: Prompts, noise_std: Array | float) -> Predictive:
     """The average of the components' predictions, weighted by the posterior over components."""
-    parts = component_parts(tasks, prompts, noise_std)
-    first, others = jax.tree.map(lambda x: x[0], parts), jax.tree.map(lambda x: x[1:], parts)
-    return jax.lax.scan(lambda total, part: (joined(total, part), None), first, others)[0].predictive
-
-
-@register_dataclass
-@dataclass(frozen=True)
-class Part:
-    """A part of a prior: `log_weight` [..., K], log of its mass times its density of the labels before k.
-
-    Parts to be joined may have a term of their log weights in common.
-    """
-
-    log_weight: Float[Array, "*batch K"]
-    predictive: Predictive
-
-
-def part(log_mass: Array, predictive: Predictive, common: Array | float = 0.0) -> Part:
-    """The part of a prior that holds exp(`log_mass`) of it and predicts `predictive`.
-
-    Sums of log densities keep their digits when they leave out what all parts have in `common` [..., K].
-    """
-    log_evidence = log_evidence_before(predictive.log_density - common)
-    return Part(jnp.maximum(log_mass, NEVER) + log_evidence, predictive)
-
-
-def joined(a: Part, b: Part) -> Part:
-    """The two parts as one: a running log-sum-exp and a running average (associative, and safe at any scale)."""
-    log_weight = jnp.logaddexp(a.log_weight, b.log_weight)
-    log_a, log_b = a.log_weight - log_weight, b.log_weight - log_weight
-    mean = jnp.exp(log_a) * a.predictive.mean + jnp.exp(log_b) * b.predictive.mean
-    log_density = jnp.logaddexp(log_a + a.predictive.log_density, log_b + b.predictive.log_density)
-    return Part(log_weight, Predictive(mean, log_density))
+    return all_joined(component_parts(tasks, prompts, noise_std)).predictive
 
 
 def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> Part:
     """The components as parts of the mixture, stacked along the first axis. To be called in float64."""
     mixture.check()
-    log_masses = jax.nn.log_softmax(jnp.asarray(mixture.log_weights))
     predictives = each(lambda component: posterior_predictive(component, prompts, noise_std), mixture.components)
-    common = jnp.max(jax.lax.stop_gradient(predictives.log_density), axis=0)
-    return jax.vmap(part, (0, 0, None))(log_masses, predictives, common)
+    return parts(jnp.asarray(mixture.log_weights), predictives)
 
 
 @in_float64
@@ -171,7 +124,7 @@ def component_posterior(
     mixture: Mixture, prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, "*batch K components"]:
     """The posterior probability of each component before y_k is seen, [..., K, C]: task inference itself."""
-    return jax.nn.softmax(jnp.moveaxis(component_parts(mixture, prompts, noise_std).log_weight, 0, -1), axis=-1)
+    return posterior(component_parts(mixture, prompts, noise_std))
 
 
 def bayes_predictor(tasks: TaskDistribution, noise_std: Array | float) -> Predictor:
@@ -181,9 +134,3 @@ def bayes_predictor(tasks: TaskDistribution, noise_std: Array | float) -> Predic
 
 def _predictive_mean(tasks: TaskDistribution, noise_std: Array | float, prompts: Prompts) -> Array:
     return posterior_predictive(tasks, prompts, noise_std).mean
-
-
-def log_evidence_before(log_densities: Float[Array, "*batch K"]) -> Float[Array, "*batch K"]:
-    """The sum of log densities over earlier positions: 0 at the first."""
-    shifted = jnp.pad(log_densities, [(0, 0)] * (log_densities.ndim - 1) + [(1, 0)])[..., : log_densities.shape[-1]]
-    return jnp.cumsum(shifted, axis=-1)

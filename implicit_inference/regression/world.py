@@ -1,82 +1,181 @@
-"""The tasks and prompts of a configuration: its families, the sets that fine-tuning shows, held-out prompts."""
+"""The world of linear regression at work: families, prompts, exact Bayes, tokens, conjugations."""
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from implicit_inference import keys
+from implicit_inference import keys, worlds
+from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.config.fields import Config, TrainingConfig
-from implicit_inference.regression.families.features import Features, FeatureTasks, ReLU
-from implicit_inference.regression.prompts import Batch, sample_batch
+from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, ShiftLabels
+from implicit_inference.regression.continuations import continued
+from implicit_inference.regression.effective import log_evidence_ratio
+from implicit_inference.regression.families.correlated import CorrelatedTasks
+from implicit_inference.regression.families.features import (
+    Chebyshev,
+    Features,
+    FeatureTasks,
+    Fourier,
+    Polynomial,
+    ReLU,
+)
+from implicit_inference.regression.families.heavy_tails import student_tasks
+from implicit_inference.regression.inference import sequential_evidence
+from implicit_inference.regression.orbits import rotations
+from implicit_inference.regression.predictive import bayes_predictor
+from implicit_inference.regression.prompts import (
+    Batch,
+    Predictor,
+    Prompts,
+    read_predictions,
+    sample_batch,
+    to_tokens,
+)
+from implicit_inference.regression.settings import PromptsConfig, TasksConfig
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture, TaskDistribution
 
-
-def features(config: Config, seed: Array | int) -> Features | None:
-    """relu(V x) with V [m, d] from N(0, 2/m): labels have the variance of linear ones. None for linear tasks."""
-    m, d = config.tasks.relu_features, config.tasks.dim
-    if not m:
-        return None
-    directions = jax.random.normal(keys.stream(seed, "features"), (m, d), jnp.float32)
-    return ReLU(math.sqrt(2 / m) * directions, jnp.zeros(m, jnp.float32))
+TINY = np.finfo(np.float64).tiny
 
 
-def weights_prior(config: Config) -> GaussianTasks:
-    """The Gaussian over the weights of tasks, as many as there are inputs or features."""
-    size = config.tasks.relu_features or config.tasks.dim
-    return GaussianTasks(jnp.zeros(size, jnp.float32), jnp.asarray(config.tasks.prior_std, jnp.float32))
+def shrunk(predictions: np.ndarray, truth: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The map f -> f / c, c the best one for each seed and position of predictions [S, prompts, K].
+
+    Predictions that are 0 throughout become 0; one nan among them or the truth, or no prompts, give nan.
+    """
+    if not predictions.shape[1]:
+        return lambda f: np.full_like(f, np.nan)
+    factor = np.sum(predictions * truth, axis=1) / np.maximum(np.sum(predictions**2, axis=1), TINY)
+    return lambda f: factor[:, None] * f
 
 
-def as_tasks(config: Config, seed: Array | int, weights: TaskDistribution) -> TaskDistribution:
-    """The tasks with these weights: on the seed's features, if it has any, or linear."""
-    phi = features(config, seed)
-    return FeatureTasks(phi, weights) if phi else weights
+def squared(a: Array, b: Array) -> Array:
+    """(a - b)^2."""
+    return (a - b) ** 2
 
 
-def draw_tasks(config: Config, seed: Array | int) -> dict[str, TaskDistribution]:
-    """The two families of a seed's world; the discrete set is drawn once from the Gaussian and never again."""
-    gaussian = weights_prior(config)
-    ws = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
-    return {name: as_tasks(config, seed, w) for name, w in (("discrete", DiscreteTasks(ws)), ("gaussian", gaussian))}
+def features(tasks: TasksConfig, seed: Array | int) -> Features | None:
+    """The map phi of a seed's tasks; None where phi(x) = x.
+
+    relu(V x) with V [m, d] from N(0, 2/m): labels have the variance of linear ones.
+    """
+    if m := tasks.relu_features:
+        directions = jax.random.normal(keys.stream(seed, "features"), (m, tasks.dim), jnp.float32)
+        return ReLU(math.sqrt(2 / m) * directions, jnp.zeros(m, jnp.float32))
+    if tasks.prior == "fourier":
+        shape = (tasks.n_weights // 2, tasks.dim)
+        return Fourier(jax.random.normal(keys.stream(seed, "features"), shape, jnp.float32))
+    degree_two = {"polynomial": Polynomial, "chebyshev": Chebyshev}.get(tasks.prior)
+    return degree_two(tasks.dim, 2) if degree_two else None
 
 
-def shown_set(config: Config, training: TrainingConfig, seed: Array | int) -> TaskDistribution:
-    """The tasks that stand for the discrete set in a stage: itself, another, the first of either, a narrow Gaussian."""
-    gaussian = weights_prior(config)
-    if training.tasks == "narrow":
-        return as_tasks(config, seed, replace(gaussian, std=jnp.asarray(training.narrow_std, jnp.float32)))
-    stream = {"discrete": "discrete tasks", "other": "other discrete tasks"}[training.tasks]
-    ws = gaussian.sample(keys.stream(seed, stream), config.tasks.n_discrete)
-    return as_tasks(config, seed, DiscreteTasks(ws[: training.n_tasks or config.tasks.n_discrete]))
+def weights_prior(tasks: TasksConfig) -> TaskDistribution:
+    """The continuous prior over the weights of tasks [m], of which the discrete set is drawn, too."""
+    n = tasks.n_weights
+    mean, std = jnp.zeros(n, jnp.float32), jnp.asarray(tasks.prior_std, jnp.float32)
+    if tasks.prior == "correlated":
+        apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        root = np.linalg.cholesky(0.5**apart)
+        return CorrelatedTasks(mean, std * jnp.asarray(root, jnp.float32))
+    if tasks.prior == "student":
+        return student_tasks(mean, std, 3.0)
+    return GaussianTasks(mean, std if tasks.prior == "gaussian" else std / math.sqrt(n))
 
 
-def log_weights(first: float) -> Array:
-    """The log weights [2] of a part with probability `first` and of the rest; 0, 1 and values next to them allowed."""
-    return jnp.array([math.log(p) if p else -math.inf for p in (first, 1 - first)], jnp.float32)
+@dataclass(frozen=True)
+class World(worlds.World):
+    """In-context regression: a discrete set of tasks, and the continuous prior that it was drawn from."""
+
+    tasks: TasksConfig
+    prompts: PromptsConfig
+    score = worlds.Score(loss=squared, divergence=squared, shrink=shrunk)
+
+    @classmethod
+    def of(cls, config: Config) -> "World":
+        return cls(config.tasks, config.prompts)
+
+    @property
+    def noise_std(self) -> Array:
+        """The noise that all learners believe in, and that labels have."""
+        return jnp.asarray(self.tasks.noise_std)
+
+    def families(self, seed: Array | int) -> dict[str, TaskDistribution]:
+        """The discrete set, drawn once from the continuous prior and never again; and that prior."""
+        prior = weights_prior(self.tasks)
+        ws = prior.sample(keys.stream(seed, "discrete tasks"), self.tasks.n_discrete)
+        return {name: self._on_features(seed, w) for name, w in (("discrete", DiscreteTasks(ws)), ("gaussian", prior))}
+
+    def shown(self, seed: Array | int, training: TrainingConfig) -> TaskDistribution:
+        """The discrete set itself, another one, the first tasks of either, or a narrow Gaussian."""
+        prior = weights_prior(self.tasks)
+        if training.tasks == "narrow":
+            assert isinstance(prior, GaussianTasks)  # as `settings` has checked
+            return self._on_features(seed, replace(prior, std=jnp.asarray(training.narrow_std, jnp.float32)))
+        stream = {"discrete": "discrete tasks", "other": "other discrete tasks"}[training.tasks]
+        ws = prior.sample(keys.stream(seed, stream), self.tasks.n_discrete)
+        return self._on_features(seed, DiscreteTasks(ws[: training.n_tasks or self.tasks.n_discrete]))
+
+    def _on_features(self, seed: Array | int, weights: TaskDistribution) -> TaskDistribution:
+        phi = features(self.tasks, seed)
+        return FeatureTasks(phi, weights) if phi else weights
+
+    def mixture(self, parts: tuple[TaskDistribution, ...], log_weights: Array) -> Mixture:
+        return Mixture(parts, log_weights)
+
+    def sample(self, key: Array, tasks: TaskDistribution, n: int) -> Batch:
+        return sample_batch(key, tasks, n, self.prompts.length, self.tasks.noise_std)
+
+    def truth(self, batch: Batch) -> Array:
+        return batch.clean_labels
+
+    def labels(self, prompts: Prompts) -> Array:
+        return prompts.ys
+
+    def blank(self, key: Array, n: int) -> Batch:
+        """Inputs as ever, no labels; what `continued` adds to predictions is the noise of labels."""
+        input_key, noise_key = jax.random.split(key)
+        shape = (n, self.prompts.length)
+        xs = jax.random.normal(input_key, (*shape, self.tasks.dim), jnp.float32)
+        noise = self.tasks.noise_std * jax.random.normal(noise_key, shape, jnp.float32)
+        return Batch(Prompts(xs, noise), jnp.zeros((n, 0)), jnp.zeros(n, jnp.int32), jnp.zeros(shape, jnp.float32))
+
+    def continued(self, predictor: Predictor, batch: Batch, start: int) -> Prompts:
+        """The predictor answers, one label after the other, with the noise that the batch's labels have."""
+        return continued(predictor, batch.prompts, start, batch.prompts.ys - batch.clean_labels)
+
+    def exact(self, tasks: TaskDistribution) -> Predictor:
+        return bayes_predictor(tasks, self.noise_std)
+
+    def evidence(self, tasks: TaskDistribution, prompts: Prompts) -> Array:
+        return sequential_evidence(tasks, prompts, self.noise_std)
+
+    def log_odds(self, first: TaskDistribution, second: TaskDistribution, prompts: Prompts) -> Array:
+        return log_evidence_ratio(first, second, prompts, self.noise_std)
+
+    def tokens(self, prompts: Prompts) -> Array:
+        return to_tokens(self.prompts.tokens, prompts)
+
+    def read(self, outputs: Array) -> Array:
+        return read_predictions(self.prompts.tokens, outputs[..., 0])
+
+    def conjugation(self, seed: Array | int, move: str, strength: Array | float | None) -> Conjugation:
+        """Labels or inputs scaled, a shift of the length `strength` in a direction of the seed, a rotation of it."""
+        return MOVES[move](self.tasks.dim, seed, strength)
 
 
-def prior(config: Config, seed: Array | int, log_weights: Array) -> Mixture:
-    """The mixture of a seed's two families with these log weights [2]."""
-    return Mixture(tuple(draw_tasks(config, seed).values()), log_weights)
+def _shift(dim: int, seed: Array | int, length: Array | float) -> Conjugation:
+    direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
+    return ShiftLabels(length * direction / jnp.linalg.norm(direction))
 
 
-def stage_tasks(config: Config, training: TrainingConfig, seed: Array | int, weights: Array) -> Mixture:
-    """The tasks of a stage: its set and the Gaussian family with log `weights` [2], and what it replays."""
-    own = Mixture((shown_set(config, training, seed), draw_tasks(config, seed)["gaussian"]), weights)
-    if not training.replay:
-        return own
-    pretraining = prior(config, seed, log_weights(config.pretrain.discrete_prob))
-    return Mixture((pretraining, own), log_weights(training.replay))
-
-
-def family(config: Config, seed: Array | int, name: str) -> TaskDistribution:
-    """A family by its name: discrete, gaussian, or finetuning, the set that fine-tuning shows."""
-    return shown_set(config, config.finetune, seed) if name == "finetuning" else draw_tasks(config, seed)[name]
-
-
-def held_out(config: Config, seed: Array | int, stream: str, name: str, n: int) -> Batch:
-    """n prompts of one family from a stream that training never uses."""
-    key = keys.stream(seed, f"{stream} {name}")
-    return sample_batch(key, family(config, seed, name), n, config.prompts.length, config.tasks.noise_std)
+MOVES: dict[str, Callable[..., Conjugation]] = {
+    "label_scale": lambda dim, seed, strength: ScaleLabels(jnp.asarray(strength)),
+    "input_scale": lambda dim, seed, strength: ScaleInputs(jnp.asarray(strength)),
+    "label_shift": _shift,
+    "rotation": lambda dim, seed, strength: rotations(keys.stream(seed, "probe rotation"), dim, 1)[0],
+}
+"""conjugation -> (number of inputs, seed, strength) -> the conjugation that a probe measures"""

@@ -17,7 +17,7 @@ Cells = tuple[str, ...]
 def field_values(config: Config) -> dict[str, str]:
     """Every field's path and its value as text."""
     values = {}
-    for path, _, _ in fields_of(Config):
+    for path in fields_of(config.world):
         place: Any = asdict(config)
         for name in path.split("."):
             place = place[name]

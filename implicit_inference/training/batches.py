@@ -31,9 +31,9 @@ def draw_batch(
 ) -> tuple[Prompts, Array]:
     """Prompts of `tasks` and what the network shall learn to say about them: (prompts, targets [batch, K])."""
     batch = own(sample_batch(key, tasks, training.batch, config.prompts.length, config.tasks.noise_std))
-    if training.target == "posterior_mean":
+    if training.target == "bayes":
         return batch.prompts, bayes_predictor(tasks, config.tasks.noise_std)(batch.prompts)
-    return batch.prompts, batch.clean_labels if training.target == "noise_free" else batch.prompts.ys
+    return batch.prompts, batch.clean_labels if training.target == "truth" else batch.prompts.ys
 
 
 def draw_preferences(

@@ -49,7 +49,7 @@ def test_presets_survive_toml(name, tmp_path):
         ({"pretrain.penalty": "weights"}, ["pretrain.penalty", "'weights'", "'none'"]),
         ({"finetune.penalty": "weights", "adapt.method": "soft_prompt"}, ["finetune.penalty", "'weights'"]),
         ({"steer.discrete_prob": 0.5}, ["steer.discrete_prob", "0.5", "allowed: 1"]),
-        ({"student.target": "noise_free"}, ["student.target", "'noise_free'", "'label'"]),
+        ({"student.target": "truth"}, ["student.target", "'noise_free'", "'label'"]),
         ({"lesson.as_drawn": 1.0}, ["lesson.as_drawn", "1", "at least one of 12 labels"]),
         ({"control.grades": [0.5]}, ["control.grades", "[0.5]", "at least two"]),
         (

@@ -41,7 +41,7 @@ def test_the_three_targets_have_one_expected_gradient_and_falling_variance():
         packed = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 1500))
         return np.stack(jax.tree.leaves(packed), axis=-1).astype(np.float64)
 
-    label, noise_free, posterior_mean = map(gradients, ("label", "noise_free", "posterior_mean"))
+    label, noise_free, posterior_mean = map(gradients, ("label", "truth", "bayes"))
     for other in (noise_free, posterior_mean):
         difference = label - other
         z = difference.mean(0) / (difference.std(0) / np.sqrt(len(difference)))

@@ -12,9 +12,10 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
+from implicit_inference.bayes.mixtures import Predictive
 from implicit_inference.bayes.precision import in_float64
 from implicit_inference.bayes.shapes import floating, require, width
-from implicit_inference.regression.predictive import Predictive, posterior_predictive
+from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
 

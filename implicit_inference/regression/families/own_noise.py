@@ -9,8 +9,9 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
+from implicit_inference.bayes.mixtures import Predictive
 from implicit_inference.bayes.shapes import require_scalar
-from implicit_inference.regression.predictive import Predictive, posterior_predictive
+from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
 

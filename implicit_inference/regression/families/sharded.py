@@ -11,8 +11,9 @@ from jax.sharding import Mesh, PartitionSpec
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
+from implicit_inference.bayes.mixtures import NEVER, Part, Predictive, part
 from implicit_inference.bayes.precision import in_float64
-from implicit_inference.regression.predictive import NEVER, Part, Predictive, part, posterior_predictive
+from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import DiscreteTasks, TaskDistribution, WeightMap
 
