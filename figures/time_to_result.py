@@ -1,6 +1,6 @@
 """How close pretraining comes to exact Bayes in equal time, for settings of the `demo` preset.
 
-Reads figures/data/time_to_result.csv, which benchmarks/time_to_result.py writes.
+Reads figures/data/time_to_result.csv, which `python -m implicit_inference.bench.time_to_result` writes.
 """
 
 import sys

@@ -62,7 +62,7 @@ def test_no_module_grows_too_long():
 
 
 OPENINGS = re.compile(r"(What|Who|Of|The same|As|On)\b")
-FOLDERS = ("implicit_inference", "experiments", "figures", "benchmarks", "tests")
+FOLDERS = ("implicit_inference", "experiments", "figures", "tests")
 SOURCES = [path for folder in FOLDERS for path in sorted((PACKAGE.parent / folder).rglob("*.py"))]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 from jax.tree_util import register_dataclass
 
@@ -126,21 +127,13 @@ def size(patch: Any) -> int:
 
 
 def flat(params: Params) -> dict[str, Array]:
-    """{path: leaf} of a nested dict of arrays."""
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    """Gives {path: leaf} of a nested dict of arrays."""
+    return flatten_dict(params, sep="/")
 
 
 def nested(leaves: dict[str, Array]) -> Params:
-    """The nested dict of {path: leaf}."""
-    tree: Params = {}
-    for path, leaf in leaves.items():
-        *parents, name = path.split("/")
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[name] = leaf
-    return tree
+    """Gives the nested dict of {path: leaf}."""
+    return unflatten_dict(leaves, sep="/")
 
 
 def _of_blocks(params: Params, prefix: str = "blocks") -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from einops import pack, rearrange, unpack
 from flax import nnx
 from jax import Array
 from jaxtyping import Float
@@ -40,13 +41,15 @@ class Block(nnx.Module):
         return stream + self.down(jax.nn.relu(self.up(self.norm_mlp(stream))))
 
     def attend(self, stream: Array, length: int) -> Array:
-        width = stream.shape[-1]
-        split = self.queries_keys_values(stream).reshape(-1, length, 3 * self.heads, width // self.heads)
-        queries, keys, values = jnp.split(split, 3, axis=2)
-        scores = jnp.einsum("bqhf,bkhf->bhqk", queries, keys) / jnp.sqrt(width // self.heads)
+        queries, keys, values = (
+            rearrange(part, "(batch token) (head feature) -> batch token head feature", token=length, head=self.heads)
+            for part in jnp.split(self.queries_keys_values(stream), 3, axis=-1)
+        )
+        scores = jnp.einsum("bqhf,bkhf->bhqk", queries, keys) / jnp.sqrt(queries.shape[-1])
         causal = jnp.tril(jnp.ones((length, length), bool))
         weights = jax.nn.softmax(jnp.where(causal, scores.astype(jnp.float32), -jnp.inf)).astype(scores.dtype)
-        return jnp.einsum("bhqk,bkhf->bqhf", weights, values).reshape(stream.shape)
+        mixed = jnp.einsum("bhqk,bkhf->bqhf", weights, values)
+        return rearrange(mixed, "batch token head feature -> (batch token) (head feature)")
 
 
 class Decoder(nnx.Module):
@@ -66,19 +69,22 @@ class Decoder(nnx.Module):
         self.readout = nnx.Linear(config.width, outputs, rngs=rngs)
 
     def __call__(self, tokens: Array, prompt: Array) -> Array:
-        batch, length, width = tokens.shape
-        embedded = self.embed(tokens.reshape(batch * length, width)).reshape(batch, length, -1)
-        placed = embedded + self.positions[None, :length]
+        batch, length, _ = tokens.shape
+        embedded = self.embed(rearrange(tokens, "batch token number -> (batch token) number"))
+        placed = (
+            rearrange(embedded, "(batch token) width -> batch token width", batch=batch) + self.positions[None, :length]
+        )
         before = jnp.broadcast_to(prompt, (batch, *prompt.shape)).astype(placed.dtype)
         length += len(prompt)
-        stream = jnp.concatenate([before, placed], axis=1).reshape(batch * length, -1)
+        stream = rearrange(jnp.concatenate([before, placed], axis=1), "batch token width -> (batch token) width")
         graph, stacked = nnx.split(self.blocks)
 
         def layer(stream: Array, state: Any) -> tuple[Array, None]:
             return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
 
         stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
-        return self.readout(self.norm(stream)).reshape(batch, length, -1)[:, len(prompt) :]
+        outputs = rearrange(self.readout(self.norm(stream)), "(batch token) out -> batch token out", token=length)
+        return outputs[:, len(prompt) :]
 
 
 def init(config: ModelConfig, token_width: int, length: int, outputs: int, key: Array) -> Params:
@@ -92,12 +98,12 @@ def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T to
 
     These stand before the embedded tokens, without positions of their own.
     """
-    length, token_width = tokens.shape[-2:]
     max_length, width = params["positions"].shape
     prompt = params.get("prompt", jnp.zeros((0, width)))
     outputs = params["readout"]["bias"].shape[-1]
-    abstract = nnx.eval_shape(lambda: Decoder(config, token_width, max_length, outputs, rngs=nnx.Rngs(0)))
+    abstract = nnx.eval_shape(lambda: Decoder(config, tokens.shape[-1], max_length, outputs, rngs=nnx.Rngs(0)))
     graph, state = nnx.split(abstract)
     nnx.replace_by_pure_dict(state, {name: part for name, part in params.items() if name != "prompt"})
-    found = nnx.merge(graph, state)(tokens.reshape(-1, length, token_width), prompt)
-    return found.reshape(*tokens.shape[:-1], outputs).astype(jnp.float32)
+    flat, leading = pack([tokens], "* token number")
+    (found,) = unpack(nnx.merge(graph, state)(flat, prompt), leading, "* token out")
+    return found.astype(jnp.float32)

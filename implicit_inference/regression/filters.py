@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from einops import pack, rearrange, unpack
 from jax import Array
 from jaxtyping import Float
 
@@ -161,23 +162,22 @@ def _in_blocks(
     Prompt i is in block i modulo their number, so that every device has its part of each block of sharded prompts.
     (Blocks add zeros to their initial state so that it varies over the devices of a sharded map as the inputs do.)
     """
-    prompts = math.prod(ys.shape[:-1])
-    flat_xs, flat_ys = xs.reshape(prompts, *xs.shape[-2:]), ys.reshape(prompts, ys.shape[-1])
-    flat_ys = jnp.clip(flat_ys, -UNBELIEVABLE, UNBELIEVABLE)
-    count = len(flat_ys)
-    if not flat_ys.size:
+    if not ys.size:
         return jnp.zeros(ys.shape, ys.dtype), jnp.zeros(ys.shape, ys.dtype)
+    flat_xs, _ = pack([xs], "* k d")
+    flat_ys, leading = pack([jnp.clip(ys, -UNBELIEVABLE, UNBELIEVABLE)], "* k")
+    count = len(flat_ys)
     size = 2 ** int(math.log2(max(1, CACHED // state_size)))
     if jax.default_backend() != "cpu" or size >= count:
         size = count
     flat_xs = jnp.pad(flat_xs, ((0, -count % size), (0, 0), (0, 0)))
     flat_ys = jnp.pad(flat_ys, ((0, -count % size), (0, 0)))
     blocks = (
-        flat_xs.reshape(size, -1, *xs.shape[-2:]).transpose(1, 2, 0, 3),
-        flat_ys.reshape(size, -1, ys.shape[-1]).transpose(1, 2, 0),
+        rearrange(flat_xs, "(prompt block) k d -> block k prompt d", prompt=size),
+        rearrange(flat_ys, "(prompt block) k -> block k prompt", prompt=size),
     )
     means, log_densities = (
-        result.transpose(2, 0, 1).reshape(-1, ys.shape[-1])[:count].reshape(ys.shape)
+        unpack(rearrange(result, "block k prompt -> (prompt block) k")[:count], leading, "* k")[0]
         for result in jax.lax.map(lambda prompts: block(*prompts), blocks)
     )
     return means, log_densities

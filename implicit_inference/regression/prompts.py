@@ -7,6 +7,7 @@ from typing import Literal, SupportsIndex
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
@@ -82,7 +83,7 @@ def to_tokens(layout: Tokens, prompts: Prompts) -> Float[Array, "*batch T token"
     xs, ys = jnp.asarray(prompts.xs, dtype), jnp.asarray(prompts.ys, dtype)
     if layout == "interleaved":
         padded = jnp.zeros_like(xs).at[..., 0].set(ys)
-        return jnp.stack([xs, padded], axis=-2).reshape(*xs.shape[:-2], 2 * xs.shape[-2], xs.shape[-1])
+        return rearrange([xs, padded], "pair ... k d -> ... (k pair) d")
     past = jnp.concatenate([xs, ys[..., None]], axis=-1)[..., :-1, :]
     past = jnp.concatenate([jnp.zeros_like(past[..., :1, :]), past], axis=-2)
     return jnp.concatenate([xs, past], axis=-1)

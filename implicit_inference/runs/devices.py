@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from einops import rearrange
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -51,7 +52,7 @@ def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...]
 def own_part(tree: Any) -> Any:
     """The slice of every leaf's leading axis that this device of the batch axis works on. Inside `over_seeds`."""
     parts, index = jax.lax.axis_size("batch"), jax.lax.axis_index("batch")
-    return jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:])[index], tree)
+    return jax.tree.map(lambda leaf: rearrange(leaf, "(part prompt) ... -> part prompt ...", part=parts)[index], tree)
 
 
 def batch_mean(tree: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from einops import rearrange
 from jax import Array
 from jax.tree_util import register_dataclass
 
@@ -42,7 +43,7 @@ def mean_over_slices(function: Callable[..., Any], batch: Shown, slices: int) ->
     """The mean of function(*slice) over equal slices of a batch, one after the other."""
     if slices == 1:
         return function(*batch)
-    parts = jax.tree.map(lambda leaf: leaf.reshape(slices, -1, *leaf.shape[1:]), batch)
+    parts = jax.tree.map(lambda leaf: rearrange(leaf, "(slice prompt) ... -> slice prompt ...", slice=slices), batch)
     shapes = jax.eval_shape(function, *jax.tree.map(lambda leaf: leaf[0], parts))
     total, _ = jax.lax.scan(
         lambda total, part: (jax.tree.map(jnp.add, total, function(*part)), None),

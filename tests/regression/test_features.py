@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dense import dense_features, worst_error
 
 from implicit_inference import (
     Chebyshev,
@@ -16,6 +15,7 @@ from implicit_inference import (
     posterior_predictive,
     sample_batch,
 )
+from implicit_inference.bench.oracle import dense_features, worst_error
 
 XS = jax.random.normal(jax.random.key(0), (5, 3))
 WEIGHTS = jax.random.normal(jax.random.key(1), (6, 3))

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dense import dense_mixture, dense_predictive, dense_tasks, worst_error
 from families import FAMILIES
 
 from implicit_inference import (
@@ -20,6 +19,7 @@ from implicit_inference import (
     sequential_evidence,
     task_posterior,
 )
+from implicit_inference.bench.oracle import dense_mixture, dense_predictive, dense_tasks, worst_error
 
 PROMPTS = sample_batch(jax.random.key(0), GaussianTasks(jnp.zeros(3)), 6, 5, 0.4).prompts
 DISCRETE = DiscreteTasks(jax.random.normal(jax.random.key(1), (4, 3)), jnp.array([0.0, 1.0, -jnp.inf, 2.0]))

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dense import as_prompts, dense_mixture, dense_predictive, worst_error
 from families import FAMILIES, prompt
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from implicit_inference import (
     sample_batch,
     thirty_digits,
 )
+from implicit_inference.bench.oracle import dense_mixture, dense_predictive, worst_error
 from implicit_inference.regression import predictive as bayes
 
 predict = jax.jit(posterior_predictive)
@@ -39,6 +39,10 @@ def inputs_of(dtype):
     """64-bit JAX and thirty digits for float64 inputs; neither for float32."""
     with jax.enable_x64(dtype == np.float64), thirty_digits() if dtype == np.float64 else contextlib.nullcontext():
         yield
+
+
+def as_prompts(xs, ys, dtype):
+    return Prompts(jnp.asarray(xs, dtype), jnp.asarray(ys, dtype))
 
 
 def paper_mixture(rng, n, d, tau, alpha, dtype):

@@ -1,8 +1,8 @@
 """How close exact inference is to the truth: the table of docs/exactness.md.
 
-    python benchmarks/exactness.py                      float32 inputs, 64-bit JAX off
-    python benchmarks/exactness.py --x64                float64 inputs, 64-bit JAX on
-    python benchmarks/exactness.py --x64 --digits 30    the same with thirty digits
+    python -m implicit_inference.bench.exactness                      float32 inputs, 64-bit JAX off
+    python -m implicit_inference.bench.exactness --x64                float64 inputs, 64-bit JAX on
+    python -m implicit_inference.bench.exactness --x64 --digits 30    the same with thirty digits
 
 Truth is the textbook formula in extended precision (18 digits; the Gaussian part through an orthogonal factorisation,
 which does not square the condition number). Errors are relative, absolute where the value is below 1; the table
@@ -13,39 +13,31 @@ of a discrete task and of a Gaussian one. Minutes: 5, nearly all of them for the
 import argparse
 import contextlib
 import itertools
-import sys
-from pathlib import Path
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from dense import dense_mixture, dense_predictive, worst_error
-
-from implicit_inference import (
-    DiscreteTasks,
-    GaussianTasks,
-    Mixture,
-    Prompts,
-    component_posterior,
-    posterior_predictive,
-    thirty_digits,
-)
+from implicit_inference.bayes.precision import thirty_digits
+from implicit_inference.bench.oracle import dense_mixture, dense_predictive, worst_error
+from implicit_inference.regression.predictive import component_posterior, posterior_predictive
+from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
 
 SHAPES = [(12, 4, 4), (40, 20, 64), (128, 64, 16), (512, 8, 16), (512, 128, 8)]
 SIGMAS, TAUS, GAMMAS, ALPHAS = (1e-2, 1.0, 10.0), (1e-2, 1.0, 1e2), (1e-3, 1.0, 1e3), (1e-9, 0.5, 1 - 1e-9)
-QUANTITIES = ("Gaussian mean", "Gaussian log density", "discrete mean", "discrete log density")
-QUANTITIES += ("mixture mean", "mixture log density", "component posterior")
+FAMILIES = ("Gaussian", "discrete", "mixture")
+QUANTITIES = (*(f"{family} {part}" for family in FAMILIES for part in ("mean", "log density")), "component posterior")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--x64", action="store_true")
     parser.add_argument("--digits", type=int, choices=(16, 30), default=16)
     parser.add_argument("--longest", type=int, default=512, help="leave out longer prompts")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     jax.config.update("jax_enable_x64", args.x64)
     dtype = np.float64 if args.x64 else np.float32
     print(f"| K, d, n | {' | '.join(QUANTITIES)} |")
@@ -58,7 +50,7 @@ def main() -> None:
 
 
 def worst(shape: tuple[int, int, int], dtype: type) -> np.ndarray:
-    """The worst error of each quantity over the grid."""
+    """Gives the worst error of each quantity over the grid."""
     errors = []
     for i, (sigma, tau, gamma, source) in enumerate(itertools.product(SIGMAS, TAUS, GAMMAS, (0, 1))):
         rng = np.random.default_rng(i)

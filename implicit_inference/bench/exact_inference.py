@@ -1,7 +1,7 @@
 """Exact inference against the ways it is usually done, side by side in one run: the speed tables of docs/exactness.md.
 
-    python benchmarks/exact_inference.py                          the paper's size: K=40, d=20, n=64
-    python benchmarks/exact_inference.py --lengths 16 40 128 512 --dims 8 20 64 --tasks 64 4096 --prompts 64
+    python -m implicit_inference.bench.exact_inference          the paper's size: K=40, d=20, n=64
+    python -m implicit_inference.bench.exact_inference --lengths 16 40 128 512 --dims 8 20 64 --prompts 64
 
 (a) a loop over the prefixes, one dense solve for each, compiled, as in-context learning code bases do it. It runs in
     a process of its own with a time limit, one prefix at a time: many batched LAPACK calls in one program can hang
@@ -23,7 +23,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +32,16 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy import linalg, special
 
-from implicit_inference import DiscreteTasks, GaussianTasks, Mixture, Prompts, posterior_predictive
+from implicit_inference.regression.predictive import posterior_predictive
+from implicit_inference.regression.prompts import Prompts
+from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
 
 SIGMA = 1.0
 Case = tuple[int, int, int, int]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lengths", type=int, nargs="+", default=[40], help="K")
     parser.add_argument("--dims", type=int, nargs="+", default=[20], help="d")
@@ -46,7 +50,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for each comparison process")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.serve:
         return serve(args.serve, (args.lengths[0], args.dims[0], args.tasks[0], args.prompts))
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
@@ -60,7 +64,7 @@ def main() -> None:
     return None
 
 
-def world(case: Case) -> tuple[Prompts, dict[str, GaussianTasks | DiscreteTasks | Mixture]]:
+def world(case: Case) -> tuple[Prompts, dict[str, Any]]:
     length, dim, n, count = case
     keys = jax.random.split(jax.random.key(0), 4)
     gaussian = GaussianTasks(jnp.zeros(dim), 1.0)
@@ -74,7 +78,7 @@ def world(case: Case) -> tuple[Prompts, dict[str, GaussianTasks | DiscreteTasks 
 def compare(case: Case, rounds: int, limit: float) -> None:
     prompts, worlds = world(case)
     run = jax.jit(posterior_predictive)
-    mesh = jax.make_mesh((os.cpu_count(),), ("prompts",), axis_types=(jax.sharding.AxisType.Auto,))
+    mesh = jax.make_mesh((jax.device_count(),), ("prompts",), axis_types=(jax.sharding.AxisType.Auto,))
     spread = jax.device_put(prompts, NamedSharding(mesh, PartitionSpec("prompts")))
     numpy_mixture = SciPy(prompts, worlds["discrete"].ws)
     for part, tasks in worlds.items():
@@ -118,7 +122,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def median_answer(times: list[float]) -> float:
-    """The median of the runs that answered; NaN if none did."""
+    """Gives the median of the runs that answered; NaN if none did."""
     return statistics.median([t for t in times if not math.isnan(t)] or [math.nan])
 
 
@@ -128,15 +132,22 @@ class Rival:
     def __init__(self, what: str, case: Case, limit: float) -> None:
         sizes = [str(x) for x in case]
         options = ["--lengths", sizes[0], "--dims", sizes[1], "--tasks", sizes[2], "--prompts", sizes[3]]
-        command = ["timeout", str(limit), sys.executable, __file__, "--serve", what, *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        module = [sys.executable, "-m", "implicit_inference.bench.exact_inference"]
+        self.process = subprocess.Popen(
+            ["timeout", str(limit), *module, "--serve", what, *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self.checksum = self._ask("warm")
 
     def _ask(self, what: str) -> float:
         try:
-            self.process.stdin.write(what + "\n")
-            self.process.stdin.flush()
-            return float(self.process.stdout.readline() or "nan")
+            told, answers = self.process.stdin, self.process.stdout
+            assert told
+            assert answers
+            print(what, file=told, flush=True)
+            return float(answers.readline() or "nan")
         except BrokenPipeError:
             return float("nan")
 

@@ -1,7 +1,8 @@
 """How close to exact Bayes pretraining comes in equal time: optimisers, tokens, shapes, batches, schedules.
 
 Question: which settings of the `demo` preset give the best network for its time?
-Command: python benchmarks/time_to_result.py   (about 15 minutes on 2 cores; writes figures/data/time_to_result.csv)
+Command: python -m implicit_inference.bench.time_to_result
+It takes about 15 minutes on 2 cores, and writes figures/data/time_to_result.csv below the working directory.
 
 Each variant first takes turns with the others to have its step timed; then it is trained for as many steps as fit into
 the same seconds of stepping, on seeds that the preset does not report on. What is compared is the excess over exact
@@ -11,7 +12,9 @@ Bayes on held-out prompts, averaged over the two families. Compiling and evaluat
 import argparse
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +28,7 @@ from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Row
 from implicit_inference.training.loop import Lab, train_stage
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "muon": {},
     "adam": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 3e-3},
     "adam, rate 1e-3": {"pretrain.optimizer": "adam", "pretrain.learning_rate": 1e-3},
@@ -41,14 +44,15 @@ VARIANTS = {
 }
 SEEDS = [100, 101, 102, 103]
 CHUNK = 25
-TABLE = Path(__file__).parent.parent / "figures" / "data" / "time_to_result.csv"
+TABLE = Path("figures", "data", "time_to_result.csv")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains every variant; prints and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="of stepping, for all seeds together")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     runtime.prepare()
     configs = {
         name: override(PRESETS["demo"], {"seeds": SEEDS, "pretrain.learning_rate": 2e-2} | changes)

@@ -1,6 +1,6 @@
 """The cost of each way to fine-tune: parameters trained, bytes that training holds, time of a step.
 
-Command: python benchmarks/methods.py   (about one minute on 2 cores; prints a table)
+Command: python -m implicit_inference.bench.methods   (about one minute on 2 cores; prints a table)
 
 The network and the fine-tuning of the `demo` preset, one seed on one device, whole chunks with their own data. The ways
 take turns. State is what trains and what the optimiser keeps of it; temporary is what the compiled chunk needs beside
@@ -8,6 +8,9 @@ its arguments.
 """
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -22,7 +25,7 @@ from implicit_inference.training.loop import Lab, first_state
 from implicit_inference.training.stages import kept_shapes, stage_of
 
 STEPS = 20
-WAYS = {name: {"adapt.method": name} for name in adapt.METHODS} | {
+WAYS: dict[str, dict[str, Any]] = {name: {"adapt.method": name} for name in adapt.METHODS} | {
     "full, penalty on weights": {"finetune.penalty": "weights"},
     "full, penalty on predictions": {"finetune.penalty": "predictions"},
     "full, half replayed": {"finetune.replay": 0.5},
@@ -31,7 +34,7 @@ WAYS = {name: {"adapt.method": name} for name in adapt.METHODS} | {
 
 def prepared(config: Config) -> tuple[Contestant, list[str]]:
     """Chunks of fine-tuning from fresh parameters, and what they hold, as text."""
-    lab = Lab(config, "no runs", devices.make_mesh(1, 1))
+    lab = Lab(config, Path("no runs"), devices.make_mesh(1, 1))
     stage = stage_of(config, "finetune")
     shapes = kept_shapes(config, "pretrain")
     parent = jax.tree.map(lambda leaf: jax.numpy.full((1, *leaf.shape), 0.01), shapes)
@@ -39,7 +42,8 @@ def prepared(config: Config) -> tuple[Contestant, list[str]]:
     source = lab.over_seeds(stage.source)(lab.seeds, (parent,))
     stream = lab.over_seeds(lambda seed: keys.stream(seed, "finetune"))(lab.seeds)
     rate = lab.packed(optimisers.schedule(stage.training))
-    chunk = lab.chunk("finetune", STEPS).lower(lab.seeds, stream, source, rate, state).compile()
+    program = lab.chunk("finetune", STEPS).__wrapped__  # type: ignore[attr-defined]
+    chunk = program.lower(lab.seeds, stream, source, rate, state).compile()
     moving = [leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state))]
     sizes = [
         f"{adapt.size(state.params):,}",
@@ -55,10 +59,11 @@ def prepared(config: Config) -> tuple[Contestant, list[str]]:
     return run, sizes
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     runtime.prepare()
     base = override(PRESETS["demo"], {"seeds": [0]})
     ways = {name: prepared(override(base, changes)) for name, changes in WAYS.items()}
