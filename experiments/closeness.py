@@ -30,11 +30,11 @@ from jax import numpy as jnp
 from implicit_inference import keys
 from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import Values, over_seeds
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.regression.world import weights_prior
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import world_of
 
 BINS = 5
@@ -42,24 +42,24 @@ ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of a right angle: 0 is a discrete task, 1 a fresh one."""
 
 
-def places(lab: Lab) -> list[int]:
+def places(trained: Trained) -> list[int]:
     """Exemplars in context: half of d, d, twice d, as far as the prompt goes."""
-    d, last = lab.config.tasks.dim, lab.config.prompts.length - 1
+    d, last = trained.config.tasks.dim, trained.config.prompts.length - 1
     return sorted({k for k in (max(d // 2, 1), d, 2 * d) if k <= last})
 
 
-def measure(lab: Lab) -> list[dict]:
-    exam = Exam(lab)
-    batch = exam.batch("gaussian")
+def measure(trained: Trained) -> list[dict]:
+    held_out = HeldOut(trained)
+    batch = held_out.batch("gaussian")
 
-    beliefs = Beliefs(exam)
+    beliefs = Beliefs(held_out)
     closeness = beliefs.closeness(batch.prompts)
-    networks = {"before": exam.network("pretrain"), "after": exam.network("finetune")}
+    networks = {"before": trained.network("pretrain"), "after": trained.network("finetune")}
     predictors = networks | {f"ideal_{name}": beliefs.ideal(beliefs.prior(f).logit) for name, f in networks.items()}
-    ridge, discrete = exam.predictions(exam.forgotten, batch), exam.predictions(exam.preferred, batch)
-    off_ridge = {name: exam.predictions(f, batch) - ridge for name, f in predictors.items()}
+    ridge, discrete = held_out.predictions(held_out.forgotten, batch), held_out.predictions(held_out.preferred, batch)
+    off_ridge = {name: held_out.predictions(f, batch) - ridge for name, f in predictors.items()}
     rows = []
-    for k in places(lab):
+    for k in places(trained):
         for b, members in enumerate(fifths(closeness[:, :, k])):
             labels = {"exemplars": k, "bin": b}
             apart = members((discrete - ridge)[:, :, k])
@@ -73,8 +73,8 @@ def measure(lab: Lab) -> list[dict]:
                 quantities[f"gate_rise_{kind}"] = gate[f"{prefix}after"] - gate[f"{prefix}before"]
             quantities["rest_rise_network"] = rest["after"] - rest["before"]
             for quantity, values in quantities.items():
-                rows += exam.rows(values, quantity=quantity, **labels)
-    return rows + interpolated(exam, networks)
+                rows += held_out.rows(values, quantity=quantity, **labels)
+    return rows + interpolated(held_out, networks)
 
 
 def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
@@ -85,9 +85,9 @@ def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
     return [lambda values, part=part: np.take_along_axis(values, part, axis=1) for part in parts]
 
 
-def interpolated(exam: Exam, networks: dict) -> list[dict]:
+def interpolated(held_out: HeldOut, networks: dict) -> list[dict]:
     """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
-    config, n = exam.config, exam.config.probe.prompts
+    config, n = held_out.config, held_out.config.probe.prompts
 
     def between(seed: Array, angle: Array) -> Batch:
         task_key, fresh_key, prompt_key = random.split(keys.stream(seed, "probe between"), 3)
@@ -96,15 +96,15 @@ def interpolated(exam: Exam, networks: dict) -> list[dict]:
         known = known[random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
         tasks = world_of(config).on_features(seed, DiscreteTasks(turned))
-        return sample_batch(prompt_key, tasks, n, config.prompts.length, exam.world.noise_std)
+        return sample_batch(prompt_key, tasks, n, config.prompts.length, held_out.world.noise_std)
 
-    rows, drawn = [], exam.lab.over_seeds(between)
+    rows, drawn = [], held_out.packed.program(between)
     for angle in ANGLES:
-        batch = drawn(exam.lab.seeds, exam.lab.packed(jnp.asarray(angle)))
-        loss = {name: exam.errors(f, batch).mean(axis=1) for name, f in networks.items()}
+        batch = drawn(held_out.packed.seeds, held_out.packed.repeated(jnp.asarray(angle)))
+        loss = {name: held_out.errors(f, batch).mean(axis=1) for name, f in networks.items()}
         for where in ("early", "late"):
-            rise = exam.averaged(loss["after"] - loss["before"], where)
-            rows += exam.rows(rise, quantity="loss_rise_network", angle=angle, where=where)
+            rise = held_out.averaged(loss["after"] - loss["before"], where)
+            rows += held_out.rows(rise, quantity="loss_rise_network", angle=angle, where=where)
     return rows
 
 

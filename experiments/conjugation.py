@@ -21,37 +21,41 @@ from experiment import Claim, Experiment, Results, said
 from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference.measure.formulas import recovered_fraction
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleLabels
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 
 SCALES = (0.5, 1.25, 1.5, 2.0, 3.0)
 RANGES = ("early", "late")
 
 
-def measure(lab: Lab) -> list[dict]:
-    exam, rows = Exam(lab), []
+def measure(trained: Trained) -> list[dict]:
+    held_out, rows = HeldOut(trained), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-    networks = {name: exam.network(stage) for name, stage in networks.items()}
-    scales = {1.0: None} | {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
-    loss = {(name, g): exam.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
+    networks = {name: trained.network(stage) for name, stage in networks.items()}
+    scales = {1.0: None} | {scale: trained.programs.packed.repeated(ScaleLabels(scale)) for scale in SCALES}
+    loss = {(name, g): held_out.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
     for (name, g), values in loss.items():
         for where in RANGES:
-            rows += exam.rows(exam.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where)
-    ridge = exam.loss(exam.forgotten, "gaussian")
+            rows += held_out.rows(
+                held_out.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where
+            )
+    ridge = held_out.loss(held_out.forgotten, "gaussian")
     for where in RANGES:
-        rows += exam.rows(exam.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where)
+        rows += held_out.rows(
+            held_out.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where
+        )
     before, after = loss["pretrained", 1.0], loss["finetuned", 1.0]
     for g in SCALES:
         moved, helped = loss["finetuned", g], before - loss["pretrained", g]
         for quantity, recovered in (("recovered", moved), ("net_of_pretrained", moved + helped)):
             parts = (before, after, recovered)
             for where in RANGES:
-                found = recovered_fraction(*(exam.averaged(part, where) for part in parts))
-                rows.append(exam.estimate(found, quantity=quantity, gamma=g, where=where))
-            for k in range(lab.config.prompts.length):
+                found = recovered_fraction(*(held_out.averaged(part, where) for part in parts))
+                rows.append(held_out.estimate(found, quantity=quantity, gamma=g, where=where))
+            for k in range(trained.config.prompts.length):
                 found = recovered_fraction(*(part[:, k] for part in parts))
-                rows.append(exam.estimate(found, quantity=quantity, gamma=g, exemplars=k))
+                rows.append(held_out.estimate(found, quantity=quantity, gamma=g, exemplars=k))
     return rows
 
 

@@ -37,9 +37,9 @@ from experiment import SCALES, Claim, Experiment, Results, said
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, over_seeds
-from implicit_inference.measure.held_out import Exam
-from implicit_inference.training.loop import Lab
-from implicit_inference.training.mixtures import log_weights, prior
+from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.training.batches import log_weights, prior
+from implicit_inference.training.loop import Trained
 
 RANGES = ("early", "late")
 GRADES = (0.0, 0.5, 1.0)
@@ -63,44 +63,44 @@ def variant(total: int, first: float, rates: tuple[float, float], **adapt: objec
     }
 
 
-def measure(lab: Lab) -> list[dict]:
+def measure(trained: Trained) -> list[dict]:
     """Losses of every network under every control, by family; the prior log odds that each control amounts to.
 
     predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain; pretrained;
     ideal, exact Bayes under the grade's mixture. controllability: of `controlled` and of `ideal`.
     """
-    exam, rows, grades = Exam(lab), [], lab.config.control.grades
-    beliefs = Beliefs(exam)
+    held_out, rows, grades = HeldOut(trained), [], trained.config.control.grades
+    beliefs = Beliefs(held_out)
 
     def ideal(grade: float):
-        return exam.exact(lambda seed: prior(lab.config, seed, log_weights(grade)))
+        return held_out.exact(lambda seed: prior(trained.config, seed, log_weights(grade)))
 
-    controlled = {grade: exam.network("steer", control=c) for c, grade in enumerate(grades)}
+    controlled = {grade: trained.network("steer", control=c) for c, grade in enumerate(grades)}
     predictors = {("controlled", grade): network for grade, network in controlled.items()}
     predictors |= {("ideal", grade): ideal(grade) for grade in grades}
-    predictors["uncontrolled", None] = exam.network("steer")
-    predictors |= {(name, None): exam.network(s) for name, s in (("plain", "finetune"), ("pretrained", "pretrain"))}
+    predictors["uncontrolled", None] = trained.network("steer")
+    predictors |= {(name, None): trained.network(s) for name, s in (("plain", "finetune"), ("pretrained", "pretrain"))}
     losses: dict[tuple, Values] = {}
     for (name, grade), predictor in predictors.items():
         for family in FAMILIES:
-            loss = exam.loss(predictor, family)
+            loss = held_out.loss(predictor, family)
             for where in RANGES:
-                losses[name, grade, family, where] = exam.averaged(loss, where)
+                losses[name, grade, family, where] = held_out.averaged(loss, where)
                 labels = {"predictor": name, "grade": grade, "prompts": family, "where": where}
-                rows += exam.rows(losses[name, grade, family, where], quantity="loss", **labels)
+                rows += held_out.rows(losses[name, grade, family, where], quantity="loss", **labels)
     for where in RANGES:
         for name in ("controlled", "ideal"):
             right = sum(losses[name, RIGHT[family], family, where] for family in FAMILIES)
             wrong = sum(losses[name, 1 - RIGHT[family], family, where] for family in FAMILIES)
-            rows += exam.rows((wrong - right) / 2, quantity="controllability", predictor=name, where=where)
-            rows += exam.rows(right / 2, quantity="right_loss", predictor=name, where=where)
+            rows += held_out.rows((wrong - right) / 2, quantity="controllability", predictor=name, where=where)
+            rows += held_out.rows(right / 2, quantity="right_loss", predictor=name, where=where)
         for family in FAMILIES:
             before = losses["pretrained", None, family, where]
             for name, grade in (("controlled", RIGHT[family]), ("uncontrolled", None), ("plain", None)):
                 rise = losses[name, grade, family, where] - before
-                rows += exam.rows(rise, quantity="rise", predictor=name, prompts=family, where=where)
+                rows += held_out.rows(rise, quantity="rise", predictor=name, prompts=family, where=where)
     for grade, network in controlled.items():
-        rows += prior_rows(beliefs.prior(network), lab.config.seeds, predictor="controlled", grade=grade)
+        rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
     return rows
 
 

@@ -35,7 +35,7 @@ from implicit_inference.runs.store import Row
 from implicit_inference.show.notation import estimate as as_text
 from implicit_inference.show.notation import mean_text
 from implicit_inference.show.terminal import sweep_progress
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 from implicit_inference.training.sweep import Variant, sweep
 
 ROOT = Path(__file__).parent.parent
@@ -112,11 +112,11 @@ class Results:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question: what is varied at each scale, what is measured of a lab, what is claimed of the rows."""
+    """One question: what is varied at each scale, what is measured of a trained, what is claimed of the rows."""
 
     name: str
     variants: Mapping[str, Sequence[Variant]]
-    measure: Callable[[Lab], list[Row]]
+    measure: Callable[[Trained], list[Row]]
     conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
 

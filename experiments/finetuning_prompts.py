@@ -21,18 +21,19 @@ from experiment import Claim, Experiment, Results, said
 
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
-from implicit_inference.training.loop import VALIDATION_PROMPTS, Lab
+from implicit_inference.training.loop import Trained
+from implicit_inference.training.programs import VALIDATION_PROMPTS
 
 
 def batches(*sizes: int) -> list[dict]:
     return [{"finetune.batch": size} for size in sizes]
 
 
-def measure(lab: Lab) -> list[dict]:
-    table = [row for row in lab.run_of("finetune").read_table("training.parquet") if row["predictor"] == "network"]
+def measure(trained: Trained) -> list[dict]:
+    table = [row for row in trained.run_of("finetune").read_table("training.parquet") if row["predictor"] == "network"]
     before = {(row["seed"], row["prompts"]): row["mean"] for row in table if row["step"] == 0}
     return [
-        {"step": row["step"], "shown": row["step"] * lab.config.finetune.batch, "prompts": row["prompts"]}
+        {"step": row["step"], "shown": row["step"] * trained.config.finetune.batch, "prompts": row["prompts"]}
         | {"seed": row["seed"], "value": row["mean"] - before[row["seed"], row["prompts"]], "n": VALIDATION_PROMPTS}
         for row in table
         if row["prompts"] in FAMILIES

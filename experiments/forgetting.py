@@ -24,32 +24,32 @@ from tradeoff import ALPHAS, VARIANTS
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import over_seeds
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.training.checkpoints import kept_steps
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 
 RANGES = ("early", "late")
 
 
-def measure(lab: Lab) -> list[dict]:
-    exam, rows = Exam(lab), []
-    beliefs = Beliefs(exam)
-    for step in kept_steps(lab.run_of("finetune")):
-        network = exam.network("finetune", step)
+def measure(trained: Trained) -> list[dict]:
+    held_out, rows = HeldOut(trained), []
+    beliefs = Beliefs(held_out)
+    for step in kept_steps(trained.run_of("finetune")):
+        network = trained.network("finetune", step)
         prior = beliefs.prior(network)
-        rows += prior_rows(prior, lab.config.seeds, step=step)
+        rows += prior_rows(prior, trained.config.seeds, step=step)
         for name, predictor in (("network", network), ("ideal", beliefs.ideal(prior.logit))):
             for family in FAMILIES:
-                loss = exam.loss(predictor, family)
+                loss = held_out.loss(predictor, family)
                 for where in RANGES:
                     labels = {"step": step, "quantity": "loss", "predictor": name, "prompts": family, "where": where}
-                    rows += exam.rows(exam.averaged(loss, where), **labels)
-    for name, predictor in (("ridge", exam.forgotten), ("discrete_posterior", exam.preferred)):
+                    rows += held_out.rows(held_out.averaged(loss, where), **labels)
+    for name, predictor in (("ridge", held_out.forgotten), ("discrete_posterior", held_out.preferred)):
         for family in FAMILIES:
-            loss = exam.loss(predictor, family)
+            loss = held_out.loss(predictor, family)
             for where in RANGES:
                 labels = {"quantity": "loss", "predictor": name, "prompts": family, "where": where}
-                rows += exam.rows(exam.averaged(loss, where), **labels)
+                rows += held_out.rows(held_out.averaged(loss, where), **labels)
     return rows
 
 

@@ -5,15 +5,15 @@ from experiment import Results, said
 
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, recovered_fraction
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleLabels
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 
 SCALES = (1.5, 2.0, 3.0)
 RANGES = ("early", "late")
 
 
-def headline(lab: Lab, stage: str = "finetune") -> list[dict]:
+def headline(trained: Trained, stage: str = "finetune") -> list[dict]:
     """For early and late positions, each a value a seed but for the recovered fractions, which are ratios of means.
 
     forgetting, on Gaussian prompts; gain, on prompts of the set that fine-tuning shows; excess_gaussian and
@@ -21,31 +21,33 @@ def headline(lab: Lab, stage: str = "finetune") -> list[dict]:
     best on other prompts, and net_of_pretrained, less what that scale does for the pretrained network. All of the
     network after `stage`, which the prior odds call finetuned.
     """
-    exam = Exam(lab)
-    beliefs = Beliefs(exam)
-    before, after = exam.network("pretrain"), exam.network(stage)
-    scales = {scale: lab.packed(ScaleLabels(scale)) for scale in SCALES}
-    shown = "finetuning" if "finetuning" in lab.config.families else "discrete"
-    loss = {name: exam.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}
-    gain = exam.loss(before, shown) - exam.loss(after, shown)
+    held_out = HeldOut(trained)
+    beliefs = Beliefs(held_out)
+    before, after = trained.network("pretrain"), trained.network(stage)
+    scales = {scale: trained.programs.packed.repeated(ScaleLabels(scale)) for scale in SCALES}
+    shown = "finetuning" if "finetuning" in trained.config.families else "discrete"
+    loss = {name: held_out.loss(network, "gaussian") for name, network in (("before", before), ("after", after))}
+    gain = held_out.loss(before, shown) - held_out.loss(after, shown)
     excess = {
-        "excess_gaussian": loss["before"] - exam.loss(exam.forgotten, "gaussian"),
-        "excess_discrete": exam.loss(before, "discrete") - exam.loss(exam.preferred, "discrete"),
+        "excess_gaussian": loss["before"] - held_out.loss(held_out.forgotten, "gaussian"),
+        "excess_discrete": held_out.loss(before, "discrete") - held_out.loss(held_out.preferred, "discrete"),
     }
-    choice = {scale: exam.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
+    choice = {scale: held_out.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
     rows = []
     for where in RANGES:
         values = {"forgetting": loss["after"] - loss["before"], "gain": gain, **excess}
         for quantity, value in values.items():
-            rows += exam.rows(exam.averaged(value, where), quantity=quantity, where=where)
-        best = min(SCALES, key=lambda scale: exam.averaged(choice[scale], where).mean())
-        moved = {name: exam.loss(network, "gaussian", scales[best]) for name, network in (("b", before), ("a", after))}
+            rows += held_out.rows(held_out.averaged(value, where), quantity=quantity, where=where)
+        best = min(SCALES, key=lambda scale: held_out.averaged(choice[scale], where).mean())
+        moved = {
+            name: held_out.loss(network, "gaussian", scales[best]) for name, network in (("b", before), ("a", after))
+        }
         helped = loss["before"] - moved["b"]
         for quantity, recovered in (("recovered", moved["a"]), ("net_of_pretrained", moved["a"] + helped)):
-            parts = (exam.averaged(part, where) for part in (loss["before"], loss["after"], recovered))
-            rows.append(exam.estimate(recovered_fraction(*parts), quantity=quantity, where=where, scale=best))
+            parts = (held_out.averaged(part, where) for part in (loss["before"], loss["after"], recovered))
+            rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, where=where, scale=best))
     for name, network in (("pretrained", before), ("finetuned", after)):
-        rows += prior_rows(beliefs.prior(network), lab.config.seeds, predictor=name)
+        rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor=name)
     return rows
 
 

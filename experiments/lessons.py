@@ -37,10 +37,10 @@ from headline import RANGES, headline, summary
 from jax import Array
 
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, ratio
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.training.batches import closeness
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 from implicit_inference.training.stages import stage_of
 
 TEACHERS = {"finetuned": "the fine-tuned network", "bayes": "exact Bayes"}
@@ -59,26 +59,30 @@ def variants(*fewer: int) -> list[dict]:
     return [{"lesson.teacher": teacher} | lesson for teacher in (*TEACHERS, CONTROL) for lesson in lessons]
 
 
-def measure(lab: Lab) -> list[dict]:
+def measure(trained: Trained) -> list[dict]:
     """The headline of the student; quantiles of the log odds of its lesson. Once: the same of direct fine-tuning."""
-    exam, student = Exam(lab), stage_of(lab.config, "student")
+    held_out, student = HeldOut(trained), stage_of(trained.config, "student")
 
     def log_odds(seed: Array, prompts: Prompts) -> Array:
-        return closeness(lab.config, seed, prompts)
+        return closeness(trained.config, seed, prompts)
 
     def quantiles(odds: Array) -> list[dict]:
         return [
             row
             for quantile in QUANTILES
-            for row in exam.rows(np.quantile(odds, quantile, axis=1), quantity="log_odds", quantile=quantile)
+            for row in held_out.rows(np.quantile(odds, quantile, axis=1), quantity="log_odds", quantile=quantile)
         ]
 
-    parents = tuple(lab.params_of(parent) for parent in student.parents)
-    shown = lab.over_seeds(lambda seed, parents: log_odds(seed, student.source(seed, parents)))(lab.seeds, parents)
-    rows = headline(lab, "student") + quantiles(shown)
-    if lab.config in SCALES.values():
-        discrete = lab.over_seeds(log_odds)(lab.seeds, exam.batch("discrete").prompts)
-        rows += [row | NO_LESSON for row in headline(lab) + quantiles(discrete)]
+    parents = tuple(trained.params_of(parent) for parent in student.parents)
+    shown = trained.programs.packed.program(lambda seed, parents: log_odds(seed, student.source(seed, parents)))(
+        trained.programs.packed.seeds, parents
+    )
+    rows = headline(trained, "student") + quantiles(shown)
+    if trained.config in SCALES.values():
+        discrete = trained.programs.packed.program(log_odds)(
+            trained.programs.packed.seeds, held_out.batch("discrete").prompts
+        )
+        rows += [row | NO_LESSON for row in headline(trained) + quantiles(discrete)]
     return rows
 
 

@@ -31,9 +31,9 @@ from implicit_inference.bayes.attribution import attribution
 from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import Estimate, recovered_fraction
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleLabels
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 
 GAMMA = 2.0
 RANGES = ("early", "late")
@@ -63,38 +63,38 @@ def variants(scale: str) -> list[dict]:
     return found + [{"finetune.replay": fraction} for fraction in REPLAYED]
 
 
-def measure(lab: Lab) -> list[dict]:
+def measure(trained: Trained) -> list[dict]:
     """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting.
 
     recovered_at, net_at: by labels x GAMMA, and net of what that does for the pretrained network; shrunk: by the best
     constant alone, chosen on other prompts; scratch_at: the same fraction for the network that saw the fine-tuning
     tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
     """
-    exam, rows = Exam(lab), headline(lab)
-    beliefs, batch = Beliefs(exam), exam.batch("gaussian")
-    scaled = lab.packed(ScaleLabels(GAMMA))
-    networks = {stage: exam.network(stage) for stage in ("pretrain", "finetune", "scratch")}
-    plain = {stage: exam.loss(network, "gaussian") for stage, network in networks.items()}
-    moved = {stage: exam.loss(network, "gaussian", scaled) for stage, network in networks.items()}
-    shrunk = exam.shrunk_errors(networks["finetune"], "gaussian").mean(axis=1)
+    held_out, rows = HeldOut(trained), headline(trained)
+    beliefs, batch = Beliefs(held_out), held_out.batch("gaussian")
+    scaled = trained.programs.packed.repeated(ScaleLabels(GAMMA))
+    networks = {stage: trained.network(stage) for stage in ("pretrain", "finetune", "scratch")}
+    plain = {stage: held_out.loss(network, "gaussian") for stage, network in networks.items()}
+    moved = {stage: held_out.loss(network, "gaussian", scaled) for stage, network in networks.items()}
+    shrunk = held_out.shrunk_errors(networks["finetune"], "gaussian").mean(axis=1)
     fractions = {
         "recovered_at": ("finetune", moved["finetune"]),
         "net_at": ("finetune", moved["finetune"] + plain["pretrain"] - moved["pretrain"]),
         "shrunk": ("finetune", shrunk),
         "scratch_at": ("scratch", moved["scratch"]),
     }
-    ridge = exam.predictions(exam.forgotten, batch)
+    ridge = held_out.predictions(held_out.forgotten, batch)
     before, after = networks["pretrain"], networks["finetune"]
     predictors = [before, after, *(beliefs.ideal(beliefs.prior(network).logit) for network in (before, after))]
-    distances = [((exam.predictions(predictor, batch) - ridge) ** 2).mean(axis=1) for predictor in predictors]
+    distances = [((held_out.predictions(predictor, batch) - ridge) ** 2).mean(axis=1) for predictor in predictors]
     for where in RANGES:
         for quantity, (stage, loss) in fractions.items():
-            parts = (exam.averaged(part, where) for part in (plain["pretrain"], plain[stage], loss))
-            rows.append(exam.estimate(recovered_fraction(*parts), quantity=quantity, where=where))
-        above = exam.averaged(shrunk - moved["finetune"], where)
-        rows += exam.rows(above, quantity="above_shrinking", where=where)
-        parts = attribution(*(exam.averaged(distance, where) for distance in distances))
-        rows.append(exam.estimate(share_of(parts), quantity="inference_share", where=where))
+            parts = (held_out.averaged(part, where) for part in (plain["pretrain"], plain[stage], loss))
+            rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, where=where))
+        above = held_out.averaged(shrunk - moved["finetune"], where)
+        rows += held_out.rows(above, quantity="above_shrinking", where=where)
+        parts = attribution(*(held_out.averaged(distance, where) for distance in distances))
+        rows.append(held_out.estimate(share_of(parts), quantity="inference_share", where=where))
     return rows
 
 

@@ -33,70 +33,70 @@ from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, rank_correlation, recovered_fraction
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
 from implicit_inference.regression.prompts import Predictor
 from implicit_inference.training.checkpoints import kept_steps
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 
 RANGES = ("early", "late")
 SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)
 
 
-def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
+def maps(trained: Trained, seed: Array) -> dict[str, Conjugation]:
     """The conjugations that are ranked, beside none at all."""
     return {
         **{f"labels × {g:g}": ScaleLabels(jnp.asarray(g)) for g in SCALES},
         "inputs / 2": ScaleInputs(jnp.asarray(2.0)),
         "inputs × 2": ScaleInputs(jnp.asarray(0.5)),
-        "a rotation": rotations(keys.stream(seed, "probe rotation"), lab.config.tasks.dim, 1)[0],
+        "a rotation": rotations(keys.stream(seed, "probe rotation"), trained.config.tasks.dim, 1)[0],
     }
 
 
-def measure(lab: Lab) -> list[dict]:
-    exam, rows = Exam(lab), []
-    beliefs, batch = Beliefs(exam), exam.batch("gaussian")
-    ridge = exam.predictions(exam.forgotten, batch)
+def measure(trained: Trained) -> list[dict]:
+    held_out, rows = HeldOut(trained), []
+    beliefs, batch = Beliefs(held_out), held_out.batch("gaussian")
+    ridge = held_out.predictions(held_out.forgotten, batch)
 
     def excess(predictor: Predictor, conjugation: object = None) -> Values:
-        return np.mean((exam.predictions(predictor, batch, conjugation) - ridge) ** 2, axis=1)
+        return np.mean((held_out.predictions(predictor, batch, conjugation) - ridge) ** 2, axis=1)
 
     course = []
-    for step in kept_steps(lab.run_of("finetune")):
-        network = exam.network("finetune", step)
+    for step in kept_steps(trained.run_of("finetune")):
+        network = trained.network("finetune", step)
         prior = beliefs.prior(network)
         ideal = beliefs.ideal(prior.logit)
         course.append((excess(network), excess(ideal)))
-        rows += prior_rows(prior, lab.config.seeds, step=step)
+        rows += prior_rows(prior, trained.config.seeds, step=step)
         for where in RANGES:
-            before, after = ([exam.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
+            before, after = ([held_out.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
             parts = attribution(before[0], after[0], before[1], after[1])
             for quantity, values in parts._asdict().items():
-                rows += exam.rows(values, quantity=quantity, step=step, where=where)
-            rows.append(exam.estimate(share_of(parts), quantity="share", step=step, where=where))
-    conjugations = exam.per_seed(lambda seed: maps(lab, seed))
+                rows += held_out.rows(values, quantity=quantity, step=step, where=where)
+            rows.append(held_out.estimate(share_of(parts), quantity="share", step=step, where=where))
+    conjugations = held_out.packed.each(lambda seed: maps(trained, seed))
     close = beliefs.closeness(batch.prompts)
     moved = {
-        name: np.mean(close - beliefs.closeness(lab.evaluator.moved(s, batch.prompts)), axis=1)
+        name: np.mean(close - beliefs.closeness(trained.programs.packed.shown(s, batch.prompts)), axis=1)
         for name, s in conjugations.items()
     }
     under = {name: (excess(network, s), excess(ideal, s)) for name, s in conjugations.items()}
     for where in RANGES:
-        (before, after) = ([exam.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
-        ends = {name: [exam.averaged(x, where) for x in pair] for name, pair in under.items()}
+        (before, after) = ([held_out.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
+        ends = {name: [held_out.averaged(x, where) for x in pair] for name, pair in under.items()}
         for name, values in ends.items():
             labels = {"conjugation": name, "where": where}
             for i, quantity in enumerate(("measured", "predicted")):
                 rows.append(
-                    exam.estimate(recovered_fraction(before[i], after[i], values[i]), quantity=quantity, **labels)
+                    held_out.estimate(recovered_fraction(before[i], after[i], values[i]), quantity=quantity, **labels)
                 )
-                rows += exam.rows(after[i] - values[i], quantity=f"returned_{quantity}", **labels)
-            rows += exam.rows(exam.averaged(moved[name], where), quantity="moved_odds", **labels)
+                rows += held_out.rows(after[i] - values[i], quantity=f"returned_{quantity}", **labels)
+            rows += held_out.rows(held_out.averaged(moved[name], where), quantity="moved_odds", **labels)
         network_loss, ideal_loss = (np.stack([after[i], *(v[i] for v in ends.values())], axis=1) for i in (0, 1))
-        distance = np.stack([0 * after[0], *(exam.averaged(moved[name], where) for name in ends)], axis=1)
+        distance = np.stack([0 * after[0], *(held_out.averaged(moved[name], where) for name in ends)], axis=1)
         for theory, ranks in (("loss", ideal_loss), ("odds", -distance)):
             agreement = [rank_correlation(*pair).kendall for pair in zip(ranks, network_loss, strict=True)]
-            rows += exam.rows(np.array(agreement), quantity=f"kendall_by_{theory}", where=where)
+            rows += held_out.rows(np.array(agreement), quantity=f"kendall_by_{theory}", where=where)
     return rows
 
 

@@ -29,7 +29,7 @@ from jax import numpy as jnp
 from implicit_inference import keys
 from implicit_inference.bayes.conjugation import Conjugation, averaged
 from implicit_inference.measure.formulas import over_seeds, recovered_fraction
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import (
     Identity,
     ScaleInputs,
@@ -40,7 +40,7 @@ from implicit_inference.regression.conjugations import (
     selected,
     sign_flips,
 )
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import world_of
 
 RANGES = ("early", "late")
@@ -49,9 +49,9 @@ MOST_FLIPS = 4
 """The group of all sign changes of the inputs has 2^d elements; beyond 2^4 only the rotations stand for it."""
 
 
-def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
+def maps(trained: Trained, seed: Array) -> dict[str, Conjugation]:
     """Single conjugations."""
-    dim = lab.config.tasks.dim
+    dim = trained.config.tasks.dim
     direction = random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
     return {
         "as it is": Identity(),
@@ -65,9 +65,9 @@ def maps(lab: Lab, seed: Array) -> dict[str, Conjugation]:
     }
 
 
-def orbits(lab: Lab, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
+def orbits(trained: Trained, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
     """Several conjugations to average over or to choose among."""
-    dim = lab.config.tasks.dim
+    dim = trained.config.tasks.dim
     found: dict[str, tuple[Conjugation, ...]] = {
         "label scales 1, 1.5, 2": scales([jnp.asarray(g) for g in (1.0, 1.5, 2.0)]),
         "label signs": scales([jnp.asarray(g) for g in (1.0, -1.0)]),
@@ -78,19 +78,19 @@ def orbits(lab: Lab, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
     return found
 
 
-def in_order(exam: Exam, named: Callable[[Array], dict[str, Any]]) -> list[tuple[str, Any]]:
+def in_order(held_out: HeldOut, named: Callable[[Array], dict[str, Any]]) -> list[tuple[str, Any]]:
     """(name, packed over seeds), in the order of the names; packing would sort them."""
-    packed = exam.per_seed(named)
+    packed = held_out.packed.each(named)
     return [(name, packed[name]) for name in named(jnp.asarray(0))]
 
 
-def measure(lab: Lab) -> list[dict]:
-    exam, rows = Exam(lab), []
+def measure(trained: Trained) -> list[dict]:
+    held_out, rows = HeldOut(trained), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-    networks = {name: exam.network(stage) for name, stage in networks.items()}
-    discrete = exam.per_seed(lambda seed: world_of(lab.config).families(seed)["discrete"])
-    noise_std = lab.packed(exam.world.noise_std)
-    singles, groups = (in_order(exam, partial(of, lab)) for of in (maps, orbits))
+    networks = {name: trained.network(stage) for name, stage in networks.items()}
+    discrete = held_out.packed.each(lambda seed: world_of(trained.config).families(seed)["discrete"])
+    noise_std = trained.programs.packed.repeated(held_out.world.noise_std)
+    singles, groups = (in_order(held_out, partial(of, trained)) for of in (maps, orbits))
 
     def chosen(network: Any, orbit: Sequence[Conjugation]) -> Any:
         return selected(network, orbit, discrete, noise_std)
@@ -99,20 +99,20 @@ def measure(lab: Lab) -> list[dict]:
     losses = {}
     for name, network in networks.items():
         for case, conjugation in singles:
-            losses[name, "single", case] = exam.loss(network, "gaussian", conjugation)
+            losses[name, "single", case] = held_out.loss(network, "gaussian", conjugation)
         for case, orbit in groups:
             for way, combine in ways.items():
-                losses[name, way, case] = exam.loss(combine(network, orbit), "gaussian")
+                losses[name, way, case] = held_out.loss(combine(network, orbit), "gaussian")
     before, after = losses["pretrained", "single", "as it is"], losses["finetuned", "single", "as it is"]
     for (name, way, case), loss in losses.items():
         for where in RANGES:
             labels = {"way": way, "conjugation": case, "where": where}
-            rows += exam.rows(exam.averaged(loss, where), quantity="loss", predictor=name, **labels)
+            rows += held_out.rows(held_out.averaged(loss, where), quantity="loss", predictor=name, **labels)
             if name == "finetuned":
                 net = loss + before - losses["pretrained", way, case]
                 for quantity, recovered in (("recovered", loss), ("net_of_pretrained", net)):
-                    parts = (exam.averaged(part, where) for part in (before, after, recovered))
-                    rows.append(exam.estimate(recovered_fraction(*parts), quantity=quantity, **labels))
+                    parts = (held_out.averaged(part, where) for part in (before, after, recovered))
+                    rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, **labels))
     return rows
 
 

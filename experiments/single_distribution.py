@@ -17,28 +17,28 @@ import sys
 from experiment import Claim, Experiment, Results, said
 
 from implicit_inference.measure.formulas import over_seeds
-from implicit_inference.measure.held_out import Exam
-from implicit_inference.training.loop import Lab
+from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.training.loop import Trained
 
 ALPHAS = [{"pretrain.discrete_prob": alpha} for alpha in (0.0, 1.0)]
 TOLERANCE = 0.05
 
 
-def measure(lab: Lab) -> list[dict]:
-    exam = Exam(lab)
-    family = "discrete" if lab.config.pretrain.discrete_prob else "gaussian"
+def measure(trained: Trained) -> list[dict]:
+    held_out = HeldOut(trained)
+    family = "discrete" if trained.config.pretrain.discrete_prob else "gaussian"
     predictors = {
-        "network": exam.network("pretrain"),
-        "ridge": exam.forgotten,
-        "discrete_posterior": exam.preferred,
+        "network": trained.network("pretrain"),
+        "ridge": held_out.forgotten,
+        "discrete_posterior": held_out.preferred,
     }
     rows = []
     for name, predictor in predictors.items():
-        loss = exam.loss(predictor, family)
-        for k in range(lab.config.prompts.length):
-            rows += exam.rows(loss[:, k], prompts=family, predictor=name, position=k)
-        rows += exam.rows(exam.averaged(loss, "all"), prompts=family, predictor=name, where="all")
-    noise = lab.config.tasks.noise_std**2
+        loss = held_out.loss(predictor, family)
+        for k in range(trained.config.prompts.length):
+            rows += held_out.rows(loss[:, k], prompts=family, predictor=name, position=k)
+        rows += held_out.rows(held_out.averaged(loss, "all"), prompts=family, predictor=name, where="all")
+    noise = trained.config.tasks.noise_std**2
     return [row | {"noise_variance": noise} for row in rows]
 
 

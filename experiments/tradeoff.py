@@ -23,28 +23,31 @@ from jax import tree
 
 from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
-from implicit_inference.measure.held_out import Exam
-from implicit_inference.training.loop import VALIDATION_PROMPTS, Lab
+from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.training.loop import Trained
+from implicit_inference.training.programs import VALIDATION_PROMPTS
 
 ALPHAS = (0.2, 0.5, 0.8)
 VARIANTS = [{"pretrain.discrete_prob": alpha} for alpha in ALPHAS]
 PRIORS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 0.999)
 
 
-def measure(lab: Lab) -> list[dict]:
-    table = lab.run_of("pretrain").read_table("training.parquet")
+def measure(trained: Trained) -> list[dict]:
+    table = trained.run_of("pretrain").read_table("training.parquet")
     rows = [
         {"step": row["step"], "prompts": row["prompts"], "predictor": "network"}
         | {"seed": row["seed"], "value": row["mean"], "n": VALIDATION_PROMPTS}
         for row in table
         if row["predictor"] == "network"
     ]
-    exam = Exam(lab)
+    held_out = HeldOut(trained)
     for prior in PRIORS:
-        exact = lab.bayes_losses(replace(lab.config.pretrain, discrete_prob=prior))
-        losses = tree.map(np.asarray, exact(lab.seeds, {f: lab.validation[f] for f in FAMILIES}))
+        exact = trained.programs.bayes_losses(replace(trained.config.pretrain, discrete_prob=prior))
+        losses = tree.map(
+            np.asarray, exact(trained.programs.packed.seeds, {f: trained.programs.validation[f] for f in FAMILIES})
+        )
         for family, loss in losses.items():
-            found = exam.rows(loss, prior=prior, prompts=family, predictor="bayes")
+            found = held_out.rows(loss, prior=prior, prompts=family, predictor="bayes")
             rows += [row | {"n": VALIDATION_PROMPTS} for row in found]
     return rows
 

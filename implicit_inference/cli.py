@@ -19,7 +19,7 @@ from implicit_inference.runs.meeting import hosts_from
 
 if TYPE_CHECKING:
     from implicit_inference.runs.store import Run
-    from implicit_inference.training.loop import Lab
+    from implicit_inference.training.loop import Trained
 
 NAME = "implicit-inference"
 SIZES = ("S", "M", "G")
@@ -97,27 +97,27 @@ def add_hosts(sub: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    lab = _lab(_new_config(options), options, "pretrain", "scratch", "finetune", "probe")
-    _train(lab, "pretrain", "scratch", "finetune")
-    return _probe_and_show(lab)
+    trained = _trained(_new_config(options), options, "pretrain", "scratch", "finetune", "probe")
+    _train(trained, "pretrain", "scratch", "finetune")
+    return _probe_and_show(trained)
 
 
 def pretrain(options: argparse.Namespace) -> int:
-    _train(_lab(_new_config(options), options, "pretrain"), "pretrain")
+    _train(_trained(_new_config(options), options, "pretrain"), "pretrain")
     return 0
 
 
 def child(options: argparse.Namespace) -> int:
     parent, free, _ = CHILDREN[options.stage]
     config = _child_config(options, options.parent, parent, free)
-    _train(_lab(config, options, options.stage), options.stage)
+    _train(_trained(config, options, options.stage), options.stage)
     return 0
 
 
 def probe(options: argparse.Namespace) -> int:
-    lab = _lab(_child_config(options, options.id, "finetune", ("probe",)), options, "scratch", "probe")
-    _train(lab, "scratch")
-    return _probe_and_show(lab)
+    trained = _trained(_child_config(options, options.id, "finetune", ("probe",)), options, "scratch", "probe")
+    _train(trained, "scratch")
+    return _probe_and_show(trained)
 
 
 def figures(options: argparse.Namespace) -> int:
@@ -226,17 +226,17 @@ def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str
     return configs.changed(base, own, identity.sections_of(parent_stage) | set(free))
 
 
-def _lab(config: Config, options: argparse.Namespace, *stages: str) -> Lab:
-    """The lab of a configuration, once it is known that the machine has the memory for its stages."""
+def _trained(config: Config, options: argparse.Namespace, *stages: str) -> Trained:
+    """The stages of a configuration, once it is known that the machine has the memory for its stages."""
     if "hosts" not in options:
         memory.check(config, stages)
     from implicit_inference.runs import runtime
 
     _make(options.runs)
     runtime.prepare(lambda: _join(options))
-    from implicit_inference.training.loop import Lab
+    from implicit_inference.training.loop import Trained
 
-    return Lab(config, options.runs)
+    return Trained.of(config, options.runs)
 
 
 def _make(runs: Path) -> None:
@@ -257,26 +257,26 @@ def _join(options: argparse.Namespace) -> None:
         hosts.join(options.hosts)
 
 
-def _train(lab: Lab, *stages: str) -> None:
+def _train(trained: Trained, *stages: str) -> None:
     from implicit_inference.runs import hosts
     from implicit_inference.show.terminal import training_progress
     from implicit_inference.training.loop import train_stage
 
     for stage in stages:
-        with hosts.together(), training_progress(lab.run_of(stage), lab.alone) as report:
-            train_stage(lab, stage, report)
+        with hosts.together(), training_progress(trained.run_of(stage), hosts.alone()) as report:
+            train_stage(trained, stage, report)
 
 
-def _probe_and_show(lab: Lab) -> int:
+def _probe_and_show(trained: Trained) -> int:
     from implicit_inference.measure.probe import probe
     from implicit_inference.measure.summary import summary_of
     from implicit_inference.show import plots
     from implicit_inference.show import report as page
     from implicit_inference.show.terminal import console, counting_progress, summary_table
 
-    with counting_progress(lab.run_of("probe")) as count:
-        done = probe(lab, count)
-    console.print(summary_table(summary_of(done), lab.config))
+    with counting_progress(trained.run_of("probe")) as count:
+        done = probe(trained, count)
+    console.print(summary_table(summary_of(done), trained.config))
     print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
     plots.draw_all(done)
     print(f"figures  {done.path('figures')}\nreport   {page.write_beside(page.told(done))}")

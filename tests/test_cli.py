@@ -93,8 +93,8 @@ def paper(tmp_path, monkeypatch):
     run = Run(tmp_path / "runs" / run_id("pretrain", PRESETS["paper"]))
     finished(run, PRESETS["paper"])
     trained = []
-    monkeypatch.setattr(cli, "_lab", lambda config, options, *stages: trained.append(config))
-    monkeypatch.setattr(cli, "_train", lambda lab, *stages: None)
+    monkeypatch.setattr(cli, "_trained", lambda config, options, *stages: trained.append(config))
+    monkeypatch.setattr(cli, "_train", lambda trained, *stages: None)
     return lambda *arguments: (
         main(["finetune", f"--parent={run.id}", f"--runs={run.directory.parent}", *arguments]),
         trained,
@@ -135,8 +135,8 @@ def test_a_child_s_wrong_changes_are_told_by_the_parent_s_values(paper, capsys, 
 
 def test_the_same_command_gives_the_same_child_whoever_made_the_parent(tmp_path, monkeypatch):
     found = []
-    monkeypatch.setattr(cli, "_lab", lambda config, options, *stages: found.append(config))
-    monkeypatch.setattr(cli, "_train", lambda lab, *stages: None)
+    monkeypatch.setattr(cli, "_trained", lambda config, options, *stages: found.append(config))
+    monkeypatch.setattr(cli, "_train", lambda trained, *stages: None)
     for name, maker in (("a", {}), ("b", {"finetune.steps": 7000, "probe.prompts": 7, "tune.steps": 70})):
         config = override(PRESETS["smoke"], maker)
         run = Run(tmp_path / name / run_id("pretrain", config))

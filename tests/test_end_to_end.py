@@ -17,7 +17,7 @@ from implicit_inference.measure.formulas import positions
 from implicit_inference.measure.lookup import Table
 from implicit_inference.runs.store import Run
 from implicit_inference.show.plots import draw_all
-from implicit_inference.training.mixtures import held_out, log_weights, prior
+from implicit_inference.training.batches import held_out, log_weights, prior
 from implicit_inference.worlds import world_of
 
 CONFIG = PRESETS["smoke"]

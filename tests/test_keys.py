@@ -36,7 +36,7 @@ from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.network.predictions import initial_params
 from implicit_inference.regression.conjugations import rotations
 from implicit_inference.worlds import world_of
-from implicit_inference.training.mixtures import held_out
+from implicit_inference.training.batches import held_out
 
 config = override(PRESETS["smoke"], {"model.layers": 1, "model.width": 8})
 relu = override(config, {"tasks.relu_features": 4})

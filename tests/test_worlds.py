@@ -8,7 +8,7 @@ import pytest
 
 from implicit_inference import worlds
 from implicit_inference.config.changes import base
-from implicit_inference.training.mixtures import held_out, log_weights, prior
+from implicit_inference.training.batches import held_out, log_weights, prior
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def test_it_goes_through_pretraining_finetuning_probe_figures_and_report(config,
     from implicit_inference.measure.summary import summary_of
     from implicit_inference.runs.store import Run
     from implicit_inference.show import plots, report
-    from implicit_inference.training.loop import Lab, train_stage
+    from implicit_inference.training.loop import Trained, train_stage
 
-    lab = Lab(config, tmp_path)
+    trained = Trained.of(config, tmp_path)
     for stage in ("pretrain", "scratch", "finetune"):
-        train_stage(lab, stage, lambda progress: None)
-    run = probe(lab, lambda done, of: None)
+        train_stage(trained, stage, lambda progress: None)
+    run = probe(trained, lambda done, of: None)
     assert Run(run.directory).config().tasks == config.tasks
     summary = summary_of(run)
     assert set(summary["loss"]) == {"known", "fresh"}

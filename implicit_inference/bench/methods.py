@@ -9,7 +9,6 @@ its arguments.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,7 +20,7 @@ from implicit_inference.config.fields import Config
 from implicit_inference.network import adapt
 from implicit_inference.runs import devices, runtime
 from implicit_inference.training import optimisers
-from implicit_inference.training.loop import Lab, first_state
+from implicit_inference.training.programs import Programs
 from implicit_inference.training.stages import kept_shapes, stage_of
 
 STEPS = 20
@@ -34,16 +33,17 @@ WAYS: dict[str, dict[str, Any]] = {name: {"adapt.method": name} for name in adap
 
 def prepared(config: Config) -> tuple[Contestant, list[str]]:
     """Chunks of fine-tuning from fresh parameters, and what they hold, as text."""
-    lab = Lab(config, Path("no runs"), devices.make_mesh(1, 1))
+    programs = Programs(config, devices.make_mesh(1, 1))
+    packed = programs.packed
     stage = stage_of(config, "finetune")
     shapes = kept_shapes(config, "pretrain")
     parent = jax.tree.map(lambda leaf: jax.numpy.full((1, *leaf.shape), 0.01), shapes)
-    state = first_state(lab, stage, (parent,))
-    source = lab.over_seeds(stage.source)(lab.seeds, (parent,))
-    stream = lab.over_seeds(lambda seed: keys.stream(seed, "finetune"))(lab.seeds)
-    rate = lab.packed(optimisers.schedule(stage.training))
-    program = lab.chunk("finetune", STEPS).__wrapped__  # type: ignore[attr-defined]
-    chunk = program.lower(lab.seeds, stream, source, rate, state).compile()
+    state = programs.first_state(stage, (parent,))
+    source = packed.program(stage.source)(packed.seeds, (parent,))
+    stream = packed.each(lambda seed: keys.stream(seed, "finetune"))
+    rate = packed.repeated(optimisers.schedule(stage.training))
+    program = programs.chunk("finetune", STEPS).__wrapped__  # type: ignore[attr-defined]
+    chunk = program.lower(packed.seeds, stream, source, rate, state).compile()
     moving = [leaf.nbytes for leaf in jax.tree.leaves((state.params, state.opt_state))]
     sizes = [
         f"{adapt.size(state.params):,}",
@@ -53,7 +53,7 @@ def prepared(config: Config) -> tuple[Contestant, list[str]]:
     held = [state]
 
     def run() -> jax.Array:
-        held[0], losses = chunk(lab.seeds, stream, source, rate, held[0])
+        held[0], losses = chunk(packed.seeds, stream, source, rate, held[0])
         return losses
 
     return run, sizes

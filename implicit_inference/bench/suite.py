@@ -81,7 +81,7 @@ def training_row(size: str) -> list[str]:
         "peak": peak(trainer.config.model.compute_dtype, len(jax.devices())),
         "peak on one device": peak(trainer.config.model.compute_dtype, 1),
     }
-    if trainer.lab.mesh.size > 1:
+    if trainer.programs.packed.mesh.size > 1:
         contestants["one device"] = _trainer(size, one_device=True).steps_on_given_data()
     if jax.default_backend() == "cpu" and _torch_version():
         contestants["torch"] = pytorch_steps(trainer)
@@ -185,10 +185,10 @@ def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
     for size in sizes:
         trainer = _trainer(size, one_device=True)
         n = PROBED[size]
-        batch = trainer.lab.packed(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
-        scale = trainer.lab.packed(ScaleLabels(jnp.asarray(2.0)))
-        network = trainer.lab.network(trainer.initial)
-        work = partial(trainer.lab.evaluator.predict, network, scale, batch)
+        batch = trainer.programs.packed.repeated(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
+        scale = trainer.programs.packed.repeated(ScaleLabels(jnp.asarray(2.0)))
+        network = trainer.programs.network(trainer.initial)
+        work = partial(trainer.programs.packed.predict, network, batch, scale)
         yield _speed(f"network {size}, labels scaled", n, take_turns({"it": work}, ROUNDS[size])["it"])
     n = 1024
     prompts, mesh = _prompts(20, 40, n), make_mesh(1, n)

@@ -26,7 +26,7 @@ from implicit_inference.config.fields import Config
 from implicit_inference.runs import runtime
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Row
-from implicit_inference.training.loop import Lab, train_stage
+from implicit_inference.training.loop import Trained, train_stage
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "muon": {},
@@ -89,7 +89,7 @@ def losses(table: list[Row], step: int, predictor: str) -> np.ndarray:
 
 def trained(config: Config, seconds: float, runs: Path) -> list[dict[str, float]]:
     """The excess over exact Bayes at every evaluation, mean and standard error over seeds."""
-    run = train_stage(Lab(config, runs), "pretrain", lambda progress: None)
+    run = train_stage(Trained.of(config, runs), "pretrain", lambda progress: None)
     table = run.read_table("training.parquet")
     steps = range(chunk_length(config.pretrain.steps), config.pretrain.steps + 1, chunk_length(config.pretrain.steps))
     rows = []

@@ -17,9 +17,8 @@ from implicit_inference.bench.timing import Contestant
 from implicit_inference.config.fields import Config
 from implicit_inference.runs import devices
 from implicit_inference.training import optimisers
-from implicit_inference.training.batches import whole
-from implicit_inference.training.loop import Lab, first_state
-from implicit_inference.training.mixtures import log_weights
+from implicit_inference.training.batches import log_weights, whole
+from implicit_inference.training.programs import Programs
 from implicit_inference.training.stages import stage_of
 from implicit_inference.training.steps import TrainState, mean_over_slices, train_chunk
 
@@ -29,17 +28,17 @@ class Trainer:
 
     def __init__(self, config: Config, steps: int, one_device: bool = False):
         self.config, self.steps = config, steps
-        self.lab = Lab(self.config, Path("no runs"), devices.make_mesh(1, 1) if one_device else None)
+        self.programs = Programs(self.config, devices.make_mesh(1, 1) if one_device else None)
         self.training = self.config.pretrain
         self.stage = stage_of(self.config, "pretrain")
         self.optimizer = optimisers.make_optimizer(self.training)
-        self.rate = self.lab.packed(optimisers.schedule(self.training))
-        self.weights = self.lab.packed(log_weights(self.training.discrete_prob))
-        self.stream = self.lab.over_seeds(lambda seed: keys.stream(seed, "pretrain"))(self.lab.seeds)
+        self.rate = self.programs.packed.repeated(optimisers.schedule(self.training))
+        self.weights = self.programs.packed.repeated(log_weights(self.training.discrete_prob))
+        self.stream = self.programs.packed.each(lambda seed: keys.stream(seed, "pretrain"))
 
     def fresh(self) -> TrainState:
         """The state before the first step, packed."""
-        return first_state(self.lab, self.stage, ())
+        return self.programs.first_state(self.stage, ())
 
     @cached_property
     def initial(self) -> Any:
@@ -57,23 +56,25 @@ class Trainer:
         def all_of_it(seed: Array, key: Array, weights: Array) -> Any:
             return self.stage.draw(seed, weights, key, whole)
 
-        return self.lab.over_seeds(all_of_it)(self.lab.seeds, self.stream, self.weights)
+        return self.programs.packed.program(all_of_it)(self.programs.packed.seeds, self.stream, self.weights)
 
     def predict(self, params: Any, prompts: Any) -> Array:
         """The network as a function of what trains."""
         return self.stage.predict(self.stage.merge(params, {}), prompts)
 
     def loss(self, params: Any, prompts: Any, targets: Array) -> Array:
-        return jnp.mean(self.lab.world.score.loss(self.predict(params, prompts), targets))
+        return jnp.mean(self.programs.world.score.loss(self.predict(params, prompts), targets))
 
     def chunks(self) -> Contestant:
         """Chunks as a run takes them, with new data at every step."""
-        chunk = self.lab.chunk("pretrain", self.steps)
-        return _threaded(lambda state: chunk(self.lab.seeds, self.stream, self.weights, self.rate, state), self.fresh())
+        chunk = self.programs.chunk("pretrain", self.steps)
+        return _threaded(
+            lambda state: chunk(self.programs.packed.seeds, self.stream, self.weights, self.rate, state), self.fresh()
+        )
 
     def steps_on_given_data(self) -> Contestant:
         """Chunks whose every step sees the same batch: the network and the optimiser alone."""
-        slices = self.lab.slices(self.training)
+        slices = self.programs.slices(self.training)
 
         def chunk(key: Array, batch: Any, state: TrainState) -> Any:
             own, mean = devices.own_part(batch), devices.batch_mean
@@ -83,13 +84,13 @@ class Trainer:
                 self.steps,
                 lambda key: own,
                 self.predict,
-                self.lab.world.score.loss,
+                self.programs.world.score.loss,
                 self.optimizer,
                 slices,
                 mean,
             )
 
-        compiled = devices.over_seeds(chunk, self.lab.mesh, donate=(2,))
+        compiled = self.programs.packed.program(chunk, donate=(2,))
         return _threaded(lambda state: compiled(self.stream, self.batch, state), self.fresh())
 
     def parts(self) -> dict[str, Contestant]:
@@ -100,7 +101,7 @@ class Trainer:
             steps = jax.vmap(lambda t: jax.random.fold_in(key, t))(jnp.arange(self.steps))
             return jax.vmap(partial(self.draw, seed, weights))(steps)
 
-        slices = self.lab.slices(self.training)
+        slices = self.programs.slices(self.training)
 
         def repeated(once: Callable[[Any], Any], first: Any) -> Any:
             return jax.lax.fori_loop(0, self.steps, lambda _, value: once(value), first)
@@ -131,7 +132,7 @@ class Trainer:
 
             return repeated(once, (state.params, state.opt_state))
 
-        over_seeds, seeds = self.lab.over_seeds, self.lab.seeds
+        over_seeds, seeds = self.programs.packed.program, self.programs.packed.seeds
         programs = {name: over_seeds(part) for name, part in (("forward", forward), ("both", both_ways))}
         draw, step = over_seeds(data), over_seeds(update)
         return {
@@ -167,8 +168,8 @@ def compile_seconds(config: Config, steps: int, cached: Path) -> dict[str, float
         for name in ("empty cache", "full cache"):
             jax.clear_caches()
             trainer = Trainer(config, steps)
-            chunk = trainer.lab.chunk("pretrain", trainer.steps)
-            arguments = trainer.lab.seeds, trainer.stream, trainer.weights, trainer.rate, trainer.fresh()
+            chunk = trainer.programs.chunk("pretrain", trainer.steps)
+            arguments = trainer.programs.packed.seeds, trainer.stream, trainer.weights, trainer.rate, trainer.fresh()
             began = time.perf_counter()
             chunk.__wrapped__.lower(*arguments).compile()  # type: ignore[attr-defined]
             found[name] = time.perf_counter() - began

@@ -11,7 +11,7 @@ from jax import Array
 
 from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
 from implicit_inference.measure.formulas import Values, effective_gate
-from implicit_inference.measure.held_out import Exam
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.rows import gate_rows
 from implicit_inference.runs.store import Row
 from implicit_inference.worlds import Description, Predictor, Prompts
@@ -21,47 +21,47 @@ Predicted = Mapping[tuple[str, str], Values]
 
 
 class Beliefs:
-    """Reads beliefs off the predictors of an exam; each program is compiled once."""
+    """Reads beliefs off predictors, on held-out prompts; each program is compiled once."""
 
-    def __init__(self, exam: Exam):
-        self._exam = exam
-        over_seeds = exam.lab.over_seeds
-        self._fit, self._mix, self._ratio = (over_seeds(f) for f in (self._fit_one, self._mix_one, self._ratio_one))
+    def __init__(self, held_out: HeldOut):
+        self._held_out, self._packed = held_out, held_out.packed
+        program = self._packed.program
+        self._fit, self._mix, self._ratio = (program(f) for f in (self._fit_one, self._mix_one, self._ratio_one))
 
     def prior(self, predictor: Predictor) -> EffectivePrior:
         """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
-        predictions = self._exam.lab.evaluator.predict(predictor, None, self._both)
-        found = self._fit(self._exam.lab.seeds, self._both, predictions)
+        predictions = self._packed.predict(predictor, self._both)
+        found = self._fit(self._packed.seeds, self._both, predictions)
         return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
 
     def ideal(self, logits: Values) -> Predictor:
         """Exact Bayes with prior log odds `logits` [S] of the preferred family, packed over seeds."""
-        return self._mix(self._exam.lab.seeds, jnp.asarray(logits, jnp.float32))
+        return self._mix(self._packed.seeds, jnp.asarray(logits, jnp.float32))
 
     def closeness(self, prompts: Prompts) -> Values:
         """The exact log evidence ratio of the past, preferred against forgotten, [S, prompts, K]."""
-        return np.asarray(self._ratio(self._exam.lab.seeds, prompts), np.float64)
+        return np.asarray(self._ratio(self._packed.seeds, prompts), np.float64)
 
     @cached_property
     def _both(self) -> Prompts:
         """[S, 2N, K]"""
-        join = self._exam.lab.over_seeds(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
-        return join(*(self._exam.batch(family, "tuning").prompts for family in self._exam.described.families))
+        join = self._packed.program(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
+        return join(*(self._held_out.batch(family, "tuning").prompts for family in self._held_out.described.families))
 
     def _fit_one(self, seed: Array, prompts: Prompts, predictions: Array) -> EffectivePrior:
-        world = self._exam.world
+        world = self._held_out.world
         preferred, forgotten = world.families(seed).values()
         exact = [world.exact(tasks)(prompts) for tasks in (preferred, forgotten)]
         log_odds = world.log_odds(preferred, forgotten, prompts)
         return fitted_prior(predictions, *exact, log_odds, world.score.divergence)
 
     def _mix_one(self, seed: Array, logit: Array) -> Predictor:
-        world = self._exam.world
+        world = self._held_out.world
         return world.exact(world.mixture(tuple(world.families(seed).values()), shifted_weights(logit)))
 
     def _ratio_one(self, seed: Array, prompts: Prompts) -> Array:
-        preferred, forgotten = self._exam.world.families(seed).values()
-        return self._exam.world.log_odds(preferred, forgotten, prompts)
+        preferred, forgotten = self._held_out.world.families(seed).values()
+        return self._held_out.world.log_odds(preferred, forgotten, prompts)
 
 
 def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:

@@ -1,4 +1,4 @@
-"""An exam: a lab's predictors, each packed over seeds, answer the same held-out prompts."""
+"""Held-out prompts, answered by predictors that are packed over seeds, and how far off the answers are."""
 
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -10,9 +10,8 @@ from jax import Array
 from implicit_inference.measure.formulas import Estimate, Values, positions
 from implicit_inference.measure.rows import estimate_row, seed_rows
 from implicit_inference.runs.store import Row
-from implicit_inference.training.loop import Lab
-from implicit_inference.training.mixtures import held_out
-from implicit_inference.training.stages import stage_of
+from implicit_inference.training.batches import held_out
+from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor, Tasks, described
 
 STREAMS = {"report": "probe report", "tuning": "probe choice"}
@@ -22,35 +21,22 @@ TasksOf = Callable[[Array], Tasks]
 """seed -> a task distribution"""
 
 
-class Exam:
-    """The held-out prompts of a lab, who can answer them, and how far off the answers are."""
+class HeldOut:
+    """The held-out prompts of a configuration, who can answer them, and how far off the answers are."""
 
-    def __init__(self, lab: Lab):
-        self.lab, self.config = lab, lab.config
-        self.world, self.described = lab.world, described(lab.config.world)
+    def __init__(self, trained: Trained):
+        self.trained, self.config, self.packed = trained, trained.config, trained.programs.packed
+        self.world, self.described = trained.programs.world, described(trained.config.world)
         self.batch = cache(self._batch)
 
     def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
         n = self.config.probe.prompts
-        return self.per_seed(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
-
-    def per_seed(self, function: Callable[[Array], Any]) -> Any:
-        """The function of a seed for every seed, packed."""
-        return self.lab.over_seeds(function)(self.lab.seeds)
-
-    def network(self, stage: str, step: int | None = None, control: int | None = None) -> Predictor:
-        """The network after a stage, or in its course; under a control, if it has any.
-
-        Of `steer`, under the control of the preferred family unless another is named.
-        """
-        if stage == "steer" and control is None:
-            control = stage_of(self.config, stage).control(self.described.preferred)
-        return self.lab.network(self.lab.params_of(stage, step), control)
+        return self.packed.each(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
 
     def exact(self, tasks: TasksOf) -> Predictor:
         """Exact Bayes under a prior."""
-        return self.per_seed(lambda seed: self.world.exact(tasks(seed)))
+        return self.packed.each(lambda seed: self.world.exact(tasks(seed)))
 
     @cached_property
     def preferred(self) -> Predictor:
@@ -64,7 +50,7 @@ class Exam:
 
     def predictions(self, predictor: Predictor, batch: Any, conjugation: Any = None) -> Values:
         """[S, prompts, K, *event]; the conjugation is packed over seeds."""
-        return np.asarray(self.lab.evaluator.predict(predictor, conjugation, batch.prompts), np.float64)
+        return np.asarray(self.packed.predict(predictor, batch.prompts, conjugation), np.float64)
 
     def truth(self, batch: Any) -> Values:
         """[S, prompts, K, *event]"""

@@ -1,11 +1,13 @@
 """Devices: a mesh of seeds x batch, so that every device trains seeds of its own or, left over, a part of the batch."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from einops import rearrange
+from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -80,3 +82,44 @@ def shard_seeds(tree: Any, mesh: Mesh) -> Any:
 
 def _largest_divisor(number: int, most: int) -> int:
     return max(k for k in range(1, min(number, most) + 1) if number % k == 0)
+
+
+class Packed:
+    """Seeds packed on a mesh: a function of one seed becomes one program over all of them.
+
+    Every leaf of what a program takes and gives has a leading axis of seeds [S]. Predictors are pytrees, so those of
+    one structure share one compiled program, whatever the conjugation.
+    """
+
+    def __init__(self, seeds: Sequence[int], mesh: Mesh):
+        self.mesh, self.seeds = mesh, shard_seeds(jnp.array(seeds, jnp.uint32), mesh)
+        self._predict = self.program(lambda predictor, prompts: predictor(prompts))
+        self._apply = self.program(lambda conjugation, prompts: conjugation.apply(prompts))
+        self._undo = self.program(lambda conjugation, predictions, prompts: conjugation.undo(predictions, prompts))
+
+    def program(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> Callable[..., Any]:
+        """The function of one seed's arguments, compiled over all seeds; see `over_seeds`."""
+        return over_seeds(function, self.mesh, donate)
+
+    def each(self, function: Callable[[Array], Any]) -> Any:
+        """The function of every seed, packed."""
+        return self.program(function)(self.seeds)
+
+    @pinned()
+    def repeated(self, tree: Any) -> Any:
+        """Repeats a tree for every seed."""
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(self.seeds), *jnp.shape(leaf))), tree)
+
+    def sharded(self, tree: Any) -> Any:
+        """The packed tree, laid over the mesh."""
+        return shard_seeds(tree, self.mesh)
+
+    def shown(self, conjugation: Any, prompts: Any) -> Any:
+        """The prompts as a conjugation shows them."""
+        return self._apply(conjugation, prompts)
+
+    def predict(self, predictor: Any, prompts: Any, conjugation: Any = None) -> Array:
+        """Predictions [S, prompts, K, *event]; under a conjugation, if one is given."""
+        if conjugation is None:
+            return self._predict(predictor, prompts)
+        return self._undo(conjugation, self._predict(predictor, self.shown(conjugation, prompts)), prompts)

@@ -28,6 +28,11 @@ class HostLostError(UserError):
     exit_code = 1
 
 
+def alone() -> bool:
+    """Whether no other host takes part."""
+    return jax.process_count() == 1
+
+
 def join(hosts: Hosts | None) -> None:
     """Makes the devices of all hosts one set; all call this before they compute anything.
 

@@ -11,7 +11,7 @@ from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.config.identity import run_id
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.runs.store import Row, Run
-from implicit_inference.training.loop import Lab, train_stage
+from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.watching import Progress
 
 Variant = Mapping[str, Any]
@@ -24,7 +24,7 @@ def sweep(
     base: Config,
     variants: Sequence[Variant],
     stages: Sequence[str],
-    measure: Callable[[Lab], list[Row]],
+    measure: Callable[[Trained], list[Row]],
     runs: Path,
     report: Count,
 ) -> list[Row]:
@@ -39,7 +39,7 @@ def sweep(
     costs = unfinished(configs, stages, runs)
     total, done, rows = sum(costs.values()), 0.0, []
     for config, varied in zip(configs, varied_fields(configs, variants), strict=True):
-        lab = Lab(config, runs)
+        trained = Trained.of(config, runs)
         name = ", ".join(f"{path} {value}" for path, value in varied.items()) or "base"
         for stage in stages:
             cost = costs.pop(run_id(stage, config), 0.0)
@@ -48,11 +48,11 @@ def sweep(
                 part = cost * progress.step / progress.steps if cost else 0.0
                 report((done + part) / total if total else 1.0, f"{progress.stage} {name}")
 
-            train_stage(lab, stage, count)
+            train_stage(trained, stage, count)
             done += cost
         report(done / total if total else 1.0, f"measuring {name}")
         with pinned():
-            rows += [varied | row for row in measure(lab)]
+            rows += [varied | row for row in measure(trained)]
     return rows
 
 

@@ -35,7 +35,7 @@ def test_an_empty_cache_is_empty_and_then_full(tmp_path):
 def test_counted_operations_are_those_of_the_compiled_network(size):
     trainer = Trainer(sized(size, 1), 1)
     params, batch = jax.tree.map(lambda leaf: leaf[0], (trainer.initial, trainer.batch))
-    compiled = jax.jit(lambda params, batch: trainer.lab.predict(params, batch[0])).lower(params, batch).compile()
+    compiled = jax.jit(lambda params, batch: trainer.programs.predict(params, batch[0])).lower(params, batch).compile()
     counted = step_flops(trainer.config) / 3
     assert counted < compiled.cost_analysis()["flops"] < 1.2 * counted  # norms and softmax are not counted
 
@@ -64,7 +64,7 @@ def test_pytorch_computes_the_same_loss_and_learns_alike():
 def test_parts_do_their_work():
     trainer = Trainer(sized("S", 1), 2)
     results = {name: part() for name, part in trainer.parts().items()}
-    prompts_each = 64 // trainer.lab.mesh.shape["batch"]
+    prompts_each = 64 // trainer.programs.packed.mesh.shape["batch"]
     assert results["data"][1].shape == (1, 2, prompts_each, 12)
     assert np.isfinite(results["forward"]).all()
     first = trainer.fresh().params

@@ -83,8 +83,8 @@ def give(command, capsys):
 def untrained(monkeypatch):
     """Commands stop at the configuration that they would train."""
     seen = []
-    monkeypatch.setattr(cli, "_lab", lambda config, options, *stages: seen.append(config))
-    monkeypatch.setattr(cli, "_train", lambda lab, *stages: None)
+    monkeypatch.setattr(cli, "_trained", lambda config, options, *stages: seen.append(config))
+    monkeypatch.setattr(cli, "_train", lambda trained, *stages: None)
     return seen
 
 

@@ -9,7 +9,7 @@ from implicit_inference import FeatureTasks, GaussianTasks, posterior_predictive
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.config.identity import run_id
-from implicit_inference.training.mixtures import family, held_out, log_weights, stage_tasks
+from implicit_inference.training.batches import family, held_out, log_weights, stage_tasks
 from implicit_inference.worlds import world_of
 
 BASE = override(PRESETS["smoke"], {"tasks.n_discrete": 5})

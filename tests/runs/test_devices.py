@@ -1,3 +1,5 @@
+from implicit_inference import GaussianTasks, Prompts, ScaleLabels, bayes_predictor, conjugated
+from implicit_inference.runs.devices import Packed
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,3 +49,15 @@ def test_slices_keep_a_part_of_the_batch_in_the_cache():
     assert devices.slices(mesh, 64, 10 * devices.CACHED) == 32
     assert devices.slices(mesh, 62, devices.CACHED // 8) == 1  # 31 has no divisor near 8
     assert devices.slices(mesh, 6, devices.CACHED // 2) == 3  # 3 a device; 1 at a time, since 2 does not divide 3
+
+
+def test_packed_evaluation_equals_one_predictor_at_a_time():
+    xs = jax.random.normal(jax.random.key(0), (2, 7, 4, 3))
+    shown = Prompts(xs, xs[..., 0])
+    stds, factors = jnp.array([0.5, 2.0]), jnp.array([3.0, -1.0])
+    predictors = jax.vmap(lambda std: bayes_predictor(GaussianTasks(jnp.ones(3), std), jnp.array(1.0)))(stds)
+    packed = Packed((0, 1), make_mesh(2, 1)).predict(predictors, shown, ScaleLabels(factors))
+    for s in range(2):
+        exact = bayes_predictor(GaussianTasks(jnp.ones(3), stds[s]), jnp.array(1.0))
+        alone = conjugated(exact, ScaleLabels(factors[s]))(Prompts(xs[s], xs[s, ..., 0]))
+        np.testing.assert_allclose(packed[s], alone, rtol=1e-5, atol=1e-6)

@@ -16,7 +16,7 @@ from implicit_inference.measure.probe import probe
 from implicit_inference.runs.drafts import NotFiniteError
 from implicit_inference.runs.store import Run
 from implicit_inference.show.report import CAPTIONS
-from implicit_inference.training.loop import Lab
+from implicit_inference.training.loop import Trained
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -102,15 +102,15 @@ def test_a_probe_that_measures_no_number_says_which_and_is_not_finished(tmp_path
     run = probe_run(tmp_path)
     shutil.rmtree(run.directory)
     rows = [row | {"mean": math.nan} if row["predictor"] == "ridge" else row for row in table()]
-    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda lab, report: rows)
+    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda trained, report: rows)
     with pytest.raises(NotFiniteError) as error:
-        probe(Lab(CONFIG, tmp_path), lambda done, total: None)
+        probe(Trained.of(CONFIG, tmp_path), lambda done, total: None)
     words = f"{run.id}: table.parquet would hold mean = nan (quantity loss, split report, family gaussian, "
     assert words in one_line(str(error.value)).replace("seed 3, ", "")
     assert "predictor ridge" in one_line(str(error.value))
     assert not run.finished
-    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda lab, report: table())
-    assert probe(Lab(CONFIG, tmp_path), lambda done, total: None).finished
+    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda trained, report: table())
+    assert probe(Trained.of(CONFIG, tmp_path), lambda done, total: None).finished
 
 
 def test_show_says_how_far_an_unfinished_run_is(runs, capsys):

@@ -22,10 +22,10 @@ from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.identity import STAGES
 from implicit_inference.runs import hosts
 from implicit_inference.runs.store import StoreError
-from implicit_inference.training.batches import draw_batch
-from implicit_inference.training.loop import Lab, first_state, train_stage
-from implicit_inference.training.mixtures import held_out, log_weights, prior
+from implicit_inference.training.batches import draw_batch, held_out, log_weights, prior
+from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.optimisers import schedule
+from implicit_inference.training.programs import Programs
 from implicit_inference.training.stages import kept_shapes, stage_of
 from implicit_inference.training.watching import TrainingDivergedError, refuse_divergence
 from implicit_inference.worlds import world_of
@@ -36,20 +36,18 @@ def quiet(progress):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    return Lab(CONFIG, tmp_path_factory.mktemp("runs"))
+def trained(tmp_path_factory):
+    return Trained.of(CONFIG, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")
-def pretrained(lab):
-    return train_stage(lab, "pretrain", quiet)
+def pretrained(trained):
+    return train_stage(trained, "pretrain", quiet)
 
 
-def elsewhere(lab, runs):
-    """The lab with its compiled programs, and a directory of its own."""
-    other = copy.copy(lab)
-    other.runs = runs
-    return other
+def elsewhere(trained, runs):
+    """The same programs, and a directory of its own."""
+    return Trained(copy.copy(trained.programs), runs)
 
 
 def params_of(run):
@@ -67,74 +65,74 @@ def test_packed_seeds_equal_single_seeds(pretrained, tmp_path):
     packed = pretrained.read_table("training.parquet")
     for seed in CONFIG.seeds:
         alone = dataclasses.replace(CONFIG, seeds=(seed,))
-        single = train_stage(Lab(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
+        single = train_stage(Trained.of(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
         expected = [row["mean"] for row in packed if row["seed"] == seed]
         assert len(expected) > 40
         np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
 
 
-def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(lab, pretrained, tmp_path, capsys):
+def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(trained, pretrained, tmp_path, capsys):
     def interrupt(progress):
         if progress.step >= 10:
             raise KeyboardInterrupt
 
-    lab = elsewhere(lab, tmp_path)
+    trained = elsewhere(trained, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train_stage(lab, "pretrain", interrupt)
-    run = lab.run_of("pretrain")
+        train_stage(trained, "pretrain", interrupt)
+    run = trained.run_of("pretrain")
     assert not run.finished
     assert run.checkpoint == 10
-    assert main(["show", run.id, "--runs", str(lab.runs)]) == 0
+    assert main(["show", run.id, "--runs", str(trained.runs)]) == 0
     assert "unfinished; step 10 of 40 is kept" in capsys.readouterr().out
     steps = []
-    train_stage(lab, "pretrain", lambda progress: steps.append(progress.step))
+    train_stage(trained, "pretrain", lambda progress: steps.append(progress.step))
     assert steps[0] == 10
     assert run.finished
     assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
     assert_bit_equal(params_of(pretrained), params_of(run))
     assert pretrained.read_table("training.parquet") == run.read_table("training.parquet")
     before = run.path("params.safetensors").stat().st_mtime_ns
-    train_stage(lab, "pretrain", quiet)
+    train_stage(trained, "pretrain", quiet)
     assert run.path("params.safetensors").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(("validations", "kept"), [(1, 0), (3, 4)])
 def test_an_interrupt_before_the_losses_of_a_step_are_taken_keeps_what_can_be_resumed(
-    lab, pretrained, tmp_path, monkeypatch, validations, kept
+    trained, pretrained, tmp_path, monkeypatch, validations, kept
 ):
-    lab, left = elsewhere(lab, tmp_path), [None] * validations
+    trained, left = elsewhere(trained, tmp_path), [None] * validations
 
     def interrupted(*arguments):
         left.pop()
         if not left:
             raise KeyboardInterrupt
-        return Lab.validate(lab, *arguments)
+        return Programs.validate(trained.programs, *arguments)
 
-    monkeypatch.setattr(lab, "validate", interrupted)
+    monkeypatch.setattr(trained.programs, "validate", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train_stage(lab, "pretrain", quiet)
+        train_stage(trained, "pretrain", quiet)
     monkeypatch.undo()
-    run = lab.run_of("pretrain")
+    run = trained.run_of("pretrain")
     assert run.checkpoint == kept
-    train_stage(lab, "pretrain", quiet)
+    train_stage(trained, "pretrain", quiet)
     assert_bit_equal(params_of(pretrained), params_of(run))
     assert pretrained.read_table("training.parquet") == run.read_table("training.parquet")
 
 
-def test_a_run_that_another_process_finished_in_the_meantime_is_left_as_it_is(lab, pretrained, monkeypatch):
+def test_a_run_that_another_process_finished_in_the_meantime_is_left_as_it_is(trained, pretrained, monkeypatch):
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in pretrained.directory.iterdir()}
     monkeypatch.setattr(hosts, "agreed", lambda flag: False)  # as if it was not finished when it was looked at first
-    assert train_stage(lab, "pretrain", quiet) == pretrained
+    assert train_stage(trained, "pretrain", quiet) == pretrained
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in pretrained.directory.iterdir()} == before
 
 
-def test_nothing_rests_on_a_stage_that_is_unfinished_or_another_run_s(lab, pretrained, tmp_path):
-    lab = elsewhere(lab, tmp_path)
+def test_nothing_rests_on_a_stage_that_is_unfinished_or_another_run_s(trained, pretrained, tmp_path):
+    trained = elsewhere(trained, tmp_path)
     for stage in ("finetune", "tune", "student"):
         with pytest.raises(StoreError, match=f"{pretrained.id}: must be finished"):
-            train_stage(lab, stage, quiet)
+            train_stage(trained, stage, quiet)
     assert list(tmp_path.iterdir()) == []
-    other = Lab(override(CONFIG, {"pretrain.steps": 41}), tmp_path)
+    other = Trained.of(override(CONFIG, {"pretrain.steps": 41}), tmp_path)
     shutil.copytree(pretrained.directory, other.run_of("pretrain").directory)
     with pytest.raises(StoreError, match="it is not the configuration of this run"):
         other.params_of("pretrain")
@@ -142,17 +140,17 @@ def test_nothing_rests_on_a_stage_that_is_unfinished_or_another_run_s(lab, pretr
 
 def test_divergence_stops_with_step_and_advice_and_keeps_the_last_good_state(tmp_path):
     wild = override(CONFIG, {"pretrain": {"optimizer": "adamw", "learning_rate": 100, "weight_decay": 10}})
-    lab = Lab(wild, tmp_path)
+    trained = Trained.of(wild, tmp_path)
     with pytest.raises(TrainingDivergedError, match=r"pretrain: .* step \d+ \(seed \d\); lower pretrain.learning_rate"):
-        train_stage(lab, "pretrain", quiet)
-    run = lab.run_of("pretrain")
+        train_stage(trained, "pretrain", quiet)
+    run = trained.run_of("pretrain")
     assert not run.finished
     kept = load_file(run.path(f"checkpoint-{run.checkpoint}.safetensors"))
     assert all(np.all(np.isfinite(leaf)) for leaf in kept.values() if leaf.dtype == np.float32)
 
 
-def test_finetuning_starts_from_the_parent_and_moves(lab, pretrained):
-    child = train_stage(lab, "finetune", quiet)
+def test_finetuning_starts_from_the_parent_and_moves(trained, pretrained):
+    child = train_stage(trained, "finetune", quiet)
     assert child.info()["parents"] == [pretrained.id]
 
     def losses(run, step):
@@ -164,10 +162,10 @@ def test_finetuning_starts_from_the_parent_and_moves(lab, pretrained):
     assert any(np.any(a != b) for a, b in zip(params_of(pretrained).values(), params_of(child).values(), strict=True))
 
 
-def test_scratch_shares_the_program_of_pretraining(lab):
-    chunk = lab.chunk("pretrain", 2)
-    assert lab.chunk("scratch", 2) is chunk
-    assert lab.chunk("student", 2) is not chunk
+def test_scratch_shares_the_program_of_pretraining(trained):
+    chunk = trained.programs.chunk("pretrain", 2)
+    assert trained.programs.chunk("scratch", 2) is chunk
+    assert trained.programs.chunk("student", 2) is not chunk
 
 
 def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_families():
@@ -181,21 +179,22 @@ def test_the_discrete_set_belongs_to_the_seed_and_pure_priors_are_the_pure_famil
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_traces_all_its_stages(name, tmp_path):
-    lab = Lab(PRESETS[name], tmp_path)
-    packed = lab.seeds.shape
+    programs = Programs(PRESETS[name])
+    seeds = programs.packed.seeds
+    packed = seeds.shape
     for name in STAGES:
         if name == "probe":
             continue
-        stage = stage_of(lab.config, name)
+        stage = stage_of(programs.config, name)
         parents = tuple(
-            jax.tree.map(lambda leaf: leaf.update(shape=(*packed, *leaf.shape)), kept_shapes(lab.config, parent))
+            jax.tree.map(lambda leaf: leaf.update(shape=(*packed, *leaf.shape)), kept_shapes(programs.config, parent))
             for parent in stage.parents
         )
-        state = jax.eval_shape(partial(first_state, lab, stage), parents)
-        stream = jax.eval_shape(jax.vmap(jax.random.key), lab.seeds)
-        source = jax.eval_shape(lab.over_seeds(stage.source), lab.seeds, parents)
-        rate = lab.packed(schedule(stage.training))
-        after, losses = jax.eval_shape(lab.chunk(name, 3), lab.seeds, stream, source, rate, state)
+        state = jax.eval_shape(partial(programs.first_state, stage), parents)
+        stream = jax.eval_shape(jax.vmap(jax.random.key), seeds)
+        source = jax.eval_shape(programs.packed.program(stage.source), seeds, parents)
+        rate = programs.packed.repeated(schedule(stage.training))
+        after, losses = jax.eval_shape(programs.chunk(name, 3), seeds, stream, source, rate, state)
         assert losses.shape == (*packed, 3)
         assert jax.tree.map(lambda leaf: leaf.dtype, after) == jax.tree.map(lambda leaf: leaf.dtype, state)
 
@@ -221,10 +220,10 @@ def test_weights_next_to_one_keep_their_digits():
     np.testing.assert_array_equal(log_weights(1.0), [0, -np.inf])
 
 
-def test_the_bayes_level_of_a_stage_is_that_of_its_own_prior(lab):
-    rows = train_stage(lab, "scratch", quiet).read_table("training.parquet")
+def test_the_bayes_level_of_a_stage_is_that_of_its_own_prior(trained):
+    rows = train_stage(trained, "scratch", quiet).read_table("training.parquet")
     for index, seed in enumerate(CONFIG.seeds):
-        batch = lab.validation["discrete"]
+        batch = trained.programs.validation["discrete"]
         prompts = Prompts(batch.prompts.xs[index], batch.prompts.ys[index])
         exact = jax.jit(bayes_predictor(world_of(CONFIG).families(seed)["discrete"], 1.0))(prompts)
         expected = float(np.mean(np.square(exact - batch.clean_labels[index])))
@@ -293,7 +292,7 @@ def test_chunks_after_the_second_compile_nothing(tmp_path):
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
-    train_stage(Lab(CONFIG, tmp_path), "pretrain", lambda progress: counts.append(len(compiled)))
+    train_stage(Trained.of(CONFIG, tmp_path), "pretrain", lambda progress: counts.append(len(compiled)))
     jax.monitoring.clear_event_listeners()
     assert len(counts) == 21
     assert counts[1] > counts[0]

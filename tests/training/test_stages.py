@@ -1,5 +1,4 @@
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +12,10 @@ from implicit_inference.network.predictions import predict, under_each
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
 from implicit_inference.regression.prompts import sample_batch
-from implicit_inference.training.batches import closeness, draw_preferences, lesson
-from implicit_inference.training.loop import Lab, first_state, train_stage
-from implicit_inference.training.mixtures import log_weights, prior
+from implicit_inference.training.batches import closeness, draw_preferences, lesson, log_weights, prior
+from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.optimisers import schedule
+from implicit_inference.training.programs import Programs
 from implicit_inference.training.stages import kept_shapes, stage_of
 from implicit_inference.worlds import world_of
 
@@ -50,15 +49,16 @@ VARIANTS = {
 
 def trained(config, name, steps=3):
     """(state before, state after, losses [S, steps]) of a stage whose parents were never trained."""
-    lab = Lab(config, Path("none"))
+    programs = Programs(config)
+    packed = programs.packed
     stage = stage_of(config, name)
-    parents = tuple(lab.over_seeds(partial(_untrained, config, parent))(lab.seeds) for parent in stage.parents)
-    before = first_state(lab, stage, parents)
+    parents = tuple(packed.each(partial(_untrained, config, parent)) for parent in stage.parents)
+    before = programs.first_state(stage, parents)
     kept = jax.tree.map(np.asarray, before)
-    source = lab.over_seeds(stage.source)(lab.seeds, parents)
-    stream = lab.over_seeds(lambda seed: keys.stream(seed, name))(lab.seeds)
-    rate = lab.packed(schedule(stage.training))
-    after, losses = lab.chunk(name, steps)(lab.seeds, stream, source, rate, before)
+    source = packed.program(stage.source)(packed.seeds, parents)
+    stream = packed.each(lambda seed: keys.stream(seed, name))
+    rate = packed.repeated(schedule(stage.training))
+    after, losses = programs.chunk(name, steps)(packed.seeds, stream, source, rate, before)
     return kept, jax.tree.map(np.asarray, after), np.asarray(losses)
 
 
@@ -129,15 +129,15 @@ def test_a_preference_is_shown_prompts_of_its_own_mixture():
 
 
 def test_steering_starts_from_the_tuned_controls_and_no_steps_keep_them(tmp_path):
-    lab = Lab(CONFIG, tmp_path)
+    trained = Trained.of(CONFIG, tmp_path)
     for name in ("pretrain", "tune", "steer"):
-        train_stage(lab, name, lambda progress: None)
-    assert lab.run_of("steer").info()["parents"] == [lab.run_of("tune").id]
-    tuned, steered, base = lab.params_of("tune"), lab.params_of("steer"), lab.params_of("pretrain")
+        train_stage(trained, name, lambda progress: None)
+    assert trained.run_of("steer").info()["parents"] == [trained.run_of("tune").id]
+    tuned, steered, base = trained.params_of("tune"), trained.params_of("steer"), trained.params_of("pretrain")
     assert_equal(tuned["base"], base)
     assert not equal(steered["base"], base)
     assert not equal(steered["controls"], tuned["controls"])
-    unsteered = Lab(override(CONFIG, {"steer.steps": 0}), tmp_path)
+    unsteered = Trained.of(override(CONFIG, {"steer.steps": 0}), tmp_path)
     run = train_stage(unsteered, "steer", lambda progress: None)
     assert_equal(unsteered.params_of("steer"), tuned)
     assert {row["prompts"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
@@ -203,9 +203,9 @@ def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
 
 
 def test_a_control_that_is_not_there_is_refused():
-    lab = Lab(CONFIG, Path("none"))
+    programs = Programs(CONFIG)
     params = jax.eval_shape(lambda: _untrained(CONFIG, "pretrain", 0))
     with pytest.raises(ValueError, match="control 0: the network has 0 controls"):
-        lab.network(params, 0)
+        programs.network(params, 0)
     with pytest.raises(ValueError, match="control 3: the network has 3 controls"):
-        lab.network({"base": params, "controls": {}}, 3)
+        programs.network({"base": params, "controls": {}}, 3)

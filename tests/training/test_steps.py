@@ -11,8 +11,7 @@ from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.regression.score import squared
 from implicit_inference.runs import devices
 from implicit_inference.training import steps
-from implicit_inference.training.batches import draw_batch
-from implicit_inference.training.mixtures import log_weights, prior
+from implicit_inference.training.batches import draw_batch, log_weights, prior
 
 CONFIG = override(PRESETS["smoke"], {"seeds": [0]})
 GAUSSIAN = GaussianTasks(jnp.zeros(2))

@@ -15,17 +15,17 @@ VARIANTS = [{}, {"finetune.discrete_prob": 0.9}]
 STAGES = ("pretrain", "finetune")
 
 
-def name_of(lab):
-    return [{"run": lab.run_of("finetune").id, "finished": lab.run_of("finetune").finished}]
+def name_of(trained):
+    return [{"run": trained.run_of("finetune").id, "finished": trained.run_of("finetune").finished}]
 
 
-def pretend(lab, stage, report):
+def pretend(trained, stage, report):
     """Does as `train_stage` promises a sweep, without the training; test_run holds the real one to it."""
-    run = lab.run_of(stage)
+    run = trained.run_of(stage)
     if not run.finished:
         for step in (0, 10):
             report(Progress(stage, step, 10, {}))
-        finished(run, lab.config, [lab.run_of("pretrain")] if stage == "finetune" else [])
+        finished(run, trained.config, [trained.run_of("pretrain")] if stage == "finetune" else [])
     return run
 
 
