@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from implicit_inference import api
 from implicit_inference.config import changes as configs
-from implicit_inference.config import identity, memory
+from implicit_inference.config import identity
 from implicit_inference.config.errors import ConfigError, UserError, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.config.flags import Parser, add_fields, changes, joined
@@ -97,34 +99,30 @@ def add_hosts(sub: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    trained = _trained(_new_config(options), options, "pretrain", "scratch", "finetune", "probe")
-    _train(trained, "pretrain", "scratch", "finetune")
-    return _probe_and_show(trained)
+    config = _new_config(options)
+    stages = api.stages_of(config)
+    return _tell(api.measured(_trained(config, options, *stages, "probe"), stages))
 
 
 def pretrain(options: argparse.Namespace) -> int:
-    _train(_trained(_new_config(options), options, "pretrain"), "pretrain")
+    api.train(_trained(_new_config(options), options, "pretrain"), ["pretrain"])
     return 0
 
 
 def child(options: argparse.Namespace) -> int:
     parent, free, _ = CHILDREN[options.stage]
     config = _child_config(options, options.parent, parent, free)
-    _train(_trained(config, options, options.stage), options.stage)
+    api.train(_trained(config, options, options.stage), [options.stage])
     return 0
 
 
 def probe(options: argparse.Namespace) -> int:
-    trained = _trained(_child_config(options, options.id, "finetune", ("probe",)), options, "scratch", "probe")
-    _train(trained, "scratch")
-    return _probe_and_show(trained)
+    config = _child_config(options, options.id, "finetune", ("probe",))
+    return _tell(api.measured(_trained(config, options, "scratch", "probe"), ["scratch"]))
 
 
 def figures(options: argparse.Namespace) -> int:
-    found = _find(options, options.id, "probe")
-    from implicit_inference.show import plots
-
-    for path in plots.draw_all(found, options.out):
+    for path in api.Probe(_find(options, options.id, "probe").directory).figures(options.out):
         print(path)
     return 0
 
@@ -227,59 +225,27 @@ def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str
 
 
 def _trained(config: Config, options: argparse.Namespace, *stages: str) -> Trained:
-    """The stages of a configuration, once it is known that the machine has the memory for its stages."""
-    if "hosts" not in options:
-        memory.check(config, stages)
-    from implicit_inference.runs import runtime
-
-    _make(options.runs)
-    runtime.prepare(lambda: _join(options))
-    from implicit_inference.training.loop import Trained
-
-    return Trained.of(config, options.runs)
-
-
-def _make(runs: Path) -> None:
-    """Makes the directory of runs before anything slow begins; raises UserError where it cannot be."""
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        allowed = "allowed: a directory that is there or can be made"
-        raise UserError(f"--runs {quoted(str(runs))}: {error.strerror}; {allowed}") from error
+    """The stages of a configuration, on this host or on several."""
+    join = partial(_join, options) if "hosts" in options else None
+    return api.prepared(config, options.runs, stages, join, "--runs")
 
 
 def _join(options: argparse.Namespace) -> None:
-    """Joins the other hosts, if there are any."""
-    if "hosts" in options:
-        from implicit_inference.runs import hosts
-
-        process.end_at_once(NAME)
-        hosts.join(options.hosts)
-
-
-def _train(trained: Trained, *stages: str) -> None:
+    """Joins the other hosts."""
     from implicit_inference.runs import hosts
-    from implicit_inference.show.terminal import training_progress
-    from implicit_inference.training.loop import train_stage
 
-    for stage in stages:
-        with hosts.together(), training_progress(trained.run_of(stage), hosts.alone()) as report:
-            train_stage(trained, stage, report)
+    process.end_at_once(NAME)
+    hosts.join(options.hosts)
 
 
-def _probe_and_show(trained: Trained) -> int:
-    from implicit_inference.measure.probe import probe
-    from implicit_inference.measure.summary import summary_of
-    from implicit_inference.show import plots
-    from implicit_inference.show import report as page
-    from implicit_inference.show.terminal import console, counting_progress, summary_table
+def _tell(probe: api.Probe) -> int:
+    """Prints the numbers of a probe, draws its figures and writes its page."""
+    from implicit_inference.show.terminal import console, summary_table
 
-    with counting_progress(trained.run_of("probe")) as count:
-        done = probe(trained, count)
-    console.print(summary_table(summary_of(done), trained.config))
-    print(f"result   {done.path('result.json')}\ntable    {done.path('table.parquet')}")
-    plots.draw_all(done)
-    print(f"figures  {done.path('figures')}\nreport   {page.write_beside(page.told(done))}")
+    console.print(summary_table(probe.summary, probe.config))
+    print(f"result   {probe.directory / 'result.json'}\ntable    {probe.directory / 'table.parquet'}")
+    probe.figures()
+    print(f"figures  {probe.directory / 'figures'}\nreport   {probe.report()}")
     return 0
 
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 from made_up import finished
 
-from implicit_inference import cli
+from implicit_inference import api, cli
 from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.identity import run_id
@@ -94,7 +94,7 @@ def paper(tmp_path, monkeypatch):
     finished(run, PRESETS["paper"])
     trained = []
     monkeypatch.setattr(cli, "_trained", lambda config, options, *stages: trained.append(config))
-    monkeypatch.setattr(cli, "_train", lambda trained, *stages: None)
+    monkeypatch.setattr(api, "train", lambda trained, stages: None)
     return lambda *arguments: (
         main(["finetune", f"--parent={run.id}", f"--runs={run.directory.parent}", *arguments]),
         trained,
@@ -136,7 +136,7 @@ def test_a_child_s_wrong_changes_are_told_by_the_parent_s_values(paper, capsys, 
 def test_the_same_command_gives_the_same_child_whoever_made_the_parent(tmp_path, monkeypatch):
     found = []
     monkeypatch.setattr(cli, "_trained", lambda config, options, *stages: found.append(config))
-    monkeypatch.setattr(cli, "_train", lambda trained, *stages: None)
+    monkeypatch.setattr(api, "train", lambda trained, stages: None)
     for name, maker in (("a", {}), ("b", {"finetune.steps": 7000, "probe.prompts": 7, "tune.steps": 70})):
         config = override(PRESETS["smoke"], maker)
         run = Run(tmp_path / name / run_id("pretrain", config))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids, parents_of
 from implicit_inference.measure.beliefs import Beliefs, gates, prior_rows
 from implicit_inference.measure.formulas import CLOSENESS_EDGES
@@ -16,9 +17,10 @@ from implicit_inference.runs.drafts import owned, tidy
 from implicit_inference.runs.environment import environment
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.runs.store import Row, Run
+from implicit_inference.training.batches import family as family_tasks
 from implicit_inference.training.batches import log_weights, prior, stage_tasks
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import Predictor
+from implicit_inference.worlds import Tasks, described
 
 Case = tuple[str, float | None, Any]
 """(name, strength, conjugation packed over seeds)"""
@@ -64,7 +66,7 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
         prior = beliefs.prior(networks[name])
         ideals[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
         rows += prior_rows(prior, seeds, split="tuning", predictor=name)
-    predictors = networks | _exact(held_out) | ideals
+    predictors = networks | {name: held_out.exact(tasks) for name, tasks in exact_tasks(config).items()} | ideals
     compared, gated = (before, after, *ideals), (*networks, "bayes_pretraining", *ideals)
     batches = {family: held_out.batch(family) for family in config.families}
     truth = {family: held_out.truth(batch) for family, batch in batches.items()}
@@ -129,17 +131,14 @@ def _labels(
     }
 
 
-def _exact(held_out: HeldOut) -> dict[str, Predictor]:
-    """Exact Bayes under the prior of pretraining, of fine-tuning, and of either family alone."""
-    config, names = held_out.config, held_out.described.exact
+def exact_tasks(config: Config) -> dict[str, Callable[[Any], Tasks]]:
+    """The prior (seed -> tasks) of each exact predictor: pretraining's, fine-tuning's, and either family alone."""
+    world = described(config.world)
     weights = {stage: log_weights(getattr(config, stage).discrete_prob) for stage in ("pretrain", "finetune")}
     return {
-        "bayes_pretraining": held_out.exact(lambda seed: prior(config, seed, weights["pretrain"])),
-        "bayes_finetuning": held_out.exact(
-            lambda seed: stage_tasks(config, config.finetune, seed, weights["finetune"])
-        ),
-        names[held_out.described.forgotten]: held_out.forgotten,
-        names[held_out.described.preferred]: held_out.preferred,
+        "bayes_pretraining": lambda seed: prior(config, seed, weights["pretrain"]),
+        "bayes_finetuning": lambda seed: stage_tasks(config, config.finetune, seed, weights["finetune"]),
+        **{world.exact[name]: partial(family_tasks, config, name=name) for name in (world.forgotten, world.preferred)},
     }
 
 
