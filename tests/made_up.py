@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import implicit_inference as ii
 from implicit_inference.config.changes import PRESETS, base, override
 from implicit_inference.config.identity import run_id
 from implicit_inference.measure.formulas import GATE_EDGES
@@ -143,3 +144,18 @@ def probe_run(runs, config=CONFIG, summary=None):
     rows = table(config=config)
     result = {"id": probe.id, "summary": summary or summarise(rows, config)}
     return finished(probe, config, stages, {"table.parquet": rows, "result.json": result})
+
+
+def agree_with_the_table(run, name):
+    """Holds a predictor of a probe, as it is and under doubled labels, to the losses that the table has of it."""
+    for seed in run.config.seeds:
+        batch, predictor = run.held_out("gaussian", seed), run.predictor(name, seed)
+        shown = {"identity": predictor, "label_scale": ii.conjugated(predictor, ii.ScaleLabels(2.0))}
+        for conjugation, shown_to in shown.items():
+            found = np.mean((np.asarray(shown_to(batch.prompts), np.float64) - batch.clean_labels) ** 2, axis=0)
+            labels = {"quantity": "loss", "split": "report", "family": "gaussian", "predictor": name, "seed": seed}
+            labels |= {"conjugation": conjugation} | ({"strength": 2.0} if conjugation == "label_scale" else {})
+            rows = run.table[run.table["position"].notna()]
+            for column, label in labels.items():
+                rows = rows[rows[column] == label]
+            np.testing.assert_allclose(found, rows.sort_values("position")["mean"], rtol=1e-4)

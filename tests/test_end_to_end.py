@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from made_up import agree_with_the_table
 
+import implicit_inference as ii
 from implicit_inference import ScaleLabels, posterior_predictive, predicted_recovery
 from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS
@@ -177,6 +179,11 @@ def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(pro
     np.testing.assert_allclose(loss("ridge", "label_scale", 3.0), loss("ridge", "identity", None), rtol=1e-4)
     moved, still = loss("discrete_posterior", "label_scale", 3.0), loss("discrete_posterior", "identity", None)
     assert np.abs(moved - still).max() > 0.05
+
+
+@pytest.mark.parametrize("name", ["finetuned", "bayes_pretraining", "bayes_effective_finetuned"])
+def test_its_predictors_answer_in_python_as_they_did_in_the_table(name, probe, runs):
+    agree_with_the_table(ii.load(probe.id, runs), name)
 
 
 def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
