@@ -73,6 +73,8 @@ class Results:
 
     def groups(self, *names: str) -> list[tuple[Row, Results]]:
         """(labels, rows) of every combination of values of these columns, in their order in the table."""
+        if not names:
+            return [({}, self)]
         found = []
         for key, part in self.frame.groupby([*names], dropna=False, sort=False):
             plain = [_plain(label) for label in key]
