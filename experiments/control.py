@@ -32,9 +32,8 @@ rates of the preset, untried.
 import sys
 
 import numpy as np
-from experiment import SCALES, main
+from experiment import FAMILIES, SCALES, main
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut

@@ -21,8 +21,10 @@ from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.fields import Config
 from implicit_inference.study.claims import VERDICTS
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.worlds import described
 
 ROOT = Path(__file__).parent.parent
+FAMILIES = described("regression").families
 
 SCALES: dict[str, Config] = {
     "smoke": override(

@@ -17,9 +17,8 @@ from before fine-tuning, seed by seed.
 import sys
 
 import numpy as np
-from experiment import main
+from experiment import FAMILIES, main
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said

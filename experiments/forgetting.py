@@ -18,10 +18,9 @@ inference alone.
 import sys
 
 import numpy as np
-from experiment import main
+from experiment import FAMILIES, main
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut

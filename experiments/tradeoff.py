@@ -18,10 +18,9 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from experiment import main
+from experiment import FAMILIES, main
 from jax import tree
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Row
