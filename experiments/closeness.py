@@ -23,7 +23,7 @@ import sys
 from collections.abc import Callable
 
 import numpy as np
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 from jax import Array, random
 from jax import numpy as jnp
 
@@ -34,6 +34,10 @@ from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.regression.world import weights_prior
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import world_of
 
@@ -48,7 +52,7 @@ def places(trained: Trained) -> list[int]:
     return sorted({k for k in (max(d // 2, 1), d, 2 * d) if k <= last})
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     held_out = HeldOut(trained)
     batch = held_out.batch("gaussian")
 
@@ -61,7 +65,7 @@ def measure(trained: Trained) -> list[dict]:
     rows = []
     for k in places(trained):
         for b, members in enumerate(fifths(closeness[:, :, k])):
-            labels = {"exemplars": k, "bin": b}
+            labels = {"position": k, "bin": b}
             apart = members((discrete - ridge)[:, :, k])
             off = {name: members(values[:, :, k]) for name, values in off_ridge.items()}
             gate = {name: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for name, f in off.items()}
@@ -85,7 +89,7 @@ def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
     return [lambda values, part=part: np.take_along_axis(values, part, axis=1) for part in parts]
 
 
-def interpolated(held_out: HeldOut, networks: dict) -> list[dict]:
+def interpolated(held_out: HeldOut, networks: dict) -> list[Row]:
     """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
     config, n = held_out.config, held_out.config.probe.prompts
 
@@ -104,26 +108,24 @@ def interpolated(held_out: HeldOut, networks: dict) -> list[dict]:
         loss = {name: held_out.errors(f, batch).mean(axis=1) for name, f in networks.items()}
         for where in ("early", "late"):
             rise = held_out.averaged(loss["after"] - loss["before"], where)
-            rows += held_out.rows(rise, quantity="loss_rise_network", angle=angle, where=where)
+            rows += held_out.rows(rise, quantity="loss_rise_network", angle=angle, range=where)
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    names = [name for name in results.rows[0] if "." in name]
-    worlds = list(dict.fromkeys(tuple(row[name] for name in names) for row in results.rows))
-    claims = []
-    for world in worlds:
-        labels = dict(zip(names, world, strict=True))
-        for k in sorted({row["exemplars"] for row in results.where(**labels) if "exemplars" in row}):
+    names = [name for name in results.frame if "." in name]
+    claims: list[Claim] = []
+    for labels, rows in results.groups(*names):
+        for k in map(int, sorted(rows.levels("position"))):
 
             def contrast(quantity, k=k, labels=labels):
                 """How much more in the closest fifth than in the farthest."""
-                ends = [results.values(quantity=quantity, exemplars=k, bin=b, **labels) for b in (BINS - 1, 0)]
+                ends = [results.values(quantity=quantity, position=k, bin=b, **labels) for b in (BINS - 1, 0)]
                 return over_seeds(ends[0] - ends[1])
 
             def top(quantity, k=k, labels=labels):
                 """The fifth with the largest rise, 1 the farthest and 5 the closest."""
-                means = [results.estimate(quantity=quantity, exemplars=k, bin=b, **labels).mean for b in range(BINS)]
+                means = [results.estimate(quantity=quantity, position=k, bin=b, **labels).mean for b in range(BINS)]
                 return 1 + int(np.argmax(means))
 
             numbers = [
@@ -163,4 +165,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -17,19 +17,28 @@ scaling of the pretrained network and of one that never had the capability (scra
 
 import sys
 
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference.measure.formulas import recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 SCALES = (0.5, 1.25, 1.5, 2.0, 3.0)
 RANGES = ("early", "late")
 
 
-def measure(trained: Trained) -> list[dict]:
+def scaled(strength: float) -> Row:
+    """The labels of a label scale; 1 moves nothing."""
+    return {"conjugation": "label_scale", "strength": strength}
+
+
+def measure(trained: Trained) -> list[Row]:
     held_out, rows = HeldOut(trained), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
     networks = {name: trained.network(stage) for name, stage in networks.items()}
@@ -38,12 +47,12 @@ def measure(trained: Trained) -> list[dict]:
     for (name, g), values in loss.items():
         for where in RANGES:
             rows += held_out.rows(
-                held_out.averaged(values, where), quantity="loss", predictor=name, gamma=g, where=where
+                held_out.averaged(values, where), quantity="loss", predictor=name, **scaled(g), range=where
             )
     ridge = held_out.loss(held_out.forgotten, "gaussian")
     for where in RANGES:
         rows += held_out.rows(
-            held_out.averaged(ridge, where), quantity="loss", predictor="ridge", gamma=1.0, where=where
+            held_out.averaged(ridge, where), quantity="loss", predictor="ridge", **scaled(1.0), range=where
         )
     before, after = loss["pretrained", 1.0], loss["finetuned", 1.0]
     for g in SCALES:
@@ -52,10 +61,10 @@ def measure(trained: Trained) -> list[dict]:
             parts = (before, after, recovered)
             for where in RANGES:
                 found = recovered_fraction(*(held_out.averaged(part, where) for part in parts))
-                rows.append(held_out.estimate(found, quantity=quantity, gamma=g, where=where))
+                rows.append(held_out.estimate(found, quantity=quantity, **scaled(g), range=where))
             for k in range(trained.config.prompts.length):
                 found = recovered_fraction(*(part[:, k] for part in parts))
-                rows.append(held_out.estimate(found, quantity=quantity, gamma=g, exemplars=k))
+                rows.append(held_out.estimate(found, quantity=quantity, **scaled(g), position=k))
     return rows
 
 
@@ -65,7 +74,7 @@ def conclude(results: Results) -> list[Claim]:
         for g in (1.5, 2.0, 3.0):
 
             def part(quantity, where, alpha=alpha, g=g):
-                return results.estimate(pretrain__discrete_prob=alpha, quantity=quantity, gamma=g, where=where)
+                return results.estimate(pretrain__discrete_prob=alpha, quantity=quantity, **scaled(g), range=where)
 
             found = {where: part("recovered", where) for where in RANGES}
             net = {where: part("net_of_pretrained", where) for where in RANGES}
@@ -89,4 +98,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

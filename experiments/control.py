@@ -32,12 +32,15 @@ rates of the preset, untried.
 import sys
 
 import numpy as np
-from experiment import SCALES, Claim, Experiment, Results, said
+from experiment import FAMILIES, SCALES, main
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.batches import log_weights, prior
 from implicit_inference.training.loop import Trained
 
@@ -63,7 +66,7 @@ def variant(total: int, first: float, rates: tuple[float, float], **adapt: objec
     }
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     """Losses of every network under every control, by family; the prior log odds that each control amounts to.
 
     predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain; pretrained;
@@ -86,19 +89,19 @@ def measure(trained: Trained) -> list[dict]:
             loss = held_out.loss(predictor, family)
             for where in RANGES:
                 losses[name, grade, family, where] = held_out.averaged(loss, where)
-                labels = {"predictor": name, "grade": grade, "prompts": family, "where": where}
+                labels = {"predictor": name, "grade": grade, "family": family, "range": where}
                 rows += held_out.rows(losses[name, grade, family, where], quantity="loss", **labels)
     for where in RANGES:
         for name in ("controlled", "ideal"):
             right = sum(losses[name, RIGHT[family], family, where] for family in FAMILIES)
             wrong = sum(losses[name, 1 - RIGHT[family], family, where] for family in FAMILIES)
-            rows += held_out.rows((wrong - right) / 2, quantity="controllability", predictor=name, where=where)
-            rows += held_out.rows(right / 2, quantity="right_loss", predictor=name, where=where)
+            rows += held_out.rows((wrong - right) / 2, quantity="controllability", predictor=name, range=where)
+            rows += held_out.rows(right / 2, quantity="right_loss", predictor=name, range=where)
         for family in FAMILIES:
             before = losses["pretrained", None, family, where]
             for name, grade in (("controlled", RIGHT[family]), ("uncontrolled", None), ("plain", None)):
                 rise = losses[name, grade, family, where] - before
-                rows += held_out.rows(rise, quantity="rise", predictor=name, prompts=family, where=where)
+                rows += held_out.rows(rise, quantity="rise", predictor=name, family=family, range=where)
     for grade, network in controlled.items():
         rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
     return rows
@@ -109,7 +112,7 @@ CHOSEN = {"soft_prompt": (1e-2, 5e-3), "lora": (3e-2, 2e-2)}
 LENGTHS, RANKS = (1, 16), (1, 8)
 
 
-def variants(scale: str) -> list[dict]:
+def variants(scale: str) -> list[Row]:
     """Splits of the steps for soft prompts and for low-rank additions, a hand-made control, lengths and ranks."""
     base = SCALES[scale]
     total = base.finetune.steps
@@ -134,18 +137,18 @@ def variants(scale: str) -> list[dict]:
 def conclude(results: Results) -> list[Claim]:
     """Claims about equal halves against joint training; all other variants are described."""
     usual = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
-    total = max(results.levels("steer.steps"))
+    total = max(sorted(results.levels("steer.steps")))
     claims = []
 
     def value(quantity: str, where: str, labels: dict, **more: str) -> Values:
-        return results.values(quantity=quantity, where=where, **({"predictor": "controlled"} | more), **labels)
+        return results.values(quantity=quantity, range=where, **({"predictor": "controlled"} | more), **labels)
 
     def numbers(labels: dict) -> str:
         parts = []
         for where in RANGES:
             kept, right = (over_seeds(value(q, where, labels)) for q in ("controllability", "right_loss"))
             forgotten = {
-                name: over_seeds(value("rise", where, labels, predictor=name, prompts="gaussian"))
+                name: over_seeds(value("rise", where, labels, predictor=name, family="gaussian"))
                 for name in ("controlled", "uncontrolled")
             }
             parts.append(
@@ -179,7 +182,7 @@ def conclude(results: Results) -> list[Claim]:
     claims += [(f"lora of rank {r}, in halves", [], numbers(lora | {"control.adapt.rank": r})) for r in RANKS]
     fixed = soft | {"tune.steps": 0, "control.train": "network"}
     claims.append(("hand-made soft prompts, never trained", [], numbers(fixed)))
-    plain = {w: over_seeds(value("rise", w, soft, predictor="plain", prompts="gaussian")) for w in RANGES}
+    plain = {w: over_seeds(value("rise", w, soft, predictor="plain", family="gaussian")) for w in RANGES}
     ideal = {w: over_seeds(value("controllability", w, soft, predictor="ideal")) for w in RANGES}
     right = {w: over_seeds(value("right_loss", w, soft, predictor="ideal")) for w in RANGES}
     claims.append(
@@ -205,4 +208,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -17,36 +17,39 @@ from before fine-tuning, seed by seed.
 import sys
 
 import numpy as np
-from experiment import Claim, Experiment, Results, said
+from experiment import FAMILIES, main
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.programs import VALIDATION_PROMPTS
 
 
-def batches(*sizes: int) -> list[dict]:
+def batches(*sizes: int) -> list[Row]:
     return [{"finetune.batch": size} for size in sizes]
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     table = [row for row in trained.run_of("finetune").read_table("training.parquet") if row["predictor"] == "network"]
-    before = {(row["seed"], row["prompts"]): row["mean"] for row in table if row["step"] == 0}
+    before = {(row["seed"], row["family"]): row["mean"] for row in table if row["step"] == 0}
     return [
-        {"step": row["step"], "shown": row["step"] * trained.config.finetune.batch, "prompts": row["prompts"]}
-        | {"seed": row["seed"], "value": row["mean"] - before[row["seed"], row["prompts"]], "n": VALIDATION_PROMPTS}
+        {"step": row["step"], "shown": row["step"] * trained.config.finetune.batch, "family": row["family"]}
+        | {"seed": row["seed"], "mean": row["mean"] - before[row["seed"], row["family"]], "n": VALIDATION_PROMPTS}
         for row in table
-        if row["prompts"] in FAMILIES
+        if row["family"] in FAMILIES
     ]
 
 
 def conclude(results: Results) -> list[Claim]:
     claims = []
-    steps = results.levels("step")
-    for size in results.levels("finetune.batch"):
+    steps = sorted(results.levels("step"))
+    for size in sorted(results.levels("finetune.batch")):
 
         def change(family, step, size=size):
-            return results.values(finetune__batch=size, prompts=family, step=step)
+            return results.values(finetune__batch=size, family=family, step=step)
 
         parts = []
         for family, word in (("discrete", "gain"), ("gaussian", "forgetting")):
@@ -65,4 +68,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -17,13 +17,18 @@ held offers no such shortcut: what is learned there must be new, and prior odds 
 
 import sys
 
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 from headline import RANGES, difference, headline, summary
+
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 
 SETS = ({}, {"finetune.tasks": "other"}, {"finetune.tasks": "narrow"})
 
 
-def variants(*subsets: int) -> list[dict]:
+def variants(*subsets: int) -> list[Row]:
     """The sets, and the first m tasks of the discrete one."""
     return [*SETS, *({"finetune.n_tasks": m} for m in subsets)]
 
@@ -32,14 +37,14 @@ def conclude(results: Results) -> list[Claim]:
     sets = {"the discrete set": {"finetune.tasks": "discrete", "finetune.n_tasks": 0}}
     sets["another set"] = {"finetune.tasks": "other", "finetune.n_tasks": 0}
     sets["a narrow Gaussian"] = {"finetune.tasks": "narrow", "finetune.n_tasks": 0}
-    for m in results.levels("finetune.n_tasks"):
+    for m in sorted(results.levels("finetune.n_tasks")):
         if m:
             sets[f"{m} of the discrete tasks"] = {"finetune.tasks": "discrete", "finetune.n_tasks": m}
     whole = sets["the discrete set"]
     claims = []
     for name, labels in sets.items():
         more = f"; in the mean of both {said(difference(results, labels, whole))} more than on the discrete set"
-        forgetting = [results.estimate(quantity="forgetting", where=where, **labels) for where in RANGES]
+        forgetting = [results.estimate(quantity="forgetting", range=where, **labels) for where in RANGES]
         numbers = summary(results, **labels) + ("" if labels == whole else more)
         claims.append((f"fine-tuning on {name} forgets, early and late", forgetting, numbers))
     return claims
@@ -53,4 +58,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

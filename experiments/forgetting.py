@@ -18,20 +18,23 @@ inference alone.
 import sys
 
 import numpy as np
-from experiment import Claim, Experiment, Results, said
+from experiment import FAMILIES, main
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.checkpoints import kept_steps
 from implicit_inference.training.loop import Trained
 
 RANGES = ("early", "late")
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     held_out, rows = HeldOut(trained), []
     beliefs = Beliefs(held_out)
     for step in kept_steps(trained.run_of("finetune")):
@@ -42,25 +45,25 @@ def measure(trained: Trained) -> list[dict]:
             for family in FAMILIES:
                 loss = held_out.loss(predictor, family)
                 for where in RANGES:
-                    labels = {"step": step, "quantity": "loss", "predictor": name, "prompts": family, "where": where}
+                    labels = {"step": step, "quantity": "loss", "predictor": name, "family": family, "range": where}
                     rows += held_out.rows(held_out.averaged(loss, where), **labels)
     for name, predictor in (("ridge", held_out.forgotten), ("discrete_posterior", held_out.preferred)):
         for family in FAMILIES:
             loss = held_out.loss(predictor, family)
             for where in RANGES:
-                labels = {"quantity": "loss", "predictor": name, "prompts": family, "where": where}
+                labels = {"quantity": "loss", "predictor": name, "family": family, "range": where}
                 rows += held_out.rows(held_out.averaged(loss, where), **labels)
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    steps = results.levels("step")
+    steps = sorted(results.levels("step"))
     first, last = steps[0], steps[-1]
     claims = []
     for alpha in ALPHAS:
 
         def change(step, family, where, predictor="network", alpha=alpha):
-            labels = {"pretrain.discrete_prob": alpha, "prompts": family, "where": where, "predictor": predictor}
+            labels = {"pretrain.discrete_prob": alpha, "family": family, "range": where, "predictor": predictor}
             return results.values(step=step, **labels) - results.values(step=first, **labels)
 
         gain = over_seeds(-(change(last, "discrete", "early") + change(last, "discrete", "late")) / 2)
@@ -85,4 +88,4 @@ def conclude(results: Results) -> list[Claim]:
 EXPERIMENT = Experiment("forgetting", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), measure, conclude)
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -1,19 +1,21 @@
 """The few numbers that compare fine-tunings: gain, forgetting, recovery, prior odds, excess over Bayes."""
 
 import numpy as np
-from experiment import Results, said
 
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import said
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 SCALES = (1.5, 2.0, 3.0)
 RANGES = ("early", "late")
 
 
-def headline(trained: Trained, stage: str = "finetune") -> list[dict]:
+def headline(trained: Trained, stage: str = "finetune") -> list[Row]:
     """For early and late positions, each a value a seed but for the recovered fractions, which are ratios of means.
 
     forgetting, on Gaussian prompts; gain, on prompts of the set that fine-tuning shows; excess_gaussian and
@@ -32,20 +34,21 @@ def headline(trained: Trained, stage: str = "finetune") -> list[dict]:
         "excess_gaussian": loss["before"] - held_out.loss(held_out.forgotten, "gaussian"),
         "excess_discrete": held_out.loss(before, "discrete") - held_out.loss(held_out.preferred, "discrete"),
     }
-    choice = {scale: held_out.loss(after, "gaussian", s, split="choice") for scale, s in scales.items()}
+    choice = {scale: held_out.loss(after, "gaussian", s, split="tuning") for scale, s in scales.items()}
     rows = []
     for where in RANGES:
         values = {"forgetting": loss["after"] - loss["before"], "gain": gain, **excess}
         for quantity, value in values.items():
-            rows += held_out.rows(held_out.averaged(value, where), quantity=quantity, where=where)
+            rows += held_out.rows(held_out.averaged(value, where), quantity=quantity, range=where)
         best = min(SCALES, key=lambda scale: held_out.averaged(choice[scale], where).mean())
         moved = {
             name: held_out.loss(network, "gaussian", scales[best]) for name, network in (("b", before), ("a", after))
         }
         helped = loss["before"] - moved["b"]
+        moving: Row = {"conjugation": "label_scale", "strength": best}
         for quantity, recovered in (("recovered", moved["a"]), ("net_of_pretrained", moved["a"] + helped)):
             parts = (held_out.averaged(part, where) for part in (loss["before"], loss["after"], recovered))
-            rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, where=where, scale=best))
+            rows.append(held_out.estimate(recovered_fraction(*parts), **moving, quantity=quantity, range=where))
     for name, network in (("pretrained", before), ("finetuned", after)):
         rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor=name)
     return rows
@@ -58,9 +61,9 @@ def summary(results: Results, **labels: object) -> str:
         return results.estimate(quantity=quantity, **more, **labels)
 
     parts = [
-        f"{where}: forgetting {said(number('forgetting', where=where))}, gain {said(number('gain', where=where))}, "
-        f"recovered {said(number('recovered', where=where))}, "
-        f"net of the pretrained {said(number('net_of_pretrained', where=where))}"
+        f"{where}: forgetting {said(number('forgetting', range=where))}, gain {said(number('gain', range=where))}, "
+        f"recovered {said(number('recovered', range=where))}, "
+        f"net of the pretrained {said(number('net_of_pretrained', range=where))}"
         for where in RANGES
     ]
     logits = [results.prior_odds(predictor=name, **labels) for name in ("pretrained", "finetuned")]
@@ -71,7 +74,7 @@ def difference(results: Results, first: dict, second: dict) -> Estimate:
     """How much more the first variant forgets than the second, in the mean of early and late, seed by seed."""
 
     def forgetting(labels: dict) -> Values:
-        values = [results.values(quantity="forgetting", where=where, **labels) for where in RANGES]
+        values = [results.values(quantity="forgetting", range=where, **labels) for where in RANGES]
         return np.mean(values, axis=0)
 
     return over_seeds(forgetting(first) - forgetting(second))

@@ -32,13 +32,17 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from experiment import SCALES, Claim, Experiment, Results, said
+from experiment import SCALES, main
 from headline import RANGES, headline, summary
 from jax import Array
 
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, ratio
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.prompts import Prompts
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.batches import closeness
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.stages import stage_of
@@ -51,7 +55,7 @@ NO_LESSON = dict.fromkeys(("lesson.teacher", "lesson.prompts", "lesson.farthest"
 QUANTILES = {0.01: "lowest hundredth", 0.5: "median", 1.0: "closest"}
 
 
-def variants(*fewer: int) -> list[dict]:
+def variants(*fewer: int) -> list[Row]:
     """For every teacher the base lesson, and what differs from it in one way: fewer prompts, a filter, another cut."""
     lessons = [{}, *({"lesson.prompts": n} for n in fewer)]
     lessons += [{"lesson.farthest": fraction} for fraction in (0.5, 0.25)]
@@ -59,14 +63,14 @@ def variants(*fewer: int) -> list[dict]:
     return [{"lesson.teacher": teacher} | lesson for teacher in (*TEACHERS, CONTROL) for lesson in lessons]
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     """The headline of the student; quantiles of the log odds of its lesson. Once: the same of direct fine-tuning."""
     held_out, student = HeldOut(trained), stage_of(trained.config, "student")
 
     def log_odds(seed: Array, prompts: Prompts) -> Array:
         return closeness(trained.config, seed, prompts)
 
-    def quantiles(odds: Array) -> list[dict]:
+    def quantiles(odds: Array) -> list[Row]:
         return [
             row
             for quantile in QUANTILES
@@ -88,14 +92,14 @@ def measure(trained: Trained) -> list[dict]:
 
 def both(results: Results, quantity: str, **labels: object) -> Values:
     """[S]: the mean of early and late."""
-    return sum(results.values(quantity=quantity, where=where, **labels) for where in RANGES) / len(RANGES)
+    return sum(results.values(quantity=quantity, range=where, **labels) for where in RANGES) / len(RANGES)
 
 
 def moved(results: Results, labels: dict, control: dict) -> Estimate:
     """How much higher the inferred prior log odds are than the control's; undefined where one of them has no limit."""
 
     def parts(of: dict, part: str) -> Values:
-        return np.array([row["mean"] for row in results.where(**of, predictor="finetuned", quantity=f"prior_{part}")])
+        return results.values(**of, predictor="finetuned", quantity=f"prior_{part}")
 
     limited = not any(np.any(parts(of, "bound")) for of in (labels, control))
     return over_seeds(parts(labels, "logit") - parts(control, "logit")) if limited else Estimate(np.nan, np.nan)
@@ -132,7 +136,7 @@ def claims(results: Results, teacher: str, lesson: dict, base: bool) -> Iterator
         numbers = f"{said(forgotten[0])}; more than the control by {said(forgotten[1])}"
         yield f"{who}: it forgets", forgotten, numbers
         for where in RANGES:
-            net = results.estimate(quantity="net_of_pretrained", where=where, **labels)
+            net = results.estimate(quantity="net_of_pretrained", range=where, **labels)
             yield f"{who}: scaled labels bring that back, {where}", [net], f"net of the pretrained network {said(net)}"
 
 
@@ -143,8 +147,7 @@ def title(lesson: dict) -> str:
 
 def conclude(results: Results) -> list[Claim]:
     names = list(NO_LESSON)[1:]
-    shown = dict.fromkeys(tuple(row[name] for name in names) for row in results.rows if row["lesson.teacher"])
-    lessons = [dict(zip(names, values, strict=True)) for values in shown]
+    lessons = [labels for labels, _ in results.given("lesson.teacher").groups(*names)]
     found: list[Claim] = [("direct fine-tuning on the discrete set", [], about(results, **NO_LESSON))]
     for teacher in TEACHERS:
         for lesson in lessons:
@@ -163,4 +166,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -24,7 +24,7 @@ what is erased does not. The last strength of a method is its strongest; of what
 
 import sys
 
-from experiment import SCALES, Claim, Experiment, Results, said
+from experiment import SCALES, main
 from headline import headline
 
 from implicit_inference.bayes.attribution import attribution
@@ -33,6 +33,10 @@ from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import Estimate, recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleLabels
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 GAMMA = 2.0
@@ -50,7 +54,7 @@ PENALTIES = {"weights": (1e-3, 1e-2, 1e-1), "predictions": (0.3, 1.0, 3.0)}
 REPLAYED = (0.05, 0.2, 0.5)
 
 
-def variants(scale: str) -> list[dict]:
+def variants(scale: str) -> list[Row]:
     """(what trains, strength) of every variant; `layers` is the first block alone, and the last."""
     usual, last = SCALES[scale].finetune.learning_rate, SCALES[scale].model.layers - 1
     found = []
@@ -63,7 +67,7 @@ def variants(scale: str) -> list[dict]:
     return found + [{"finetune.replay": fraction} for fraction in REPLAYED]
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting.
 
     recovered_at, net_at: by labels x GAMMA, and net of what that does for the pretrained network; shrunk: by the best
@@ -90,23 +94,25 @@ def measure(trained: Trained) -> list[dict]:
     for where in RANGES:
         for quantity, (stage, loss) in fractions.items():
             parts = (held_out.averaged(part, where) for part in (plain["pretrain"], plain[stage], loss))
-            rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, where=where))
+            rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, range=where))
         above = held_out.averaged(shrunk - moved["finetune"], where)
-        rows += held_out.rows(above, quantity="above_shrinking", where=where)
+        rows += held_out.rows(above, quantity="above_shrinking", range=where)
         parts = attribution(*(held_out.averaged(distance, where) for distance in distances))
-        rows.append(held_out.estimate(share_of(parts), quantity="inference_share", where=where))
+        rows.append(held_out.estimate(share_of(parts), quantity="inference_share", range=where))
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
     """Claims about each way to fine-tune at its last strength, in the order of `variants`."""
     strengths = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
-    chosen = {way(row): {name: row[name] for name in (*FIELDS, *strengths)} for row in results.rows}
+    chosen = {
+        way(row): {name: row[name] for name in (*FIELDS, *strengths)} for row, _ in results.groups(*FIELDS, *strengths)
+    }
     claims = []
     for name, labels in chosen.items():
 
         def number(quantity: str, where: str, labels: dict = labels) -> Estimate:
-            return results.estimate(quantity=quantity, where=where, **labels)
+            return results.estimate(quantity=quantity, range=where, **labels)
 
         def numbers(where: str, number=number) -> str:
             return (
@@ -118,7 +124,7 @@ def conclude(results: Results) -> list[Claim]:
         for where in RANGES:
             claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
             claims.append((claim, [number("above_shrinking", where), number("net_at", where)], numbers(where)))
-    known = {where: results.estimate(quantity="scratch_at", where=where, **labels) for where in RANGES}
+    known = {where: results.estimate(quantity="scratch_at", range=where, **labels) for where in RANGES}
     scratch = ", ".join(f"{where} {said(estimate)}" for where, estimate in known.items())
     claims.append((f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], scratch))
     return claims
@@ -140,4 +146,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

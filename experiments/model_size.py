@@ -17,23 +17,28 @@ predictors of either family alone stands beside it.
 
 import sys
 
-from experiment import Claim, Experiment, Results
+from experiment import main
 from headline import headline, summary
 
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 
-def sizes(*layers_and_widths: tuple[int, int]) -> list[dict]:
+
+def sizes(*layers_and_widths: tuple[int, int]) -> list[Row]:
     return [{"model.layers": layers, "model.width": width} for layers, width in layers_and_widths]
 
 
 def conclude(results: Results) -> list[Claim]:
-    sizes = {(row["model.layers"], row["model.width"]) for row in results.rows}
+    sizes = sorted(tuple(labels.values()) for labels, _ in results.groups("model.layers", "model.width"))
     return [
         (
             f"{layers} layers of width {width}",
             [],
             summary(results, **{"model.layers": layers, "model.width": width}),
         )
-        for layers, width in sorted(sizes)
+        for layers, width in sizes
     ]
 
 
@@ -49,4 +54,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

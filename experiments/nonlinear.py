@@ -14,11 +14,16 @@ knows it. Label scaling is the conjugation that still keeps the task family.
 
 import sys
 
-from experiment import Claim, Experiment, Results
+from experiment import main
 from headline import headline, summary
 
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 
-def hidden(*sizes: int) -> list[dict]:
+
+def hidden(*sizes: int) -> list[Row]:
     return [{"tasks.relu_features": m} for m in (0, *sizes)]
 
 
@@ -26,7 +31,7 @@ def conclude(results: Results) -> list[Claim]:
     claims = []
     for m in results.levels("tasks.relu_features"):
         labels = {"tasks.relu_features": m}
-        early = [results.estimate(quantity=q, where="early", **labels) for q in ("forgetting", "net_of_pretrained")]
+        early = [results.estimate(quantity=q, range="early", **labels) for q in ("forgetting", "net_of_pretrained")]
         claims.append(
             (
                 ("linear tasks" if m == 0 else f"tasks on {m} ReLU features")
@@ -41,4 +46,4 @@ def conclude(results: Results) -> list[Claim]:
 EXPERIMENT = Experiment("nonlinear", {"smoke": hidden(4), "laptop": hidden(8), "paper": hidden(40)}, headline, conclude)
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

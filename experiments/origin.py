@@ -22,7 +22,7 @@ less noise.
 import sys
 
 import numpy as np
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 from jax import Array
 from jax import numpy as jnp
 from tradeoff import ALPHAS, VARIANTS
@@ -36,6 +36,10 @@ from implicit_inference.measure.formulas import Values, rank_correlation, recove
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
 from implicit_inference.regression.prompts import Predictor
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.checkpoints import kept_steps
 from implicit_inference.training.loop import Trained
 
@@ -43,17 +47,17 @@ RANGES = ("early", "late")
 SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)
 
 
-def maps(trained: Trained, seed: Array) -> dict[str, Conjugation]:
+def maps(trained: Trained, seed: Array) -> dict[tuple[str, float | None], Conjugation]:
     """The conjugations that are ranked, beside none at all."""
     return {
-        **{f"labels × {g:g}": ScaleLabels(jnp.asarray(g)) for g in SCALES},
-        "inputs / 2": ScaleInputs(jnp.asarray(2.0)),
-        "inputs × 2": ScaleInputs(jnp.asarray(0.5)),
-        "a rotation": rotations(keys.stream(seed, "probe rotation"), trained.config.tasks.dim, 1)[0],
+        **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in SCALES},
+        ("input_scale", 2.0): ScaleInputs(jnp.asarray(2.0)),
+        ("input_scale", 0.5): ScaleInputs(jnp.asarray(0.5)),
+        ("rotation", None): rotations(keys.stream(seed, "probe rotation"), trained.config.tasks.dim, 1)[0],
     }
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     held_out, rows = HeldOut(trained), []
     beliefs, batch = Beliefs(held_out), held_out.batch("gaussian")
     ridge = held_out.predictions(held_out.forgotten, batch)
@@ -72,8 +76,8 @@ def measure(trained: Trained) -> list[dict]:
             before, after = ([held_out.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
             parts = attribution(before[0], after[0], before[1], after[1])
             for quantity, values in parts._asdict().items():
-                rows += held_out.rows(values, quantity=quantity, step=step, where=where)
-            rows.append(held_out.estimate(share_of(parts), quantity="share", step=step, where=where))
+                rows += held_out.rows(values, quantity=quantity, step=step, range=where)
+            rows.append(held_out.estimate(share_of(parts), quantity="share", step=step, range=where))
     conjugations = held_out.packed.each(lambda seed: maps(trained, seed))
     close = beliefs.closeness(batch.prompts)
     moved = {
@@ -85,7 +89,7 @@ def measure(trained: Trained) -> list[dict]:
         (before, after) = ([held_out.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
         ends = {name: [held_out.averaged(x, where) for x in pair] for name, pair in under.items()}
         for name, values in ends.items():
-            labels = {"conjugation": name, "where": where}
+            labels = {"conjugation": name[0], "strength": name[1], "range": where}
             for i, quantity in enumerate(("measured", "predicted")):
                 rows.append(
                     held_out.estimate(recovered_fraction(before[i], after[i], values[i]), quantity=quantity, **labels)
@@ -96,12 +100,12 @@ def measure(trained: Trained) -> list[dict]:
         distance = np.stack([0 * after[0], *(held_out.averaged(moved[name], where) for name in ends)], axis=1)
         for theory, ranks in (("loss", ideal_loss), ("odds", -distance)):
             agreement = [rank_correlation(*pair).kendall for pair in zip(ranks, network_loss, strict=True)]
-            rows += held_out.rows(np.array(agreement), quantity=f"kendall_by_{theory}", where=where)
+            rows += held_out.rows(np.array(agreement), quantity=f"kendall_by_{theory}", range=where)
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims, last = [], results.levels("step")[-1]
+    claims, last = [], sorted(results.levels("step"))[-1]
     for alpha in ALPHAS:
 
         def number(quantity, alpha=alpha, **labels):
@@ -109,10 +113,10 @@ def conclude(results: Results) -> list[Claim]:
 
         odds = [results.prior_odds(pretrain__discrete_prob=alpha, step=step) for step in (0, last)]
         for where in RANGES:
-            end = {"step": last, "where": where}
+            end = {"step": last, "range": where}
             pairs = [
-                f"γ = {g:g}: {said(number('measured', conjugation=f'labels × {g:g}', where=where))} against "
-                f"{said(number('predicted', conjugation=f'labels × {g:g}', where=where))}"
+                f"γ = {g:g}: {said(number('measured', conjugation='label_scale', strength=g, range=where))} against "
+                f"{said(number('predicted', conjugation='label_scale', strength=g, range=where))}"
                 for g in (1.5, 2.0, 3.0)
             ]
             claims.append(
@@ -123,8 +127,8 @@ def conclude(results: Results) -> list[Claim]:
                     f"of it {said(number('inference_shift', **end))} by the shift (a share of "
                     f"{said(number('share', **end))}) and {said(number('capability_loss', **end))} lost capability; "
                     f"recovery measured against predicted: {', '.join(pairs)}; ranking of conjugations, Kendall's tau "
-                    f"{said(number('kendall_by_loss', where=where))} by the ideal learner's loss, "
-                    f"{said(number('kendall_by_odds', where=where))} by moved odds",
+                    f"{said(number('kendall_by_loss', range=where))} by the ideal learner's loss, "
+                    f"{said(number('kendall_by_odds', range=where))} by moved odds",
                 )
             )
     return claims
@@ -133,4 +137,4 @@ def conclude(results: Results) -> list[Claim]:
 EXPERIMENT = Experiment("origin", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), measure, conclude)
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 from jax import Array, random
 from jax import numpy as jnp
 
@@ -30,6 +30,7 @@ from implicit_inference import keys
 from implicit_inference.bayes.conjugation import Conjugation, averaged
 from implicit_inference.measure.formulas import over_seeds, recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.measure.lookup import IDENTITY, Case
 from implicit_inference.regression.conjugations import (
     Identity,
     ScaleInputs,
@@ -40,8 +41,13 @@ from implicit_inference.regression.conjugations import (
     selected,
     sign_flips,
 )
+from implicit_inference.runs.store import Row
+from implicit_inference.show.notation import Notation
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import world_of
+from implicit_inference.worlds import described, world_of
 
 RANGES = ("early", "late")
 TURNS = 8
@@ -49,42 +55,49 @@ MOST_FLIPS = 4
 """The group of all sign changes of the inputs has 2^d elements; beyond 2^4 only the rotations stand for it."""
 
 
-def maps(trained: Trained, seed: Array) -> dict[str, Conjugation]:
+GROUPS = {
+    "label_scales": "label scales 1, 1.5, 2",
+    "label_signs": "label signs",
+    "rotations": f"{TURNS} rotations",
+    "input_flips": "input sign flips",
+}
+"""Conjugations to average over or to choose among -> their name"""
+NAMES = Notation(described("regression"))
+
+
+def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
     """Single conjugations."""
     dim = trained.config.tasks.dim
     direction = random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
     return {
-        "as it is": Identity(),
-        "labels × 1.5": ScaleLabels(jnp.asarray(1.5)),
-        "labels × 2": ScaleLabels(jnp.asarray(2.0)),
-        "labels × −1": ScaleLabels(jnp.asarray(-1.0)),
-        "inputs / 2": ScaleInputs(jnp.asarray(2.0)),
-        "inputs × 2": ScaleInputs(jnp.asarray(0.5)),
-        "labels + ⟨v, x⟩": ShiftLabels(2 * direction / jnp.linalg.norm(direction)),
-        "a rotation": rotations(keys.stream(seed, "probe rotation"), dim, 1)[0],
+        ("identity", None): Identity(),
+        **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in (1.5, 2.0, -1.0)},
+        **{("input_scale", c): ScaleInputs(jnp.asarray(c)) for c in (2.0, 0.5)},
+        ("label_shift", 2.0): ShiftLabels(2 * direction / jnp.linalg.norm(direction)),
+        ("rotation", None): rotations(keys.stream(seed, "probe rotation"), dim, 1)[0],
     }
 
 
-def orbits(trained: Trained, seed: Array) -> dict[str, tuple[Conjugation, ...]]:
+def orbits(trained: Trained, seed: Array) -> dict[Case, tuple[Conjugation, ...]]:
     """Several conjugations to average over or to choose among."""
     dim = trained.config.tasks.dim
-    found: dict[str, tuple[Conjugation, ...]] = {
-        "label scales 1, 1.5, 2": scales([jnp.asarray(g) for g in (1.0, 1.5, 2.0)]),
-        "label signs": scales([jnp.asarray(g) for g in (1.0, -1.0)]),
-        f"{TURNS} rotations": rotations(keys.stream(seed, "probe rotations"), dim, TURNS),
+    found: dict[Case, tuple[Conjugation, ...]] = {
+        ("label_scales", None): scales([jnp.asarray(g) for g in (1.0, 1.5, 2.0)]),
+        ("label_signs", None): scales([jnp.asarray(g) for g in (1.0, -1.0)]),
+        ("rotations", float(TURNS)): rotations(keys.stream(seed, "probe rotations"), dim, TURNS),
     }
     if dim <= MOST_FLIPS:
-        found["input sign flips"] = sign_flips(dim)
+        found["input_flips", None] = sign_flips(dim)
     return found
 
 
-def in_order(held_out: HeldOut, named: Callable[[Array], dict[str, Any]]) -> list[tuple[str, Any]]:
+def in_order(held_out: HeldOut, named: Callable[[Array], dict[Case, Any]]) -> list[tuple[Case, Any]]:
     """(name, packed over seeds), in the order of the names; packing would sort them."""
     packed = held_out.packed.each(named)
     return [(name, packed[name]) for name in named(jnp.asarray(0))]
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     held_out, rows = HeldOut(trained), []
     networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
     networks = {name: trained.network(stage) for name, stage in networks.items()}
@@ -103,10 +116,10 @@ def measure(trained: Trained) -> list[dict]:
         for case, orbit in groups:
             for way, combine in ways.items():
                 losses[name, way, case] = held_out.loss(combine(network, orbit), "gaussian")
-    before, after = losses["pretrained", "single", "as it is"], losses["finetuned", "single", "as it is"]
+    before, after = losses["pretrained", "single", IDENTITY], losses["finetuned", "single", IDENTITY]
     for (name, way, case), loss in losses.items():
         for where in RANGES:
-            labels = {"way": way, "conjugation": case, "where": where}
+            labels = {"way": way, "conjugation": case[0], "strength": case[1], "range": where}
             rows += held_out.rows(held_out.averaged(loss, where), quantity="loss", predictor=name, **labels)
             if name == "finetuned":
                 net = loss + before - losses["pretrained", way, case]
@@ -116,30 +129,33 @@ def measure(trained: Trained) -> list[dict]:
     return rows
 
 
+def named(labels: Row) -> str:
+    """A way to move a prompt, for people."""
+    case = labels["conjugation"], labels["strength"]
+    return f"{labels['way']}, {GROUPS.get(case[0]) or NAMES.conjugation(*case)}"
+
+
 def conclude(results: Results) -> list[Claim]:
     claims = []
-    for way in ("single", "average", "choice"):
-        cases = dict.fromkeys(row["conjugation"] for row in results.where(way=way))
-        for case in cases:
-            labels = {"way": way, "conjugation": case}
-            if case == "as it is":
-                continue
-            net = {w: results.estimate(quantity="net_of_pretrained", where=w, **labels) for w in RANGES}
-            all_of_it = {w: results.estimate(quantity="recovered", where=w, **labels) for w in RANGES}
-            change = over_seeds(
-                results.values(quantity="loss", predictor="pretrained", where="early", **labels)
-                - results.values(
-                    quantity="loss", predictor="pretrained", where="early", way="single", conjugation="as it is"
-                )
+    for labels, _ in results.groups("way", "conjugation", "strength"):
+        if labels["conjugation"] == "identity":
+            continue
+        net = {w: results.estimate(quantity="net_of_pretrained", range=w, **labels) for w in RANGES}
+        all_of_it = {w: results.estimate(quantity="recovered", range=w, **labels) for w in RANGES}
+        change = over_seeds(
+            results.values(quantity="loss", predictor="pretrained", range="early", **labels)
+            - results.values(
+                quantity="loss", predictor="pretrained", range="early", way="single", conjugation="identity"
             )
-            claims.append(
-                (
-                    f"{way}, {case}: recovers early, net of what it does for the pretrained network",
-                    [net["early"]],
-                    f"early {said(all_of_it['early'])} (net {said(net['early'])}), late {said(all_of_it['late'])} "
-                    f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
-                )
+        )
+        claims.append(
+            (
+                f"{named(labels)}: recovers early, net of what it does for the pretrained network",
+                [net["early"]],
+                f"early {said(all_of_it['early'])} (net {said(net['early'])}), late {said(all_of_it['late'])} "
+                f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
             )
+        )
     return claims
 
 
@@ -152,4 +168,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -14,8 +14,12 @@ Asked by the paper's reviewers. The replayed prompts come from the pretraining m
 
 import sys
 
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 from headline import difference, headline, summary
+
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 
 FRACTIONS = (0.0, 0.05, 0.2, 0.5)
 VARIANTS = [{"finetune.replay": fraction} for fraction in FRACTIONS]
@@ -41,4 +45,4 @@ def conclude(results: Results) -> list[Claim]:
 EXPERIMENT = Experiment("replay", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), headline, conclude)
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -14,17 +14,21 @@ but the empty context together.
 
 import sys
 
-from experiment import Claim, Experiment, Results, said
+from experiment import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 ALPHAS = [{"pretrain.discrete_prob": alpha} for alpha in (0.0, 1.0)]
 TOLERANCE = 0.05
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     held_out = HeldOut(trained)
     family = "discrete" if trained.config.pretrain.discrete_prob else "gaussian"
     predictors = {
@@ -36,8 +40,8 @@ def measure(trained: Trained) -> list[dict]:
     for name, predictor in predictors.items():
         loss = held_out.loss(predictor, family)
         for k in range(trained.config.prompts.length):
-            rows += held_out.rows(loss[:, k], prompts=family, predictor=name, position=k)
-        rows += held_out.rows(held_out.averaged(loss, "all"), prompts=family, predictor=name, where="all")
+            rows += held_out.rows(loss[:, k], family=family, predictor=name, position=k)
+        rows += held_out.rows(held_out.averaged(loss, "all"), family=family, predictor=name, range="all")
     noise = trained.config.tasks.noise_std**2
     return [row | {"noise_variance": noise} for row in rows]
 
@@ -48,8 +52,8 @@ def conclude(results: Results) -> list[Claim]:
         ("gaussian", "ridge", "ridge"),
         ("discrete", "discrete_posterior", "the discrete posterior"),
     ):
-        loss = {p: results.values(prompts=family, predictor=p, where="all") for p in ("network", exact)}
-        noise = results.where(prompts=family)[0]["noise_variance"]
+        loss = {p: results.values(family=family, predictor=p, range="all") for p in ("network", exact)}
+        noise = results.where(family=family).levels("noise_variance")[0]
         excess = loss["network"] - loss[exact]
         relative = excess / (loss[exact] + noise)
         claims.append(
@@ -68,4 +72,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

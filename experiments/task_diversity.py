@@ -11,11 +11,16 @@ recovered, net, 0.677 ± 0.039, 0.182 ± 0.067 and 0.006 ± 0.057.
 
 import sys
 
-from experiment import Claim, Experiment, Results
+from experiment import main
 from headline import headline, summary
 
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 
-def counts(*counts: int) -> list[dict]:
+
+def counts(*counts: int) -> list[Row]:
     return [{"tasks.n_discrete": n} for n in counts]
 
 
@@ -34,4 +39,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

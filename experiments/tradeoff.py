@@ -18,12 +18,15 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from experiment import Claim, Experiment, Results, said
+from experiment import FAMILIES, main
 from jax import tree
 
-from implicit_inference.config.fields import FAMILIES
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.programs import VALIDATION_PROMPTS
 
@@ -32,11 +35,11 @@ VARIANTS = [{"pretrain.discrete_prob": alpha} for alpha in ALPHAS]
 PRIORS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 0.999)
 
 
-def measure(trained: Trained) -> list[dict]:
+def measure(trained: Trained) -> list[Row]:
     table = trained.run_of("pretrain").read_table("training.parquet")
     rows = [
-        {"step": row["step"], "prompts": row["prompts"], "predictor": "network"}
-        | {"seed": row["seed"], "value": row["mean"], "n": VALIDATION_PROMPTS}
+        {"step": row["step"], "family": row["family"], "predictor": "network"}
+        | {"seed": row["seed"], "mean": row["mean"], "n": VALIDATION_PROMPTS}
         for row in table
         if row["predictor"] == "network"
     ]
@@ -47,21 +50,21 @@ def measure(trained: Trained) -> list[dict]:
             np.asarray, exact(trained.programs.packed.seeds, {f: trained.programs.validation[f] for f in FAMILIES})
         )
         for family, loss in losses.items():
-            found = held_out.rows(loss, prior=prior, prompts=family, predictor="bayes")
+            found = held_out.rows(loss, prior=prior, family=family, predictor="bayes")
             rows += [row | {"n": VALIDATION_PROMPTS} for row in found]
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    steps = results.levels("step")
+    steps = sorted(results.levels("step"))
     half, last = min(steps, key=lambda step: abs(step - steps[-1] / 2)), steps[-1]
 
     def loss(alpha, family, step=last):
-        return results.values(pretrain__discrete_prob=alpha, step=step, prompts=family)
+        return results.values(pretrain__discrete_prob=alpha, step=step, family=family)
 
     def gap(alpha, family, step=last):
         """[S]: the excess over exact Bayes under the same prior."""
-        own = results.values(pretrain__discrete_prob=alpha, prior=alpha, prompts=family)
+        own = results.values(pretrain__discrete_prob=alpha, prior=alpha, family=family)
         return loss(alpha, family, step) - own
 
     low, high = ALPHAS[0], ALPHAS[-1]
@@ -94,4 +97,4 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    sys.exit(EXPERIMENT.main())
+    sys.exit(main(EXPERIMENT))

@@ -3,14 +3,19 @@
 import sys
 
 from closeness import worlds
-from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
+from figure import main
+
+from implicit_inference.show.drawing import Figure
+from implicit_inference.show.notation import Look
+from implicit_inference.study.panels import COLOURS, band, finished, zero
+from implicit_inference.study.results import Results
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(9, 4.2))
     for axes, where in zip(figure.subplots(1, 2, sharey=True), ("early", "late"), strict=True):
         for (title, rows), colour in zip(worlds(table), COLOURS, strict=False):
-            chosen = rows.where(where=where)
+            chosen = rows.where(range=where)
             band(axes, Look(title, colour, marker="o"), 90 * chosen.column("angle"), chosen)
         zero(axes)
         axes.set(title=f"{where} positions", xlabel="angle from a discrete task to a fresh one (degrees)")

@@ -3,30 +3,33 @@
 import sys
 from textwrap import fill
 
-from figure import BLACK, COLOURS, Figure, Look, Table, band, finished, main, zero
+from figure import NAMES, main
 
-from implicit_inference.show.notation import SYMBOLS
+from implicit_inference.show.drawing import Figure
+from implicit_inference.show.notation import BLACK, Look
+from implicit_inference.study.panels import COLOURS, band, finished, zero
+from implicit_inference.study.results import Results
 
 QUANTITIES = {"loss_rise": "rise of the loss", "gate_rise": "rise of the gate"}
 
 
-def worlds(table: Table) -> list[tuple[str, Table]]:
+def worlds(table: Results) -> list[tuple[str, Results]]:
     """(title, rows) of every world, the base first; a title names what differs from it."""
-    names = [name for name in table.rows[0] if name in SYMBOLS]
+    names = [name for name in table.frame if NAMES.symbol(name) != name]
     found = table.groups(*names)
     base = found[0][0]
-    titles = [", ".join(f"{SYMBOLS[n]} = {v:g}" for n, v in labels.items() if v != base[n]) for labels, _ in found]
-    titles[0] = ", ".join(f"{SYMBOLS[name]} = {value:g}" for name, value in base.items())
+    titles = [", ".join(f"{NAMES.symbol(n)} = {v:g}" for n, v in labels.items() if v != base[n]) for labels, _ in found]
+    titles[0] = ", ".join(f"{NAMES.symbol(name)} = {value:g}" for name, value in base.items())
     return [(title, rows) for title, (_, rows) in zip(titles, found, strict=True)]
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     found = worlds(table)
     figure = Figure(figsize=(2.3 * len(found) + 2.5, 5.6))
     grid = figure.subplots(2, len(found), squeeze=False)
     for column, (title, rows) in zip(grid.T, found, strict=True):
-        for place, (k, colour) in enumerate(zip(rows.levels("exemplars"), COLOURS, strict=False)):
-            here = rows.where(exemplars=k)
+        for place, (k, colour) in enumerate(zip(rows.levels("position"), COLOURS, strict=False)):
+            here = rows.where(position=k)
             for axes, (quantity, _) in zip(column, QUANTITIES.items(), strict=True):
                 for kind, line in (("network", "-"), ("ideal", "--")):
                     label = f"network, {('d / 2', 'd', '2 d')[place]} exemplars"

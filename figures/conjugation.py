@@ -2,10 +2,12 @@
 
 import sys
 
-from figure import ERROR, ORANGE, SKY, Figure, Look, Table, band, finished, main, zero
+from figure import ERROR, NAMES, main
 
-from implicit_inference.show.drawing import undefined
-from implicit_inference.show.notation import LOOKS
+from implicit_inference.show.drawing import Figure, undefined
+from implicit_inference.show.notation import ORANGE, SKY, Look
+from implicit_inference.study.panels import band, finished, zero
+from implicit_inference.study.results import Results
 
 CURVES = {
     ("recovered", "early"): Look("recovered, early", SKY, marker="o"),
@@ -15,25 +17,25 @@ CURVES = {
 }
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     alphas = table.levels("pretrain.discrete_prob")
     figure = Figure(figsize=(3.6 * len(alphas), 6.6))
     grid = figure.subplots(2, len(alphas), sharex=True, sharey="row", squeeze=False)
     for (top, bottom), alpha in zip(grid.T, alphas, strict=True):
         own = table.where(pretrain__discrete_prob=alpha)
         for (quantity, where), look in CURVES.items():
-            rows = own.where(quantity=quantity, where=where)
-            band(top, look, rows.column("gamma"), rows)
+            rows = own.where(quantity=quantity, range=where)
+            band(top, look, rows.column("strength"), rows)
         zero(top, 0.0, 1.0)
         undefined(top, "no significant forgetting")
         top.set(title=f"α = {alpha:g}", ylim=(-1.0, 1.5))
         for name in ("pretrained", "finetuned", "scratch"):
-            rows = own.where(quantity="loss", predictor=name, where="early")
-            band(bottom, LOOKS[name], rows.column("gamma"), rows)
-        ridge = own.where(quantity="loss", predictor="ridge", where="early").column("mean")[0]
-        bottom.axhline(ridge, color=LOOKS["ridge"].colour, linestyle=":", label="ridge")
+            rows = own.where(quantity="loss", predictor=name, range="early")
+            band(bottom, NAMES.look(name), rows.column("strength"), rows)
+        ridge = own.where(quantity="loss", predictor="ridge", range="early").column("mean")[0]
+        bottom.axhline(ridge, color=NAMES.look("ridge").colour, linestyle=":", label="ridge")
         bottom.set(xlabel="label scale γ", xscale="log", ylim=(0, None))
-        scales = sorted(rows.column("gamma"))
+        scales = sorted(rows.column("strength"))
         bottom.set_xticks(scales, [f"{g:g}" for g in scales])
         bottom.minorticks_off()
     grid[0, 0].set_ylabel("recovered fraction")

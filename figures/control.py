@@ -3,45 +3,30 @@
 import sys
 from dataclasses import replace
 
-from figure import (
-    BLACK,
-    BLUE,
-    ERROR,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    RED,
-    Axes,
-    Figure,
-    Look,
-    Table,
-    band,
-    bars,
-    by_seed,
-    categories,
-    finished,
-    main,
-    zero,
-)
+from figure import ERROR, main
+
+from implicit_inference.show.drawing import Axes, Figure
+from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Look
+from implicit_inference.study.panels import band, bars, by_seed, categories, finished, zero
+from implicit_inference.study.results import Results
 
 USUAL = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
 KINDS = {"soft_prompt": Look("soft prompts", BLUE, marker="o"), "lora": Look("low rank", RED, marker="s")}
 
 
-def usual(table: Table, **changes: object) -> Table:
+def usual(table: Results, **changes: object) -> Results:
     """The variants with the usual settings but for these."""
     return table.where(**{name.replace(".", "__"): value for name, value in (USUAL | changes).items()})
 
 
-def by_control(axes: Axes, table: Table, family: str, schemes: dict[str, tuple[Table, Look]]) -> None:
+def by_control(axes: Axes, table: Results, family: str, schemes: dict[str, tuple[Results, Look]]) -> None:
     """The loss of a family, early, under each control, and of those without any."""
-    shown = table.where(quantity="loss", prompts=family, where="early")
+    shown = table.where(quantity="loss", family=family, range="early")
     places = categories(axes, [f"α = {grade:g}" for grade in shown.levels("grade")])
     for i, (scheme, look) in enumerate(schemes.values()):
-        rows = scheme.where(quantity="loss", prompts=family, where="early", predictor="controlled")
+        rows = scheme.where(quantity="loss", family=family, range="early", predictor="controlled")
         bars(axes, places + 0.1 * (i - 1), rows, look)
-    first = next(iter(schemes.values()))[0].where(quantity="loss", prompts=family, where="early")
+    first = next(iter(schemes.values()))[0].where(quantity="loss", family=family, range="early")
     axes.plot(
         places, first.where(predictor="ideal").column("mean"), "_", color=BLACK, markersize=28, label="exact Bayes"
     )
@@ -51,7 +36,7 @@ def by_control(axes: Axes, table: Table, family: str, schemes: dict[str, tuple[T
     axes.set(xlabel="control", ylabel=f"{family} loss, early" if family != "gaussian" else "Gaussian loss, early")
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     total = max(table.levels("steer.steps"))
     soft = usual(table, **{"control.adapt.method": "soft_prompt"})
     staged, joint, alone = (soft.where(tune__steps=steps) for steps in (total // 2, 0, total))
@@ -73,7 +58,7 @@ def draw(table: Table) -> Figure:
     odds.set(xlabel="control", ylabel="prior log odds, inferred (seeds)")
     for axes, where in ((early, "early"), (late, "late")):
         for method, look in KINDS.items():
-            rows = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", where=where)
+            rows = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", range=where)
             own = rows.where(predictor="controlled")
             band(axes, look, own.column("tune.steps") / total, own)
         axes.axhline(rows.where(predictor="ideal").column("mean")[0], color=BLACK, linestyle="--", label="exact Bayes")
@@ -85,7 +70,7 @@ def draw(table: Table) -> Figure:
     return finished(figure, f"Controls of three preferences, α = 0, 0.5 and 1; {ERROR}", table, legend=False)
 
 
-def ablations(axes: Axes, table: Table) -> None:
+def ablations(axes: Axes, table: Results) -> None:
     """Controllability of soft prompts of some lengths and low-rank additions of some ranks, trained in halves."""
     kinds = [("soft_prompt", "control.adapt.prompt_length", "length {}"), ("lora", "control.adapt.rank", "rank {}")]
     names, shown = [], []
@@ -96,7 +81,7 @@ def ablations(axes: Axes, table: Table) -> None:
             names.append(text.format(size))
     places = categories(axes, names)
     for where, look in (("early", Look("early", GREEN, marker="o")), ("late", Look("late", GREY, marker="s"))):
-        bars(axes, places, Table([row for rows in shown for row in rows.where(where=where).rows]), look)
+        bars(axes, places, Results.joined(rows.where(range=where) for rows in shown), look)
     axes.tick_params(axis="x", labelrotation=35)
     axes.set(ylabel="controllability", ylim=(0, None))
 

@@ -2,17 +2,20 @@
 
 import sys
 
-from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
+from figure import main
 
-from implicit_inference.show.drawing import counts
+from implicit_inference.show.drawing import Figure, counts
+from implicit_inference.show.notation import Look
+from implicit_inference.study.panels import COLOURS, band, finished, zero
+from implicit_inference.study.results import Results
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(10, 7))
     for row, family in zip(figure.subplots(2, 2, sharey="row"), ("gaussian", "discrete"), strict=True):
         for axes, column, name in zip(row, ("shown", "step"), ("prompts seen", "steps"), strict=True):
             for (labels, rows), colour in zip(table.groups("finetune.batch"), COLOURS, strict=False):
-                chosen = rows.where(prompts=family)
+                chosen = rows.where(family=family)
                 band(axes, Look(f"batches of {labels['finetune.batch']}", colour), chosen.column(column), chosen)
             axes.set_title(f"{family.capitalize()} prompts")
             counts(axes.xaxis, f"fine-tuning {name}")

@@ -2,11 +2,14 @@
 
 import sys
 
-from figure import Figure, Table, main
+from figure import main
 from headlines import draw_headlines
 
+from implicit_inference.show.drawing import Figure
+from implicit_inference.study.results import Results
 
-def draw(table: Table) -> Figure:
+
+def draw(table: Results) -> Figure:
     names = {("discrete", 0): "the discrete set", ("other", 0): "another set", ("narrow", 0): "narrow Gaussian"}
     variants = [
         (names.get(tuple(labels.values()), f"{labels['finetune.n_tasks']} of its tasks"), rows)

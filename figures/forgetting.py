@@ -3,22 +3,25 @@
 import sys
 from dataclasses import replace
 
-from figure import BLACK, COLOURS, ERROR, Figure, Look, Table, band, by_seed, finished, main
+from figure import ERROR, main
 
-from implicit_inference.show.drawing import counts
+from implicit_inference.show.drawing import Figure, counts
+from implicit_inference.show.notation import BLACK, Look
+from implicit_inference.study.panels import COLOURS, band, by_seed, finished
+from implicit_inference.study.results import Results
 
 PANELS = (("gaussian", "early"), ("gaussian", "late"), ("discrete", "early"))
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(10, 7))
     *panels, odds = figure.subplots(2, 2, sharex=True).flat
     for alpha, colour in zip(table.levels("pretrain.discrete_prob"), COLOURS, strict=False):
         own, look = table.where(pretrain__discrete_prob=alpha), Look(f"network, α = {alpha:g}", colour)
         for axes, (family, where) in zip(panels, PANELS, strict=True):
             for name, line in (("network", "-"), ("ideal", "--")):
-                rows = own.where(quantity="loss", predictor=name, prompts=family, where=where)
-                rows = Table([row for row in rows.rows if row["step"] is not None])
+                rows = own.where(quantity="loss", predictor=name, family=family, range=where)
+                rows = rows.given("step")
                 label = look.label if name == "network" else ""
                 shown = replace(look, line=line, label=label)
                 band(axes, shown, rows.column("step"), rows, shade=0.2 if name == "network" else 0)

@@ -9,10 +9,12 @@ import json
 import sys
 from pathlib import Path
 
-from figure import FIGURES, read, save
+from figure import FIGURES, save
 
+from implicit_inference.config.errors import UserError
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
+from implicit_inference.study.results import read_csv
 
 ENTRIES = {
     "single_distribution": (
@@ -98,8 +100,8 @@ def draw_all(scale: str) -> int:
     drawn = []
     for name, (experiment, _) in ENTRIES.items():
         try:
-            table = read(experiment, scale)
-        except SystemExit as missing:
+            table = read_csv(FIGURES / "data" / scale / f"{experiment}.csv")
+        except UserError as missing:
             print(missing)
             continue
         print(save(name, importlib.import_module(name).draw, table, FIGURES / scale))

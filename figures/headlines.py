@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from figure import BLUE, GREEN, ORANGE, RED, SKY, Figure, Look, Table, bars, by_seed, categories, finished, zero
+
+from implicit_inference.show.drawing import Figure
+from implicit_inference.show.notation import BLUE, GREEN, ORANGE, RED, SKY, Look
+from implicit_inference.study.panels import bars, by_seed, categories, finished, zero
+from implicit_inference.study.results import Results
 
 PANELS = {
     "change of the loss": {
@@ -30,7 +34,7 @@ PANELS = {
 }
 
 
-def draw_headlines(table: Table, variants: Sequence[tuple[str, Table]], title: str) -> Figure:
+def draw_headlines(table: Results, variants: Sequence[tuple[str, Results]], title: str) -> Figure:
     """The panels of `variants`, (name, rows) from left to right."""
     figure = Figure(figsize=(11, 7.4))
     for axes, (label, curves) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
@@ -42,7 +46,7 @@ def draw_headlines(table: Table, variants: Sequence[tuple[str, Table]], title: s
                     once = shown if place == 0 else replace(shown, label="")
                     by_seed(axes, once, place + offset, rows.where(quantity=quantity, predictor=which))
                 continue
-            rows = Table([row for _, rows in variants for row in rows.where(quantity=quantity, where=which).rows])
+            rows = Results.joined(rows.where(quantity=quantity, range=which) for _, rows in variants)
             bars(axes, places + offset, rows, shown)
         zero(axes, *((0.0, 1.0) if "fraction" in label else (0.0,)))
         axes.set_ylabel(label)

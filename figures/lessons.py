@@ -4,7 +4,12 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from figure import BLUE, GREEN, GREY, ORANGE, RED, Axes, Figure, Look, Table, band, by_seed, finished, level, main, zero
+from figure import main
+
+from implicit_inference.show.drawing import Axes, Figure
+from implicit_inference.show.notation import BLUE, GREEN, GREY, ORANGE, RED, Look
+from implicit_inference.study.panels import band, by_seed, finished, level, zero
+from implicit_inference.study.results import Results
 
 TEACHERS = {
     "finetuned": Look("taught by the fine-tuned network", BLUE, marker="o"),
@@ -30,7 +35,7 @@ ROWS = {
 }
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     """A column for each field that is varied, the others as in the first lesson of the table."""
     base = {field: table.levels(field)[0] for field in FIELDS}
     figure = Figure(figsize=(11.5, 15))
@@ -55,30 +60,30 @@ def draw(table: Table) -> Figure:
     return finished(figure, "What a teacher's answers to Gaussian prompts pass on to its student", table)
 
 
-def panel(axes: Axes, quantity: str, field: str, students: dict[str, Table]) -> None:
+def panel(axes: Axes, quantity: str, field: str, students: dict[str, Results]) -> None:
     """One quantity of every student against one field."""
     for teacher, unordered in students.items():
-        look, rows = TEACHERS[teacher], Table(sorted(unordered.rows, key=lambda row: row[field]))
+        look, rows = TEACHERS[teacher], unordered.ordered(field)
         if quantity == "prior_logit":
             odds = rows.where(predictor="finetuned")
-            shown = Table([row | {"mean": min(row["mean"], HIGHEST)} for row in odds.rows])
+            shown = Results(odds.frame.assign(mean=odds.frame["mean"].clip(upper=HIGHEST)))
             by_seed(axes, look, odds.column(field), shown)
             continue
-        column, lines = ("quantile", QUANTILES) if quantity == "log_odds" else ("where", RANGES)
+        column, lines = ("quantile", QUANTILES) if quantity == "log_odds" else ("range", RANGES)
         for value, line in lines.items():
             chosen = rows.where(**{column: value})
             first = look.label if line == "-" else ""
             band(axes, replace(look, line=line, label=first), chosen.column(field), chosen)
 
 
-def baselines(axes: Axes, quantity: str, rows: Table) -> None:
+def baselines(axes: Axes, quantity: str, rows: Results) -> None:
     """Direct fine-tuning, and the pretrained network: at zero, or at its own log odds."""
     zero(axes)
     if quantity == "prior_logit":
         for predictor, look in (("finetuned", DIRECT), ("pretrained", Look("pretrained", GREY))):
             axes.axhline(np.median(rows.where(predictor=predictor).column("mean")), color=look.colour, label=look.label)
         return
-    column, lines = ("quantile", {0.5: "-", 0.01: ":"}) if quantity == "log_odds" else ("where", RANGES)
+    column, lines = ("quantile", {0.5: "-", 0.01: ":"}) if quantity == "log_odds" else ("range", RANGES)
     for value, line in lines.items():
         first = DIRECT.label if line == "-" else ""
         level(axes, replace(DIRECT, line=line, label=first), rows.where(**{column: value}))

@@ -4,7 +4,12 @@ import sys
 from dataclasses import replace
 
 import numpy as np
-from figure import BLUE, COLOURS, GREEN, GREY, Axes, Figure, Look, Table, finished, main, zero
+from figure import main
+
+from implicit_inference.show.drawing import Axes, Figure
+from implicit_inference.show.notation import BLUE, GREEN, GREY, Look
+from implicit_inference.study.panels import COLOURS, finished, zero
+from implicit_inference.study.results import Results
 
 LOOKS = [
     *(Look("", colour, marker=marker) for colour, marker in zip(COLOURS, "osD^vPX", strict=True)),
@@ -14,9 +19,9 @@ LOOKS = [
 FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty", "finetune.strength", "finetune.learning_rate")
 
 
-def ways(table: Table) -> dict[str, list[Table]]:
+def ways(table: Results) -> dict[str, list[Results]]:
     """name of a way to fine-tune -> its strengths, in the order of the table."""
-    found: dict[str, list[Table]] = {}
+    found: dict[str, list[Results]] = {}
     for labels, rows in table.groups(*FIELDS, "finetune.replay"):
         name = labels["adapt.method"].replace("_", " ")
         if name == "layers":
@@ -27,7 +32,7 @@ def ways(table: Table) -> dict[str, list[Table]]:
     return found
 
 
-def path(axes: Axes, look: Look, across: list[Table], along: list[Table]) -> None:
+def path(axes: Axes, look: Look, across: list[Results], along: list[Results]) -> None:
     """One point for each strength, with bars both ways, joined from the weakest to the strongest."""
     (x, dx), (y, dy) = (
         [np.concatenate([rows.column(name) for rows in tables]) for name in ("mean", "stderr")]
@@ -36,7 +41,7 @@ def path(axes: Axes, look: Look, across: list[Table], along: list[Table]) -> Non
     axes.errorbar(x, y, dy, dx, look.marker + look.line, color=look.colour, label=look.label, markersize=5, linewidth=1)
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(11, 8.6))
     panels = {
         "forgetting on Gaussian prompts": "forgetting",
@@ -46,7 +51,7 @@ def draw(table: Table) -> Figure:
     for column, where in enumerate(("early", "late")):
         for axes, (label, quantity) in zip(grid[:, column], panels.items(), strict=True):
             for (name, strengths), look in zip(ways(table).items(), LOOKS, strict=True):
-                gains, found = ([rows.where(quantity=q, where=where) for rows in strengths] for q in ("gain", quantity))
+                gains, found = ([rows.where(quantity=q, range=where) for rows in strengths] for q in ("gain", quantity))
                 path(axes, replace(look, label=name), gains, found)
             zero(axes, *((1.0,) if "fraction" in label else (0.0,)))
             if "fraction" in label:

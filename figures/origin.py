@@ -3,10 +3,12 @@
 import sys
 
 import numpy as np
-from figure import BLUE, COLOURS, GREY, RED, SKY, Axes, Figure, Look, Table, band, by_seed, finished, main, zero
+from figure import NAMES, main
 
-from implicit_inference.show.drawing import counts
-from implicit_inference.show.notation import mean_text
+from implicit_inference.show.drawing import Axes, Figure, counts
+from implicit_inference.show.notation import BLUE, GREY, RED, SKY, Look, mean_text
+from implicit_inference.study.panels import COLOURS, band, by_seed, finished, zero
+from implicit_inference.study.results import Results
 
 PARTS = {
     "forgetting": Look("forgetting", RED),
@@ -17,7 +19,7 @@ KINDS = {"measured": ("-", "o"), "predicted": ("--", "")}
 LOWEST, HIGHEST = -1.5, 1.5
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     """A column for each mixture; the recovered fractions early and late have a row each."""
     alphas = table.levels("pretrain.discrete_prob")
     figure = Figure(figsize=(3.6 * len(alphas) + 1, 12.5))
@@ -30,8 +32,8 @@ def draw(table: Table) -> Figure:
         )
         column[0].set(title=f"α = {alpha:g}")
         counts(column[0].xaxis, "fine-tuning step")
-        parts(column[1], own.where(where="early"))
-        parts(column[2], own.where(where="late"))
+        parts(column[1], own.where(range="early"))
+        parts(column[2], own.where(range="late"))
         recovery(column[3], own)
         order(column[4], own)
     for axes, label in zip(
@@ -49,7 +51,7 @@ def draw(table: Table) -> Figure:
     return finished(figure, f"Where the capability went (recovery: {LOWEST:g} to {HIGHEST:g} shown)", table)
 
 
-def parts(axes: Axes, rows: Table) -> None:
+def parts(axes: Axes, rows: Results) -> None:
     """The forgetting on Gaussian prompts and what it consists of."""
     for quantity, look in PARTS.items():
         chosen = rows.where(quantity=quantity)
@@ -58,36 +60,34 @@ def parts(axes: Axes, rows: Table) -> None:
     counts(axes.xaxis, "fine-tuning step")
 
 
-def recovery(axes: Axes, rows: Table) -> None:
+def recovery(axes: Axes, rows: Results) -> None:
     """Against the label scale, as measured and as predicted from the inferred odds alone."""
     for where, colour in zip(("early", "late"), COLOURS, strict=False):
         for quantity, (line, marker) in KINDS.items():
-            scaled = {
-                float(name.split("×")[1]): rows.where(quantity=quantity, where=where, conjugation=name).rows[0]
-                for name in rows.levels("conjugation")
-                if name.startswith("labels ×") and "-" not in name
-            }
+            scaled = rows.where(quantity=quantity, range=where, conjugation="label_scale")
+            scaled = Results(scaled.frame[scaled.frame["strength"] > 0])
             look = Look(f"recovered, {where}, {quantity}", colour, line, marker)
-            band(axes, look, list(scaled), Table(list(scaled.values())))
+            band(axes, look, scaled.column("strength"), scaled)
     zero(axes, 0.0, 1.0)
     axes.set(xlabel="label scale γ", ylim=(LOWEST, HIGHEST))
 
 
-def order(axes: Axes, rows: Table) -> None:
+def order(axes: Axes, rows: Results) -> None:
     """Conjugations, from what brings the loss down the most to the least, early: predicted against measured."""
-    names = rows.levels("conjugation")
+    cases = [labels for labels, _ in rows.given("conjugation").groups("conjugation", "strength")]
+    names = [NAMES.conjugation(*case.values()) for case in cases]
     places = {}
     for kind in KINDS:
-        returned = rows.where(quantity=f"returned_{kind}", where="early")
-        gained = [returned.where(conjugation=name).column("mean")[0] for name in names]
+        returned = rows.where(quantity=f"returned_{kind}", range="early")
+        gained = [returned.where(**case).column("mean")[0] for case in cases]
         places[kind] = 1 + np.argsort(np.argsort(-np.array(gained)))
     measured, predicted = places.values()
     axes.plot(measured, predicted, "o", color=GREY)
     for x, y, name in zip(measured, predicted, names, strict=True):
         axes.annotate(name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
-    tau = rows.where(quantity="kendall_by_loss", where="early").rows[0]
+    tau = rows.estimate(quantity="kendall_by_loss", range="early")
     axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
-    axes.set_title(f"early; Kendall's τ {mean_text(tau['mean'], tau['stderr'], 2)}", fontsize=9)
+    axes.set_title(f"early; Kendall's τ {mean_text(tau.mean, tau.stderr, 2)}", fontsize=9)
     axes.set_xlim(0.5, len(names) + 1.5)
     counts(axes.xaxis, "measured rank, 1 the best")
     counts(axes.yaxis, "")

@@ -3,22 +3,37 @@
 import sys
 
 import numpy as np
-from figure import ERROR, Figure, Table, finished, main
+from figure import ERROR, NAMES, main
 
-from implicit_inference.show.notation import LOOKS
+from implicit_inference.show.drawing import Figure
+from implicit_inference.study.panels import finished
+from implicit_inference.study.results import Results
+
+GROUPS = {
+    "label_scales": "label scales 1, 1.5, 2",
+    "label_signs": "label signs",
+    "rotations": "{:g} rotations",
+    "input_flips": "input sign flips",
+}
+"""Conjugations to average over or to choose among -> their name"""
 
 
-def draw(table: Table) -> Figure:
+def label(name: str, strength: float | None) -> str:
+    """The name of a conjugation or a group of them, for people."""
+    return GROUPS[name].format(strength) if name in GROUPS else NAMES.conjugation(name, strength)
+
+
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(10, 6.5))
     losses = table.where(quantity="loss")
-    cases = [labels for labels, _ in losses.groups("way", "conjugation")]
-    names = [("" if c["way"] == "single" else f"{c['way']}: ") + c["conjugation"] for c in cases]
+    cases = [labels for labels, _ in losses.groups("way", "conjugation", "strength")]
+    names = [("" if c["way"] == "single" else f"{c['way']}: ") + label(c["conjugation"], c["strength"]) for c in cases]
     for axes, where in zip(figure.subplots(1, 2, sharey=True), ("early", "late"), strict=True):
         for offset, name in zip((-0.2, 0.0, 0.2), ("pretrained", "finetuned", "scratch"), strict=True):
-            here = losses.where(where=where, predictor=name)
+            here = losses.where(range=where, predictor=name)
             axes.axvline(
-                here.where(way="single", conjugation="as it is").column("mean")[0],
-                color=LOOKS[name].colour,
+                here.where(way="single", conjugation="identity").column("mean")[0],
+                color=NAMES.look(name).colour,
                 linewidth=0.8,
             )
             axes.errorbar(
@@ -26,8 +41,8 @@ def draw(table: Table) -> Figure:
                 np.arange(len(cases)) + offset,
                 xerr=here.column("stderr"),
                 fmt="o",
-                color=LOOKS[name].colour,
-                label=LOOKS[name].label,
+                color=NAMES.look(name).colour,
+                label=NAMES.look(name).label,
             )
         axes.set(title=f"{where} positions", xlabel=ERROR)
         axes.set_yticks(np.arange(len(cases)), names)

@@ -2,21 +2,24 @@
 
 import sys
 
-from figure import COLOURS, Figure, Look, Table, band, finished, main, zero
+from figure import main
 
-from implicit_inference.show.drawing import counts, undefined
+from implicit_inference.show.drawing import Figure, counts, undefined
+from implicit_inference.show.notation import Look
+from implicit_inference.study.panels import COLOURS, band, finished, zero
+from implicit_inference.study.results import Results
 
 SCALES = (1.5, 2.0, 3.0)
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     alphas = table.levels("pretrain.discrete_prob")
     figure = Figure(figsize=(3.6 * len(alphas), 3.8))
     for axes, alpha in zip(figure.subplots(1, len(alphas), sharey=True, squeeze=False)[0], alphas, strict=True):
         for gamma, colour in zip(SCALES, COLOURS, strict=False):
-            rows = table.where(pretrain__discrete_prob=alpha, quantity="recovered", gamma=gamma)
-            rows = Table([row for row in rows.rows if row["exemplars"] is not None])
-            band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("exemplars"), rows)
+            rows = table.where(pretrain__discrete_prob=alpha, quantity="recovered", strength=gamma)
+            rows = rows.given("position")
+            band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("position"), rows)
         zero(axes, 0.0, 1.0)
         undefined(axes, "no significant forgetting")
         axes.set(title=f"α = {alpha:g}", ylim=(-1.5, 2.0))

@@ -2,18 +2,19 @@
 
 import sys
 
-from figure import ERROR, Figure, Table, band, finished, main
+from figure import ERROR, NAMES, main
 
-from implicit_inference.show.drawing import counts
-from implicit_inference.show.notation import LOOKS
+from implicit_inference.show.drawing import Figure, counts
+from implicit_inference.study.panels import band, finished
+from implicit_inference.study.results import Results
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(9, 3.8))
     for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
         for name in ("ridge", "discrete_posterior", "network"):
-            rows = Table([r for r in table.where(prompts=family, predictor=name).rows if r["position"] is not None])
-            band(axes, LOOKS[name], rows.column("position"), rows)
+            rows = table.where(family=family, predictor=name).given("position")
+            band(axes, NAMES.look(name), rows.column("position"), rows)
         title = f"{family.capitalize()} tasks alone, in training and here"
         axes.set(title=title, ylabel=ERROR, ylim=(0, None))
         counts(axes.xaxis, "exemplars in context")

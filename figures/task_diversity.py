@@ -2,11 +2,14 @@
 
 import sys
 
-from figure import Figure, Table, main
+from figure import main
 from headlines import draw_headlines
 
+from implicit_inference.show.drawing import Figure
+from implicit_inference.study.results import Results
 
-def draw(table: Table) -> Figure:
+
+def draw(table: Results) -> Figure:
     variants = [(f"n = {labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
     return draw_headlines(table, variants, "Number of tasks in the discrete set")
 

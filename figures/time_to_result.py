@@ -6,12 +6,14 @@ Reads figures/data/time_to_result.csv, which `python -m implicit_inference.bench
 import sys
 
 import pyarrow.csv
-from figure import COLOURS, FIGURES, Figure, Look, Table, band
+from figure import FIGURES
 
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
-from implicit_inference.show.drawing import rendered, style
-from implicit_inference.show.notation import counted, spread
+from implicit_inference.show.drawing import Figure, rendered, style
+from implicit_inference.show.notation import Look, counted, spread
+from implicit_inference.study.panels import COLOURS, band
+from implicit_inference.study.results import Results
 
 PANELS = {
     "Optimisers": ("muon", "adam", "adam, rate 1e-3", "adamw"),
@@ -20,7 +22,7 @@ PANELS = {
 }
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     for axes, (title, variants) in zip(figure.subplots(1, 3, sharey=True), PANELS.items(), strict=True):
         for colour, variant in zip(COLOURS, variants, strict=False):
@@ -43,7 +45,7 @@ def draw(table: Table) -> Figure:
 def main() -> int:
     rows = pyarrow.csv.read_csv(FIGURES / "data" / "time_to_result.csv").to_pylist()
     with style():
-        figure = draw(Table([row | {"mean": row["excess"]} for row in rows]))
+        figure = draw(Results([row | {"mean": row["excess"]} for row in rows]))
         write_whole(FIGURES / "time_to_result.png", rendered(figure, "png"))
     print(FIGURES / "time_to_result.png")
     return 0

@@ -2,25 +2,28 @@
 
 import sys
 
-from figure import COLOURS, ERROR, GREY, Figure, Look, Table, band, finished, main
+from figure import ERROR, main
 
-from implicit_inference.show.drawing import counts
+from implicit_inference.show.drawing import Figure, counts
+from implicit_inference.show.notation import GREY, Look
+from implicit_inference.study.panels import COLOURS, band, finished
+from implicit_inference.study.results import Results
 
 
-def draw(table: Table) -> Figure:
+def draw(table: Results) -> Figure:
     figure = Figure(figsize=(12, 4.2))
     plane, *curves = figure.subplots(1, 3)
     alphas = table.levels("pretrain.discrete_prob")
     exact = table.where(predictor="bayes").where(pretrain__discrete_prob=alphas[0])
-    gaussian, discrete = (exact.where(prompts=family) for family in ("gaussian", "discrete"))
+    gaussian, discrete = (exact.where(family=family) for family in ("gaussian", "discrete"))
     plane.plot(gaussian.column("mean"), discrete.column("mean"), "--", color=GREY, label="exact Bayes, every α")
     for alpha, colour in zip(alphas, COLOURS, strict=False):
         own = table.where(pretrain__discrete_prob=alpha)
-        network = {f: own.where(predictor="network", prompts=f) for f in ("gaussian", "discrete")}
+        network = {f: own.where(predictor="network", family=f) for f in ("gaussian", "discrete")}
         x, y = (network[f].column("mean") for f in ("gaussian", "discrete"))
         half = len(x) // 2
         plane.plot(x[half:], y[half:], color=colour, alpha=0.4, linewidth=1)
-        bayes = {f: own.where(predictor="bayes", prior=alpha, prompts=f) for f in ("gaussian", "discrete")}
+        bayes = {f: own.where(predictor="bayes", prior=alpha, family=f) for f in ("gaussian", "discrete")}
         plane.plot(x[-1], y[-1], "o", color=colour)
         plane.plot(bayes["gaussian"].column("mean"), bayes["discrete"].column("mean"), "D", color=colour, mfc="white")
         for axes, family in zip(curves, ("gaussian", "discrete"), strict=True):

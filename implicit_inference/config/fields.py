@@ -223,8 +223,5 @@ class Config:
 SHOWN = ("discrete_prob", "tasks", "n_tasks", "narrow_std")
 """The fields of fine-tuning that say what it shows, which the scratch control is shown too."""
 
-FAMILIES = ("discrete", "gaussian")
-"""The two parts of the pretraining distribution."""
-
 TRAININGS = ("pretrain", "finetune", "student", "tune", "steer")
 """The sections that say how a stage trains."""

@@ -1,11 +1,10 @@
 """Numbers -> rows of one tidy table. NumPy only: what reads tables needs no accelerator stack."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from implicit_inference.measure.formulas import Estimate, Gate, Values, over_seeds
+from implicit_inference.measure.formulas import Estimate, Gate, Values
 from implicit_inference.runs.store import Row
 
 
@@ -49,30 +48,11 @@ def gate_rows(gate: Gate, seed: int, **labels: Any) -> list[Row]:
 
 
 def seed_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
-    """One row for each seed from values [S], for `reduced` to average."""
-    return [labels | {"seed": seed, "value": float(value)} for seed, value in zip(seeds, values, strict=True)]
+    """One row for each seed from values [S]."""
+    return [labels | {"seed": seed, "mean": float(value)} for seed, value in zip(seeds, values, strict=True)]
 
 
 def estimate_row(estimate: Estimate | None, seeds: tuple[int, ...], **labels: Any) -> Row:
     """One row for all seeds; nan where the estimate is undefined."""
     found = estimate or Estimate(float("nan"), float("nan"))
     return labels | {"mean": found.mean, "stderr": found.stderr, "seeds": len(seeds)}
-
-
-NUMBERS = ("seed", "value", "mean", "stderr", "seeds")
-
-
-def reduced(rows: Iterable[Row]) -> list[Row]:
-    """Mean and standard error over seeds of rows with one value a seed, grouped by all else; other rows as they are."""
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        labels = tuple((name, value) for name, value in row.items() if name not in NUMBERS)
-        groups.setdefault(labels, []).append(row)
-    table = []
-    for labels, members in groups.items():
-        if "value" not in members[0]:
-            table += members
-            continue
-        found = over_seeds(np.array([row["value"] for row in members]))
-        table.append(dict(labels) | {"mean": found.mean, "stderr": found.stderr, "seeds": len(members)})
-    return table

@@ -93,6 +93,7 @@ def write(probes: list[Told], path: Path) -> Path:
         names=names,
         single_seed=all(len(config.seeds) == 1 for config in configs),
         probes=probes,
+        loss=fields.loss,
         columns=side_by_side.COLUMNS,
         n_ranges=len(RANGES),
         differing={fields.field(path): values for path, values in differing.items()},

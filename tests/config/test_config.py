@@ -265,3 +265,14 @@ def test_a_configuration_that_the_machine_has_no_memory_for_is_refused_by_its_la
         changed = override(base(), {path: value} | ({"tasks.dim": 512} if path == "tasks.n_discrete" else {}))
         with pytest.raises(ConfigError, match=rf"{path} = {value}: .* GiB"):
             memory.check(changed, (stage,))
+
+
+@pytest.mark.parametrize("stage", identity.PROBED)
+def test_a_probe_rests_on_the_stage_that_it_measures_and_is_restored_with_it(stage):
+    config = override(base(), {"probe.stage": stage, "student.steps": 333, "steer.steps": 222})
+    assert identity.parents_of("probe", config) == ("pretrain", stage, "scratch")
+    restored = identity.restored("probe", identity.content("probe", config))
+    assert run_id("probe", restored) == run_id("probe", config)
+    assert getattr(restored, stage).steps == getattr(config, stage).steps
+    others = {run_id("probe", override(config, {"probe.stage": other})) for other in identity.PROBED}
+    assert len(others) == 3

@@ -1,5 +1,7 @@
 """The fine-tuning distributions: what they hold, and how much of what."""
 
+from typing import get_args, get_type_hints
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from implicit_inference import FeatureTasks, GaussianTasks, posterior_predictive
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.config.identity import run_id
+from implicit_inference.regression.settings import TasksConfig
 from implicit_inference.training.batches import family, held_out, log_weights, stage_tasks
 from implicit_inference.worlds import world_of
 
@@ -115,3 +118,28 @@ def test_what_makes_no_sense_is_refused_in_one_line(changes, words):
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+PRIORS = get_args(get_type_hints(TasksConfig)["prior"])
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_a_run_can_be_pretrained_on_every_prior_of_the_list(name):
+    """The field says how many weights a task has; exact Bayes under the prior is no worse than the mean of it."""
+    config = override(BASE, {"tasks.prior": name})
+    world = world_of(config)
+    tasks = world.families(0)
+    batch = world.sample(jax.random.key(0), tasks["gaussian"], 256)
+    assert batch.ws.shape == (256, config.tasks.n_weights)
+    assert tasks["discrete"].sample(jax.random.key(1), 3).shape == (3, config.tasks.n_weights)
+    answers = jax.jit(world.exact(tasks["gaussian"]))(batch.prompts)
+    loss, ignorance = np.mean((answers - batch.clean_labels) ** 2, axis=0), np.mean(batch.clean_labels**2, axis=0)
+    assert loss[-1] < ignorance[-1]
+    assert loss[-1] < loss[0]
+
+
+def test_a_narrow_gaussian_and_two_feature_maps_are_refused_where_they_mean_nothing():
+    with pytest.raises(ConfigError, match=r"finetune\.tasks = 'narrow': allowed: discrete, other with"):
+        override(BASE, {"tasks.prior": "student", "finetune.tasks": "narrow"})
+    with pytest.raises(ConfigError, match=r"tasks\.prior = 'fourier': allowed: 'gaussian' with"):
+        override(BASE, {"tasks.prior": "fourier", "tasks.relu_features": 8})

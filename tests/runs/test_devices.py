@@ -56,7 +56,7 @@ def test_packed_evaluation_equals_one_predictor_at_a_time():
     shown = Prompts(xs, xs[..., 0])
     stds, factors = jnp.array([0.5, 2.0]), jnp.array([3.0, -1.0])
     predictors = jax.vmap(lambda std: bayes_predictor(GaussianTasks(jnp.ones(3), std), jnp.array(1.0)))(stds)
-    packed = Packed((0, 1), make_mesh(2, 1)).predict(predictors, shown, ScaleLabels(factors))
+    packed = Packed((0, 1), devices.make_mesh(2, 1)).predict(predictors, shown, ScaleLabels(factors))
     for s in range(2):
         exact = bayes_predictor(GaussianTasks(jnp.ones(3), stds[s]), jnp.array(1.0))
         alone = conjugated(exact, ScaleLabels(factors[s]))(Prompts(xs[s], xs[s, ..., 0]))

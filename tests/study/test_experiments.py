@@ -16,6 +16,11 @@ from scipy import stats
 from implicit_inference.config.changes import override
 from implicit_inference.config.errors import Terminated, UserError
 from implicit_inference.measure.formulas import Estimate
+from implicit_inference.show.drawing import Figure
+from implicit_inference.show.notation import Look
+from implicit_inference.study import panels
+from implicit_inference.study.claims import judged
+from implicit_inference.study.results import Results, read_csv
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS, FIGURES = ROOT / "experiments", ROOT / "figures"
@@ -74,20 +79,21 @@ def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp
     config = override(TINY, {"probe.prompts": 60})
     monkeypatch.setitem(sys.modules["experiment"].SCALES, "smoke", config)
     small = dataclasses.replace(closeness.EXPERIMENT, variants={"smoke": [{}]})
-    assert small.main(["--scale", "smoke", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]) == 0
+    arguments = ["--scale", "smoke", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
+    assert sys.modules["experiment"].main(small, arguments) == 0
     out = capsys.readouterr().out
     assert "the closest fifth is hurt more than the farthest" in out
     assert "±" in out
 
     gallery = load(FIGURES, "gallery")
-    table = gallery.read("closeness", "smoke", tmp_path / "data")
+    table = read_csv(tmp_path / "data" / "smoke" / "closeness.csv")
     assert set(table.column("seeds")) == {2}
     assert set(table.column("n")) == {60}
-    for k in table.levels("exemplars"):
-        assert np.all(np.diff(table.where(quantity="log_odds", exemplars=k).column("mean")) > 0)
+    for k in table.levels("position"):
+        assert np.all(np.diff(table.where(quantity="log_odds", position=k).column("mean")) > 0)
     page = gallery.page("smoke", ["closeness"], tmp_path / "data")
     assert "python experiments/closeness.py --scale smoke" in page
-    assert page.count("closest fifth") == len(table.levels("exemplars"))
+    assert page.count("closest fifth") == len(table.levels("position"))
     figure = load(FIGURES, "closeness")
     assert gallery.save("closeness", figure.draw, table, tmp_path).stat().st_size > 10_000
 
@@ -107,25 +113,24 @@ def test_an_experiment_ends_as_the_command_line_does(end, code, line, capsys, mo
     def ended(*arguments):
         raise end
 
-    monkeypatch.setattr(sys.modules["experiment"], "sweep", ended)
-    assert module.EXPERIMENT.main([]) == code
+    monkeypatch.setattr("implicit_inference.study.experiment.sweep", ended)
+    assert sys.modules["experiment"].main(module.EXPERIMENT, []) == code
     assert capsys.readouterr().err == f"experiments/tradeoff.py: {line}\n"
 
 
 def test_a_figure_of_one_seed_and_of_lone_or_missing_numbers_says_so():
-    figure = load(FIGURES, "figure")
-    one = figure.Table([{"seeds": 1, "n": 9, "x": 2, "mean": 1.0, "stderr": None}])
-    two = figure.Table([{"seeds": 2, "n": 9, "x": 2, "mean": None, "stderr": None}])
+    one = Results([{"seeds": 1, "n": 9, "x": 2, "mean": 1.0, "stderr": None}])
+    two = Results([{"seeds": 2, "n": 9, "x": 2, "mean": None, "stderr": None}])
     assert one.sizes == "1 seed × 9 prompts"
     assert two.sizes == "2 seeds × 9 prompts; bands and bars: ± 1 standard error over seeds"
-    picture = figure.Figure()
+    picture = Figure()
     lone, missing, level = picture.subplots(1, 3)
-    figure.band(lone, figure.Look("lone", "red"), one.column("x"), one)
-    for draw in (figure.band, lambda axes, look, x, rows: figure.bars(axes, x, rows, look), figure.by_seed):
-        draw(missing, figure.Look("missing", "red"), two.column("x"), two)
-    figure.zero(missing, 0.0, 1.0)
-    figure.level(level, figure.Look("level", "red"), one)
-    figure.finished(picture, "title", one)
+    panels.band(lone, Look("lone", "red"), one.column("x"), one)
+    for draw in (panels.band, lambda axes, look, x, rows: panels.bars(axes, x, rows, look), panels.by_seed):
+        draw(missing, Look("missing", "red"), two.column("x"), two)
+    panels.zero(missing, 0.0, 1.0)
+    panels.level(level, Look("level", "red"), one)
+    panels.finished(picture, "title", one)
     assert lone.lines[0].get_marker() == "o"
     assert [text.get_text() for text in missing.texts] == ["undefined: no number of it has a value"]
     assert not lone.texts
@@ -135,24 +140,23 @@ def test_a_figure_of_one_seed_and_of_lone_or_missing_numbers_says_so():
 
 def test_the_claims_of_an_experiment_are_judged_by_holm_and_one_alone_by_its_t():
     """p of 0.012, 0.020, 0.04 and 0.3 against 0.05 / 4, 3, 2, 1: the second fails, and so do all behind it."""
-    experiment = load(EXPERIMENTS, "experiment")
     seeds, wanted = 5, (0.04, 0.012, 0.3, 0.02)
     estimates = [Estimate(float(stats.t.isf(p, seeds - 1)), 1.0) for p in wanted]
     claims = [(str(p), [e], "") for p, e in zip(wanted, estimates, strict=True)]
     undefined = ("undefined", [estimates[1], Estimate(float("nan"), float("nan"))], "")
     unclaimed = ("a description", [], "")
-    found = experiment.judged([*claims, undefined, unclaimed], seeds)
+    found = judged([*claims, undefined, unclaimed], seeds)
     assert [f.held for f in found] == [False, True, False, False, None, None]
     assert {f.comparisons for f in found} == {4}
-    assert [f.held for f in experiment.judged(claims[:1], seeds)] == [True]
-    assert [(f.held, f.comparisons) for f in experiment.judged([unclaimed], seeds)] == [(None, 0)]
+    assert [f.held for f in judged(claims[:1], seeds)] == [True]
+    assert [(f.held, f.comparisons) for f in judged([unclaimed], seeds)] == [(None, 0)]
     both = ("both", [estimates[0], estimates[2]], "")
-    assert [f.held for f in experiment.judged([both], seeds)] == [False], "all of its estimates must be positive"
+    assert [f.held for f in judged([both], seeds)] == [False], "all of its estimates must be positive"
 
 
 def test_a_missing_table_says_which_command_writes_it(tmp_path):
-    with pytest.raises(SystemExit, match=r"python experiments/replay\.py --scale laptop"):
-        load(FIGURES, "figure").read("replay", "laptop", tmp_path)
+    with pytest.raises(UserError, match=r"python experiments/replay\.py --scale laptop"):
+        read_csv(tmp_path / "laptop" / "replay.csv")
 
 
 def test_make_runs_every_experiment_and_the_gallery_shows_each():
@@ -166,7 +170,7 @@ def test_a_figure_draws_from_its_stored_table_with_labelled_axes_and_n(figure, s
     table = Path(scale, f"{SHOWN[figure]}.csv")
     if table in STORED:
         script = load(FIGURES, figure)
-        drawn = script.draw(sys.modules["figure"].read(SHOWN[figure], scale))
+        drawn = script.draw(read_csv(FIGURES / "data" / table))
         assert re.search(r"\d+ seeds × \d+ prompts", drawn.get_suptitle())
         assert all(axes.lines or axes.containers for axes in drawn.axes)
         assert any(axes.get_xlabel() or axes.get_xticklabels() for axes in drawn.axes)

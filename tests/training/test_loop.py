@@ -46,7 +46,7 @@ def pretrained(trained):
 
 
 def elsewhere(trained, runs):
-    """The same programs, and a directory of its own."""
+    """Shares the programs, in a directory of its own."""
     return Trained(copy.copy(trained.programs), runs)
 
 

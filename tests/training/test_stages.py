@@ -140,7 +140,7 @@ def test_steering_starts_from_the_tuned_controls_and_no_steps_keep_them(tmp_path
     unsteered = Trained.of(override(CONFIG, {"steer.steps": 0}), tmp_path)
     run = train_stage(unsteered, "steer", lambda progress: None)
     assert_equal(unsteered.params_of("steer"), tuned)
-    assert {row["prompts"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
+    assert {row["family"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
 
 
 def equal(first, second):

@@ -1,0 +1,1 @@
+"""Parts that experiments share: question, variants, measurements, claims; their tables, judged and drawn."""

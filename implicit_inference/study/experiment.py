@@ -1,0 +1,37 @@
+"""One experiment: a question as configurations, a measurement of each, and claims about the numbers."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from implicit_inference.config.fields import Config
+from implicit_inference.runs.files import write_whole
+from implicit_inference.runs.store import Row
+from implicit_inference.show.terminal import sweep_progress
+from implicit_inference.study.claims import Claim, Finding, judged
+from implicit_inference.study.results import Results, write_csv
+from implicit_inference.training.loop import Trained
+from implicit_inference.training.sweep import Variant, sweep
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: what is varied at each scale, what is measured of a variant, what is claimed of the rows."""
+
+    name: str
+    variants: Mapping[str, Sequence[Variant]]
+    measure: Callable[[Trained], list[Row]]
+    conclude: Callable[[Results], list[Claim]]
+    stages: tuple[str, ...] = ("pretrain", "finetune")
+
+    def run(self, base: Config, scale: str, runs: Path, data: Path) -> list[Finding]:
+        """Trains what is missing, measures, judges; stores the table as data/NAME.csv, the findings as NAME.json."""
+        with sweep_progress(self.name) as report:
+            rows = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
+        results = Results(rows)
+        findings = judged(self.conclude(results), results.seeds)
+        write_csv(results.reduced(), data / f"{self.name}.csv")
+        text = json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)
+        write_whole(data / f"{self.name}.json", (text + "\n").encode())
+        return findings
