@@ -68,16 +68,16 @@ def measure(trained: Trained) -> list[Row]:
                 return np.take_along_axis(values[:, :, k], members, axis=1)
 
             apart = inside(discrete - ridge)
-            off = {key: inside(values) for key, values in off_ridge.items()}
-            gate = {key: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for key, f in off.items()}
             found = {"log_odds": inside(closeness).mean(axis=1), "apart": np.mean(apart**2, axis=1)}
-            for quantity, values in (
-                ("loss_rise", {key: np.mean(f**2, axis=1) for key, f in off.items()}),
-                ("gate_rise", gate),
-                ("rest_rise", {key: np.mean((f - gate[key][:, None] * apart) ** 2, axis=1) for key, f in off.items()}),
-            ):
-                for kind in ("network", "ideal"):
-                    found[f"{quantity}_{kind}"] = values[kind, "after"] - values[kind, "before"]
+            for kind in ("network", "ideal"):
+                off = {name: inside(off_ridge[kind, name]) for name in networks}
+                gate = {name: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for name, f in off.items()}
+                loss = {name: np.mean(f**2, axis=1) for name, f in off.items()}
+                rest = {name: np.mean((f - gate[name][:, None] * apart) ** 2, axis=1) for name, f in off.items()}
+                found[f"loss_rise_{kind}"] = loss["after"] - loss["before"]
+                found[f"gate_rise_{kind}"] = gate["after"] - gate["before"]
+                if kind == "network":
+                    found["rest_rise_network"] = rest["after"] - rest["before"]
             for quantity, by_seed in found.items():
                 rows += held_out.rows(by_seed, quantity=quantity, position=k, bin=b)
     return rows + interpolated(held_out, networks)
