@@ -63,7 +63,7 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     told = [line.split(":", 1)[1] for line in done.stdout.splitlines() if ".py:" in line and "defined in" not in line]
     expected = [
-        '4: note: Revealed type is "implicit_inference.api.Probe"',
+        '4: note: Revealed type is "implicit_inference.finished.Probe"',
         '5: note: Revealed type is "def (Any) -> jax._src.basearray.Array"',
         '6: note: Revealed type is "implicit_inference.regression.conjugations.ScaleLabels"',
         '7: error: Unexpected keyword argument "sedes" for "run"; did you mean "seeds"?  [call-arg]',
@@ -303,7 +303,7 @@ def interrupted(*arguments):
     ],
 )
 def test_examples_run(name, words, runs, tmp_path, monkeypatch, capsys):
-    """Of one run and of a sweep: on finished ones, which they find."""
+    """Those of one run and of a sweep find finished ones."""
     (tmp_path / "config.toml").write_text(to_toml(CONFIG))
     (tmp_path / "runs").symlink_to(runs)
     monkeypatch.chdir(tmp_path)
