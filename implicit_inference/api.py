@@ -67,7 +67,7 @@ def sweep(
     have in common. Raises ConfigError for any wrong field or value before anything is trained.
     """
     start, directory = configured(source, changes, seeds), Path(runs)
-    values = {path: _axis(path, given) for path, given in axes.items()}
+    values = {path: _axis(path, given) for path, given in _fields("axes", axes).items()}
     variants = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
     configs = [override(start, variant) for variant in variants]
     needed = {stage for config in configs for stage in stages_of(config)}
@@ -103,7 +103,7 @@ def configured(
         values = changes_in(Path(source), start.world)
     else:
         refuse("source", source, f"{', '.join(PRESETS)}, a file FILE.toml, or a configuration")
-    given = dict(changes or {})
+    given = _fields("changes", {} if changes is None else changes)
     if seeds is not None:
         if "seeds" in given:
             refuse("seeds", seeds, "one value; it is given twice")
@@ -170,6 +170,13 @@ def _finished(runs: Path, stage: str, config: Config) -> bool:
     from implicit_inference.runs.store import Run
 
     return Run(runs / run_id(stage, config)).finished
+
+
+def _fields(argument: str, given: Any) -> dict[str, Any]:
+    """The fields that an argument names; raises ConfigError for anything but a mapping."""
+    if not isinstance(given, Mapping):
+        refuse(argument, given, "a mapping of fields, such as {'tasks.dim': ...}")
+    return dict(given)
 
 
 def _axis(path: str, values: Any) -> list[Any]:

@@ -149,6 +149,8 @@ def load(id: str, runs: str | Path = RUNS) -> Probe:
 
     Raises StoreError unless there is exactly one.
     """
+    if not isinstance(id, str):
+        refuse("id", id, "the id of a finished probe, or its beginning")
     from implicit_inference.runs import store
 
     return Probe(store.find(Path(runs), id, "probe").directory)
