@@ -1,14 +1,27 @@
-"""Silent errors made loud: two devices, no rank promotion, checked shapes, warnings as errors (pyproject.toml)."""
+"""Silent errors made loud: two devices, no promotion of ranks or dtypes, checked shapes, warnings as errors."""
 
 import os
 from pathlib import Path
 
 import jax
+import optax
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+CHAIN = optax.chain
+
+
+def chain_with_promotion(*rules):
+    """Optimisers of optax raise floats to whole powers: their updates alone may promote dtypes."""
+    init, update = CHAIN(*rules)
+    return optax.GradientTransformation(init, jax.numpy_dtype_promotion("standard")(update))
+
+
+optax.chain = chain_with_promotion
 
 # Many tests compile the same program in a runner or a process of their own.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")

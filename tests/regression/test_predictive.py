@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -187,8 +188,7 @@ def small_case(key=0, n=5):
 
 def assert_close(actual, expected, rtol):
     """Leaf by leaf, relative, and absolute where the value is below 1."""
-    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+    chex.assert_trees_all_close(actual, expected, rtol=rtol, atol=rtol)
 
 
 def test_each_prefix_agrees_with_one_dense_solve():
