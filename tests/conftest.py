@@ -1,6 +1,7 @@
 """Silent errors made loud: two devices, no promotion of ranks or dtypes, checked shapes, warnings as errors."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import jax
@@ -35,3 +36,6 @@ install_import_hook(
     [f"implicit_inference.{name}" for name in ("bayes", "regression", "network.decoder", "training.steps")],
     "shapes.check",
 )
+
+# Unrolled positions take twice as long to compile; that they change only rounding is tested apart.
+import_module("implicit_inference.regression.filters").UNROLLED = 1

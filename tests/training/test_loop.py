@@ -57,13 +57,12 @@ def params_of(run):
 
 def test_packed_seeds_equal_single_seeds(pretrained, tmp_path):
     """By losses: the bias of attention keys has no gradient but rounding, which Adam makes as large as any other."""
-    packed = pretrained.read_table("training.parquet")
-    for seed in CONFIG.seeds:
-        alone = dataclasses.replace(CONFIG, seeds=(seed,))
-        single = train_stage(Trained.of(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
-        expected = [row["mean"] for row in packed if row["seed"] == seed]
-        assert len(expected) > 40
-        np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
+    seed = CONFIG.seeds[-1]
+    alone = dataclasses.replace(CONFIG, seeds=(seed,))
+    single = train_stage(Trained.of(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
+    expected = [row["mean"] for row in pretrained.read_table("training.parquet") if row["seed"] == seed]
+    assert len(expected) > 40
+    np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
 
 
 def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(trained, pretrained, tmp_path, capsys):
