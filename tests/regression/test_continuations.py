@@ -57,12 +57,12 @@ def test_a_start_may_be_traced_and_is_checked_where_it_is_known():
     assert jax.jit(lambda start: continued(TEACHER, nothing, start, nothing.ys).ys)(0).shape == (2, 0)
 
 
+@jax.numpy_dtype_promotion("standard")
 def test_labels_and_noise_of_integers_are_answered_in_floating_point():
     whole = Prompts(jnp.int8(jnp.round(BATCH.prompts.xs)), jnp.int8(jnp.round(BATCH.prompts.ys)))
     real = jax.tree.map(jnp.float32, whole)
     noise = jnp.ones((50, LENGTH), jnp.int8)
-    with jax.numpy_dtype_promotion("standard"):
-        found, expected = (continued(TEACHER, p, START, noise) for p in (whole, real))
+    found, expected = (continued(TEACHER, p, START, noise) for p in (whole, real))
     assert found.ys.dtype == jnp.float32
     np.testing.assert_array_equal(found.ys, expected.ys)
     assert np.any(np.asarray(found.ys) % 1 != 0)

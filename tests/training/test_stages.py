@@ -24,11 +24,11 @@ TINY = {
     "seeds": [0, 1],
     "model": {"width": 8, "layers": 1, "heads": 2},
     "prompts.length": 4,
-    "pretrain": {"steps": 4, "warmup": 1, "batch": 16},
+    "pretrain": {"steps": 4, "warmup": 1, "batch": 16, "target": "label"},
     **{
         f"{stage}.{name}": value
         for stage in ("finetune", "student", "tune", "steer")
-        for name, value in (("steps", 4), ("warmup", 0), ("batch", 16))
+        for name, value in (("steps", 4), ("warmup", 0), ("batch", 16), ("target", "label"))
     },
     "lesson.prompts": 32,
     "probe": {"scratch_steps": 4},
