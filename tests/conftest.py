@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import optax
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -39,3 +40,10 @@ install_import_hook(
 
 # Unrolled positions take twice as long to compile; that they change only rounding is tested apart.
 import_module("implicit_inference.regression.filters").UNROLLED = 1
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_end_with_their_module():
+    """Every compiled program holds some of the 65,530 memory maps that Linux gives a process, and megabytes."""
+    yield
+    jax.clear_caches()
