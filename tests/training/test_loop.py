@@ -149,7 +149,7 @@ def test_finetuning_starts_from_the_parent_and_moves(trained, pretrained):
 
     def losses(run, step):
         rows = [r for r in run.read_table("training.parquet") if (r["step"], r["predictor"]) == (step, "network")]
-        return {f"{r['seed']} {r['prompts']}": r["mean"] for r in rows}
+        return {f"{r['seed']} {r['family']}": r["mean"] for r in rows}
 
     first, last = losses(child, 0), losses(pretrained, 40)
     assert first == pytest.approx(last, rel=1e-5)
