@@ -1,7 +1,5 @@
 """The public names, once, with where they are from: type checkers read them here, and `__init__.py` loads them."""
 
-from .api import Probe as Probe
-from .api import load as load
 from .api import run as run
 from .api import sweep as sweep
 from .bayes.attribution import Attribution as Attribution
@@ -14,6 +12,8 @@ from .bayes.precision import thirty_digits as thirty_digits
 from .config.errors import ConfigError as ConfigError
 from .config.errors import UserError as UserError
 from .config.fields import Config as Config
+from .finished import Probe as Probe
+from .finished import load as load
 from .measure.formulas import Gate as Gate
 from .measure.formulas import effective_gate as effective_gate
 from .measure.formulas import rank_correlation as rank_correlation

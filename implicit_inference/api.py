@@ -1,4 +1,4 @@
-"""The main job from Python: runs an experiment or finds it, sweeps over many, opens what a finished one holds.
+"""The main job from Python: runs an experiment or finds it, and sweeps over many.
 
 No jax, pandas or matplotlib here until they are needed: a wrong name is told at once.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,138 +17,17 @@ from implicit_inference.config.changes import PRESETS, base, changed, changed_fi
 from implicit_inference.config.errors import UserError, quoted, refuse
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import STAGES, parents_of, run_id
+from implicit_inference.finished import RUNS, Probe
 from implicit_inference.runs import runtime
-from implicit_inference.worlds import WORLDS, Predictor
+from implicit_inference.worlds import WORLDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from implicit_inference.runs.store import Run
     from implicit_inference.training.loop import Trained
 
 DEFAULT = "demo"
 """The preset that a run starts from unless another is named."""
-
-RUNS = "runs"
-"""The directory of runs unless another is named."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Opens a finished probe: its table, its summary, the predictors that it measured, its figures and its page.
-
-    Two are equal if their directories are. Whatever reads a file raises StoreError, which names it, if it is damaged.
-    """
-
-    directory: Path
-
-    @property
-    def id(self) -> str:
-        """The name of the directory: `probe-` and a hash of all that the numbers depend on."""
-        return self.directory.name
-
-    @cached_property
-    def config(self) -> Config:
-        """The configuration; a field that the probe does not depend on is at its default."""
-        return self._run.config()
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """All that was measured, one row for each seed, quantity, family of prompts, predictor, conjugation, place."""
-        import pandas as pd
-
-        return pd.DataFrame(self._run.read_table("table.parquet"))
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The headline numbers as nested dicts, each with `mean` and `stderr` over seeds."""
-        from implicit_inference.measure.summary import summary_of
-
-        return summary_of(self._run)
-
-    def predictor(self, name: str, seed: int | None = None) -> Predictor:
-        """Gives a predictor of the table for one seed: a function of prompts [..., K], and a pytree.
-
-        Networks are `pretrained`, `scratch`, and `finetuned`, `student` or `steered`; exact predictors those that the
-        table names, such as `bayes_pretraining`. The seed is the first one unless it is given. Raises ConfigError for
-        another name or seed, and StoreError for a network whose training is not in the directory of runs.
-        """
-        place = self._place(seed)
-        from implicit_inference.measure.lookup import STAGE_NAMES
-        from implicit_inference.measure.probe import exact_tasks
-
-        networks = {STAGE_NAMES[stage]: stage for stage in parents_of("probe", self.config)}
-        ideals = {f"bayes_effective_{name}": name for name in list(networks)[:2]}
-        priors = exact_tasks(self.config)
-        if name not in (known := [*networks, *priors, *ideals]):
-            refuse("predictor", name, ", ".join(known))
-        runtime.prepare()
-        with runtime.pinned():
-            if name in networks:
-                return _of_one(self._trained.network(networks[name]), place)
-            from implicit_inference.worlds import world_of
-
-            chosen = self.config.seeds[place]
-            tasks = priors[name](chosen) if name in priors else self._ideal_prior(ideals[name], place)
-            return world_of(self.config).exact(tasks)
-
-    def held_out(self, family: str, seed: int | None = None) -> Any:
-        """Draws the very prompts of a family that the table reports on, of one seed: a batch with their truth.
-
-        The seed is the first one unless it is given. Raises ConfigError for another family or seed.
-        """
-        place = self._place(seed)
-        if family not in self.config.families:
-            refuse("family", family, ", ".join(self.config.families))
-        runtime.prepare()
-        from implicit_inference.training.batches import held_out
-
-        with runtime.pinned():
-            return held_out(self.config, self.config.seeds[place], "probe report", family, self.config.probe.prompts)
-
-    def figures(self, folder: str | Path | None = None) -> list[Path]:
-        """Draws every figure, as PNG and SVG, in `folder`, else in the probe's own directory; returns their paths."""
-        from implicit_inference.show import plots
-
-        return plots.draw_all(self._run, None if folder is None else Path(folder))
-
-    def report(self, path: str | Path | None = None) -> Path:
-        """Writes the page about the probe to `path`, else into the probe's own directory; returns where it lies."""
-        from implicit_inference.show import report as page
-
-        probe = page.told(self._run)
-        return page.write_beside(probe) if path is None else page.write([probe], Path(path))
-
-    @property
-    def _run(self) -> Run:
-        from implicit_inference.runs.store import Run
-
-        return Run(self.directory)
-
-    @cached_property
-    def _trained(self) -> Trained:
-        from implicit_inference.training.loop import Trained
-
-        return Trained.of(self.config, self.directory.parent)
-
-    def _place(self, seed: int | None) -> int:
-        """The place of a seed among those of the configuration."""
-        seeds = self.config.seeds
-        if seed is not None and seed not in seeds:
-            refuse("seed", seed, ", ".join(map(str, seeds)))
-        return 0 if seed is None else seeds.index(seed)
-
-    def _ideal_prior(self, network: str, place: int) -> Any:
-        """The tasks with the prior odds under which exact Bayes imitates a network best, as the table has them."""
-        from implicit_inference.bayes.effective import shifted_weights
-        from implicit_inference.measure.lookup import Table
-        from implicit_inference.runs.store import interpreted
-        from implicit_inference.training.batches import prior
-
-        rows = self._run.read_table("table.parquet")
-        with interpreted(self._run.path("table.parquet")):
-            logit = Table(rows, self.config).values(quantity="prior_logit", predictor=network)[place]
-        return prior(self.config, self.config.seeds[place], shifted_weights(logit))
 
 
 def run(
@@ -174,16 +52,6 @@ def run(
     return measured(prepared(config, directory, (*stages_of(config), "probe")), stages_of(config), progress)
 
 
-def load(id: str, runs: str | Path = RUNS) -> Probe:
-    """Opens the finished probe whose id starts with `id` in the directory `runs`; trains and writes nothing.
-
-    Raises StoreError unless there is exactly one.
-    """
-    from implicit_inference.runs import store
-
-    return Probe(store.find(Path(runs), id, "probe").directory)
-
-
 def sweep(
     source: str | Path | Config,
     axes: Mapping[str, Iterable[Any]],
@@ -199,7 +67,7 @@ def sweep(
     have in common. Raises ConfigError for any wrong field or value before anything is trained.
     """
     start, directory = configured(source, changes, seeds), Path(runs)
-    values = {path: _axis(path, given) for path, given in axes.items()}
+    values = {path: _axis(path, given) for path, given in _fields("axes", axes).items()}
     variants = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
     configs = [override(start, variant) for variant in variants]
     needed = {stage for config in configs for stage in stages_of(config)}
@@ -235,7 +103,7 @@ def configured(
         values = changes_in(Path(source), start.world)
     else:
         refuse("source", source, f"{', '.join(PRESETS)}, a file FILE.toml, or a configuration")
-    given = dict(changes or {})
+    given = _fields("changes", {} if changes is None else changes)
     if seeds is not None:
         if "seeds" in given:
             refuse("seeds", seeds, "one value; it is given twice")
@@ -304,6 +172,13 @@ def _finished(runs: Path, stage: str, config: Config) -> bool:
     return Run(runs / run_id(stage, config)).finished
 
 
+def _fields(argument: str, given: Any) -> dict[str, Any]:
+    """The fields that an argument names; raises ConfigError for anything but a mapping."""
+    if not isinstance(given, Mapping):
+        refuse(argument, given, "a mapping of fields, such as {'tasks.dim': ...}")
+    return dict(given)
+
+
 def _axis(path: str, values: Any) -> list[Any]:
     """The values of an axis; raises ConfigError unless there is at least one, each once."""
     found = list(values) if isinstance(values, Iterable) and not isinstance(values, str | Mapping) else []
@@ -320,13 +195,3 @@ def _start(runs: Path, called: str, join: Callable[[], None] | None = None) -> N
         allowed = "allowed: a directory that is there or can be made"
         raise UserError(f"{called} {quoted(str(runs))}: {error.strerror}; {allowed}") from error
     runtime.prepare(join or (lambda: None))
-
-
-def _of_one(packed: Predictor, place: int) -> Predictor:
-    """The predictor of one seed, as plain arrays, from one that is packed over seeds."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    one: Predictor = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[place]), packed)
-    return one

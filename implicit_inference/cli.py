@@ -69,8 +69,8 @@ def parser() -> Parser:
         sub.add_argument("--parent", required=True, metavar="ID", help=f"a {parent} run")
         add_hosts(sub)
         add_fields(sub, None, "the one nearest to the parent")
-    sub = command("probe", probe, "measure a fine-tuning run (trains its scratch control if need be)")
-    sub.add_argument("id", metavar="ID", help="a fine-tuning run")
+    sub = command("probe", probe, "measure a fine-tuned, taught or steered network (trains scratch if need be)")
+    sub.add_argument("id", metavar="ID", help="a finetune, student or steer run")
     add_fields(sub, None, "the one nearest to the run")
     sub = command("figures", figures, "draw the figures of a probe from its table")
     sub.add_argument("id", metavar="ID", help="a probe")
@@ -117,8 +117,18 @@ def child(options: argparse.Namespace) -> int:
 
 
 def probe(options: argparse.Namespace) -> int:
-    config = _child_config(options, options.id, "finetune", ("probe",))
+    stage = _probed(options)
+    config = configs.changed(_child_config(options, options.id, stage, ("probe",)), {"probe.stage": stage})
     return _tell(api.measured(_trained(config, options, "scratch", "probe"), ["scratch"]))
+
+
+def _probed(options: argparse.Namespace) -> str:
+    """The stage of the run that is to be measured; `finetune` unless it is another one that can be."""
+    try:
+        stage = _find(options, options.id).stage
+    except UserError:
+        return "finetune"
+    return stage if stage in identity.PROBED else "finetune"
 
 
 def figures(options: argparse.Namespace) -> int:

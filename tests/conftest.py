@@ -1,14 +1,29 @@
-"""Silent errors made loud: two devices, no rank promotion, checked shapes, warnings as errors (pyproject.toml)."""
+"""Silent errors made loud: two devices, no promotion of ranks or dtypes, checked shapes, warnings as errors."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import jax
+import optax
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+CHAIN = optax.chain
+
+
+def chain_with_promotion(*rules):
+    """Optimisers of optax raise floats to whole powers: their updates alone may promote dtypes."""
+    init, update = CHAIN(*rules)
+    return optax.GradientTransformation(init, jax.numpy_dtype_promotion("standard")(update))
+
+
+optax.chain = chain_with_promotion
 
 # Many tests compile the same program in a runner or a process of their own.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
@@ -22,3 +37,13 @@ install_import_hook(
     [f"implicit_inference.{name}" for name in ("bayes", "regression", "network.decoder", "training.steps")],
     "shapes.check",
 )
+
+# Unrolled positions take twice as long to compile; that they change only rounding is tested apart.
+import_module("implicit_inference.regression.filters").UNROLLED = 1
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_end_with_their_module():
+    """Every compiled program holds some of the 65,530 memory maps that Linux gives a process, and megabytes."""
+    yield
+    jax.clear_caches()

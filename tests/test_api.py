@@ -63,7 +63,7 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     told = [line.split(":", 1)[1] for line in done.stdout.splitlines() if ".py:" in line and "defined in" not in line]
     expected = [
-        '4: note: Revealed type is "implicit_inference.api.Probe"',
+        '4: note: Revealed type is "implicit_inference.finished.Probe"',
         '5: note: Revealed type is "def (Any) -> jax._src.basearray.Array"',
         '6: note: Revealed type is "implicit_inference.regression.conjugations.ScaleLabels"',
         '7: error: Unexpected keyword argument "sedes" for "run"; did you mean "seeds"?  [call-arg]',
@@ -83,6 +83,7 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
         ({"source": Path()}, ["cannot be read"]),
         ({"source": replace(PRESETS["smoke"], world="moon")}, ["world = 'moon'", "regression"]),
         ({"source": replace(PRESETS["smoke"], seeds=(1, 1))}, ["seeds = [1, 1]", "each once"]),
+        ({"changes": ["tasks.dim"]}, ["changes = ['tasks.dim']", "a mapping of fields"]),
         ({"changes": {"tasks.dims": 3}}, ["tasks.dims = 3", "did you mean tasks.dim?"]),
         ({"changes": {"tasks": {"dim": 0}}}, ["tasks.dim = 0", ">= 1"]),
         ({"changes": {"tasks.dim": 3, "tasks": {"dim": 4}}}, ["tasks.dim", "twice"]),
@@ -106,6 +107,7 @@ def test_mistakes_are_told_in_one_line_before_anything_is_made(arguments, words,
 @pytest.mark.parametrize(
     ("axes", "words"),
     [
+        (["tasks.dim"], ["axes = ['tasks.dim']", "a mapping of fields"]),
         ({"tasks.dims": [3]}, ["tasks.dims = 3", "did you mean"]),
         ({"tasks.dim": [2, 0]}, ["tasks.dim = 0", ">= 1"]),
         ({"tasks.dim": []}, ["tasks.dim = []", "at least one value"]),
@@ -178,6 +180,17 @@ def untrained(monkeypatch):
     monkeypatch.setattr(api, "prepared", refuse)
 
 
+def test_what_is_finished_is_found_without_jax(runs, tmp_path):
+    (tmp_path / "config.toml").write_text(to_toml(CONFIG))
+    code = (
+        "import sys, implicit_inference as ii\n"
+        f"run = ii.run('config.toml', runs={str(runs)!r})\n"
+        f"assert run == ii.load(run.id, {str(runs)!r}) and len(run.table)\n"
+        "sys.exit('jax' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
 def test_a_finished_run_is_found_and_opened(runs, untrained):
     run = ii.run(CONFIG, runs=runs)
     assert run.id == run_id("probe", CONFIG)
@@ -210,6 +223,8 @@ def test_what_cannot_be_loaded_is_told_in_one_line(prefix, words, runs):
         ii.load(run_id("pretrain", CONFIG), runs)
     with pytest.raises(ii.StoreError, match="no such probe run"):
         ii.load("probe-", runs / "nowhere")
+    with pytest.raises(ii.ConfigError, match=r"id = .*: allowed: the id of a finished probe"):
+        ii.load(runs / run_id("probe", CONFIG))
 
 
 def test_what_a_probe_does_not_have_is_told_in_one_line(runs):
@@ -303,7 +318,7 @@ def interrupted(*arguments):
     ],
 )
 def test_examples_run(name, words, runs, tmp_path, monkeypatch, capsys):
-    """Of one run and of a sweep: on finished ones, which they find."""
+    """Those of one run and of a sweep find finished ones."""
     (tmp_path / "config.toml").write_text(to_toml(CONFIG))
     (tmp_path / "runs").symlink_to(runs)
     monkeypatch.chdir(tmp_path)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -77,14 +78,16 @@ def test_a_run_that_is_not_there_is_told_without_jax(arguments, tmp_path, monkey
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 2
 
 
-def test_public_names_import_without_a_backend():
+@pytest.mark.parametrize("eager", ["", "1"])
+def test_public_names_import_without_a_backend(eager):
+    """All at once, too, as lazy_loader does when it is told EAGER_IMPORT."""
     code = (
         "import implicit_inference as ii\n"
         "for name in ii.__all__: getattr(ii, name)\n"
         "import jax._src.xla_bridge as bridge\n"
         "assert not bridge._backends"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"EAGER_IMPORT": eager})
 
 
 @pytest.fixture

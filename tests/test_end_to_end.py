@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from made_up import agree_with_the_table
+from made_up import TINY, agree_with_the_table
 
 import implicit_inference as ii
 from implicit_inference import ScaleLabels, posterior_predictive, predicted_recovery
 from implicit_inference.cli import main
-from implicit_inference.config.changes import PRESETS
+from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.measure.formulas import positions
 from implicit_inference.measure.lookup import Table
 from implicit_inference.runs.store import Run
@@ -223,7 +223,10 @@ def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     other = next(path.name for path in runs.glob("finetune-*") if path.name != finetuned)
     assert main(["probe", other, "--runs", str(runs), "--probe.label-scales", "-1,2"]) == 0
     shorter = next(path for path in runs.glob("probe-*") if path != probe.directory)
-    assert Run(shorter).info()["parents"] == [pretrained, other, next(runs.glob("scratch-*")).name]
+    scratch = {path.name for path in runs.glob("scratch-*")} - {
+        *probe.info()["parents"]
+    }  # it shows what fine-tuning does
+    assert Run(shorter).info()["parents"] == [pretrained, other, *scratch]
     assert "label_scales = [\n    -1.0,\n    2.0,\n]" in (shorter / "config.toml").read_text()
     assert main(["figures", probe.id, "--runs", str(runs)]) == 0
     assert main(["report", "--runs", str(runs)]) == 0
@@ -270,3 +273,19 @@ def test_a_damaged_parent_is_named_and_nothing_is_lost(runs, capsys):
     assert "params.safetensors: is damaged" in message
     assert {path for path in runs.rglob("*") if path.is_file()} == before
     assert json.loads(parent.path("run.json").read_text())["finished"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["student", "steer"])
+def test_a_probe_is_of_any_stage(stage, tmp_path):
+    """From `run` with the stage as a field, and from `probe` with its id: one and the same."""
+    tiny = {f"{name}.steps": 20 for name in ("student", "tune", "steer")} | {"probe.prompts": 64, "probe.stage": stage}
+    config = override(TINY, tiny | {f"{name}.warmup": 2 for name in ("student", "tune", "steer")})
+    found = ii.run(config, runs=tmp_path, progress=False)
+    name = {"student": "student", "steer": "steered"}[stage]
+    assert {"pretrained", name, "scratch"} <= set(found.summary["loss"]["gaussian"])
+    assert found.report().stat().st_size > 10_000
+    trained = next(tmp_path.glob(f"{stage}-*")).name
+    flags = ["--probe.prompts", "64", "--probe.scratch-steps", str(config.probe.scratch_steps)]
+    assert main(["probe", trained, "--runs", str(tmp_path), *flags]) == 0
+    assert [path.name for path in tmp_path.glob("probe-*")] == [found.id]

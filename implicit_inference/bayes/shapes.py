@@ -34,4 +34,9 @@ def require_dim(tasks: Any, dim: int, beside: str) -> None:
 
 def floating(tree: Any) -> Any:
     """Makes every array of integers or booleans one of JAX's default floating-point type; others stay as they are."""
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x, 1.0)), tree)
+
+    def converted(x: Any) -> jax.Array:
+        kept = jnp.issubdtype(jnp.result_type(x), jnp.inexact)
+        return jnp.asarray(x, jnp.result_type(x if kept else float))
+
+    return jax.tree.map(converted, tree)

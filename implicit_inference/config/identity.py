@@ -62,12 +62,11 @@ def content(stage: str, config: Config) -> dict[str, Any]:
     parts = {part: plain(getattr(settled, part)) for part in parts_of(stage, config.probe.stage)}
     if stage == "tune":
         parts["control"]["train"] = ControlConfig.train
-    if stage == "student" and config.lesson.teacher != "finetuned":
-        unread = {"finetune": FINETUNE, "adapt": AdaptConfig()}
-        if config.lesson.teacher == "bayes":
-            read = {name: getattr(settled.finetune, name) for name in (*SHOWN, "replay")}
-            unread["finetune"] = replace(FINETUNE, **read)
-        parts |= {name: plain(section) for name, section in unread.items()}
+    taught = stage == "student" and config.lesson.teacher != "finetuned"
+    if taught or (stage == "probe" and config.probe.stage == "steer"):  # no fine-tuned network is asked for
+        read = () if taught and config.lesson.teacher == "truth" else (*SHOWN, "replay")
+        shown = replace(FINETUNE, **{name: getattr(settled.finetune, name) for name in read})
+        parts |= {"finetune": plain(shown), "adapt": plain(AdaptConfig())}
     return parts
 
 

@@ -37,8 +37,8 @@ class Block(nnx.Module):
         self.down = outward(4 * config.width, config.width)
 
     def __call__(self, stream: Array, length: int) -> Array:
-        stream = stream + self.attention_out(self.attend(self.norm_attention(stream), length))
-        return stream + self.down(jax.nn.relu(self.up(self.norm_mlp(stream))))
+        stream = stream + self.attention_out(self.attend(self.norm_attention(stream), length)).astype(stream.dtype)
+        return stream + self.down(jax.nn.relu(self.up(self.norm_mlp(stream)))).astype(stream.dtype)
 
     def attend(self, stream: Array, length: int) -> Array:
         queries, keys, values = (
@@ -71,16 +71,15 @@ class Decoder(nnx.Module):
     def __call__(self, tokens: Array, prompt: Array) -> Array:
         batch, length, _ = tokens.shape
         embedded = self.embed(rearrange(tokens, "batch token number -> (batch token) number"))
-        placed = (
-            rearrange(embedded, "(batch token) width -> batch token width", batch=batch) + self.positions[None, :length]
-        )
+        embedded = rearrange(embedded, "(batch token) width -> batch token width", batch=batch)
+        placed = embedded.astype(jnp.float32) + self.positions[None, :length]
         before = jnp.broadcast_to(prompt, (batch, *prompt.shape)).astype(placed.dtype)
         length += len(prompt)
         stream = rearrange(jnp.concatenate([before, placed], axis=1), "batch token width -> (batch token) width")
         graph, stacked = nnx.split(self.blocks)
 
         def layer(stream: Array, state: Any) -> tuple[Array, None]:
-            return nnx.merge(graph, state)(stream, length).astype(stream.dtype), None
+            return nnx.merge(graph, state)(stream, length), None
 
         stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
         outputs = rearrange(self.readout(self.norm(stream)), "(batch token) out -> batch token out", token=length)

@@ -194,7 +194,7 @@ def scales(factors: Sequence[float]) -> tuple[ScaleLabels, ...]:
 
 def sign_flips(dim: int) -> tuple[RotateInputs, ...]:
     """The group of all 2^dim sign changes of the inputs; the first changes none."""
-    signs = 1.0 - 2.0 * ((jnp.arange(2**dim)[:, None] >> jnp.arange(dim)[None]) & 1)
+    signs = jnp.where((jnp.arange(2**dim)[:, None] >> jnp.arange(dim)[None]) & 1, -1.0, 1.0)
     return tuple(RotateInputs(jnp.diag(row)) for row in signs)
 
 

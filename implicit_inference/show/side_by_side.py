@@ -7,6 +7,7 @@ from typing import Any
 
 from implicit_inference.config.changes import fields_of
 from implicit_inference.config.fields import Config
+from implicit_inference.config.identity import STAGES
 from implicit_inference.measure.lookup import IDENTITY, RANGES, SHRUNK, Case, Table, estimated
 from implicit_inference.runs.store import Run, interpreted
 from implicit_inference.show.notation import Notation, estimate
@@ -102,7 +103,7 @@ def result_rows(table: Table, summary: dict[str, Any]) -> list[Cells]:
 def provenance(runs: list[Run]) -> list[dict[str, Any]]:
     """Every stage behind the runs, each once: its id, the runs that rest on it, its parents and its environment."""
     behind = [(stage, letter(i)) for i, run in enumerate(runs) for stage in (*run.parents(), run)]
-    order = ("pretrain", "scratch", "finetune", "probe")
+    order = list(STAGES)
     behind.sort(key=lambda pair: (order.index(pair[0].stage), pair[0].id))
     return [
         {

@@ -57,6 +57,7 @@ def test_a_start_may_be_traced_and_is_checked_where_it_is_known():
     assert jax.jit(lambda start: continued(TEACHER, nothing, start, nothing.ys).ys)(0).shape == (2, 0)
 
 
+@jax.numpy_dtype_promotion("standard")
 def test_labels_and_noise_of_integers_are_answered_in_floating_point():
     whole = Prompts(jnp.int8(jnp.round(BATCH.prompts.xs)), jnp.int8(jnp.round(BATCH.prompts.ys)))
     real = jax.tree.map(jnp.float32, whole)

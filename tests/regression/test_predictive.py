@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +25,7 @@ from implicit_inference import (
     thirty_digits,
 )
 from implicit_inference.bench.oracle import dense_mixture, dense_predictive, worst_error
+from implicit_inference.regression import filters
 from implicit_inference.regression import predictive as bayes
 
 predict = jax.jit(posterior_predictive)
@@ -187,8 +189,7 @@ def small_case(key=0, n=5):
 
 def assert_close(actual, expected, rtol):
     """Leaf by leaf, relative, and absolute where the value is below 1."""
-    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+    chex.assert_trees_all_close(actual, expected, rtol=rtol, atol=rtol)
 
 
 def test_each_prefix_agrees_with_one_dense_solve():
@@ -335,6 +336,25 @@ def test_the_same_numbers_inside_every_transformation():
             lambda s: jax.lax.map(per_seed, s), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=check_vma
         )
         np.testing.assert_allclose(jax.jit(mapped)(stds)[0], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_unrolled_positions_change_only_rounding(monkeypatch):
+    shipped, (mixture, prompts) = 4, small_case()
+    with jax.enable_x64(True):
+        xs, ys = (jnp.asarray(part, jnp.float64) for part in (prompts.xs, prompts.ys))
+        ws, log_prior, mean, root = (
+            jnp.asarray(x, jnp.float64) for x in (mixture.components[0].ws, np.zeros(4), np.zeros(3), np.eye(3))
+        )
+        noise_std = jnp.float64(0.5)
+
+        def both():
+            return filters.gaussian_filter(mean, root, xs, ys, noise_std), filters.task_filter(
+                ws, log_prior, xs, ys, noise_std
+            )
+
+        rolled = jax.jit(lambda: both())()
+        monkeypatch.setattr(filters, "UNROLLED", shipped)
+        chex.assert_trees_all_close(jax.jit(lambda: both())(), rolled, rtol=1e-11, atol=1e-11)
 
 
 def test_sharded_prompts_give_the_same_numbers_where_they_are():

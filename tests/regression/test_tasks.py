@@ -134,6 +134,7 @@ def as_integers(tree):
 
 
 @pytest.mark.parametrize("family", ["gaussian", "correlated", "own noise", "mixture with features"])
+@jax.numpy_dtype_promotion("standard")
 def test_tasks_of_integers_are_those_of_equal_floating_point(family):
     """Small integers: products beyond 127 would wrap."""
     whole = as_integers(FAMILIES[family](np.random.default_rng(0), 2))

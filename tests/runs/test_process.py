@@ -62,7 +62,7 @@ def test_a_signal_is_raised_in_work_that_keeps_its_state(number, kind):
 
 BLOCKED = """
 import ctypes
-from implicit_inference import process
+from implicit_inference.runs import process
 process.begin("it")
 process.end_at_once("it")
 print("blocked", flush=True)
@@ -154,7 +154,7 @@ def test_closed_streams_and_full_disks(shown):
 
 
 def test_a_closed_stream_lends_its_number_to_no_file():
-    code = "import os; from implicit_inference import process; process.begin('it')\n"
+    code = "import os; from implicit_inference.runs import process; process.begin('it')\n"
     code += "print(open(os.devnull).fileno() > 2, os.readlink('/proc/self/fd/2'))"
     done = subprocess.run(["bash", "-c", '"$0" -c "$1" 2>&-', sys.executable, code], capture_output=True, check=True)
     assert done.stdout == f"True {os.devnull}\n".encode()

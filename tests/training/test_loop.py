@@ -9,6 +9,7 @@ import sys
 import time
 from functools import partial
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -54,21 +55,14 @@ def params_of(run):
     return load_file(run.path("params.safetensors"))
 
 
-def assert_bit_equal(first, second):
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
-
-
 def test_packed_seeds_equal_single_seeds(pretrained, tmp_path):
     """By losses: the bias of attention keys has no gradient but rounding, which Adam makes as large as any other."""
-    packed = pretrained.read_table("training.parquet")
-    for seed in CONFIG.seeds:
-        alone = dataclasses.replace(CONFIG, seeds=(seed,))
-        single = train_stage(Trained.of(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
-        expected = [row["mean"] for row in packed if row["seed"] == seed]
-        assert len(expected) > 40
-        np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
+    seed = CONFIG.seeds[-1]
+    alone = dataclasses.replace(CONFIG, seeds=(seed,))
+    single = train_stage(Trained.of(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
+    expected = [row["mean"] for row in pretrained.read_table("training.parquet") if row["seed"] == seed]
+    assert len(expected) > 40
+    np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
 
 
 def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(trained, pretrained, tmp_path, capsys):
@@ -89,7 +83,7 @@ def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(trained, 
     assert steps[0] == 10
     assert run.finished
     assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
-    assert_bit_equal(params_of(pretrained), params_of(run))
+    chex.assert_trees_all_equal(params_of(pretrained), params_of(run))
     assert pretrained.read_table("training.parquet") == run.read_table("training.parquet")
     before = run.path("params.safetensors").stat().st_mtime_ns
     train_stage(trained, "pretrain", quiet)
@@ -115,7 +109,7 @@ def test_an_interrupt_before_the_losses_of_a_step_are_taken_keeps_what_can_be_re
     run = trained.run_of("pretrain")
     assert run.checkpoint == kept
     train_stage(trained, "pretrain", quiet)
-    assert_bit_equal(params_of(pretrained), params_of(run))
+    chex.assert_trees_all_equal(params_of(pretrained), params_of(run))
     assert pretrained.read_table("training.parquet") == run.read_table("training.parquet")
 
 
@@ -155,7 +149,7 @@ def test_finetuning_starts_from_the_parent_and_moves(trained, pretrained):
 
     def losses(run, step):
         rows = [r for r in run.read_table("training.parquet") if (r["step"], r["predictor"]) == (step, "network")]
-        return {f"{r['seed']} {r['prompts']}": r["mean"] for r in rows}
+        return {f"{r['seed']} {r['family']}": r["mean"] for r in rows}
 
     first, last = losses(child, 0), losses(pretrained, 40)
     assert first == pytest.approx(last, rel=1e-5)
@@ -284,7 +278,7 @@ def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):
     last = start("parts")
     assert last.wait(120) == 0, said_on_stderr()
     assert json.loads((only("parts") / "env.json").read_text())["resumed"]
-    assert_bit_equal(load_file(only("whole") / "params.safetensors"), load_file(only("parts") / "params.safetensors"))
+    chex.assert_trees_all_equal(*(load_file(only(runs) / "params.safetensors") for runs in ("whole", "parts")))
 
 
 def test_chunks_after_the_second_compile_nothing(tmp_path):

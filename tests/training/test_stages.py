@@ -1,5 +1,6 @@
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,11 +24,11 @@ TINY = {
     "seeds": [0, 1],
     "model": {"width": 8, "layers": 1, "heads": 2},
     "prompts.length": 4,
-    "pretrain": {"steps": 4, "warmup": 1, "batch": 16},
+    "pretrain": {"steps": 4, "warmup": 1, "batch": 16, "target": "label"},
     **{
         f"{stage}.{name}": value
         for stage in ("finetune", "student", "tune", "steer")
-        for name, value in (("steps", 4), ("warmup", 0), ("batch", 16))
+        for name, value in (("steps", 4), ("warmup", 0), ("batch", 16), ("target", "label"))
     },
     "lesson.prompts": 32,
     "probe": {"scratch_steps": 4},
@@ -76,8 +77,7 @@ def test_the_frozen_part_is_bit_equal_the_rest_moves_and_packed_seeds_equal_sing
     name, changes = VARIANTS[variant]
     config = override(CONFIG, changes)
     before, after, losses = trained(config, name)
-    for old, new in zip(jax.tree.leaves(before.frozen), jax.tree.leaves(after.frozen), strict=True):
-        np.testing.assert_array_equal(old, new)
+    chex.assert_trees_all_equal(before.frozen, after.frozen)
     kept = jax.vmap(stage_of(config, name).merge)(after.params, after.frozen)
     for path, leaf in adapt.flat(before.frozen).items():
         if path not in after.params:
@@ -134,22 +134,14 @@ def test_steering_starts_from_the_tuned_controls_and_no_steps_keep_them(tmp_path
         train_stage(trained, name, lambda progress: None)
     assert trained.run_of("steer").info()["parents"] == [trained.run_of("tune").id]
     tuned, steered, base = trained.params_of("tune"), trained.params_of("steer"), trained.params_of("pretrain")
-    assert_equal(tuned["base"], base)
-    assert not equal(steered["base"], base)
-    assert not equal(steered["controls"], tuned["controls"])
+    chex.assert_trees_all_equal(tuned["base"], base)
+    for moved, start in ((steered["base"], base), (steered["controls"], tuned["controls"])):
+        with pytest.raises(AssertionError, match="not equal"):
+            chex.assert_trees_all_equal(moved, start)
     unsteered = Trained.of(override(CONFIG, {"steer.steps": 0}), tmp_path)
     run = train_stage(unsteered, "steer", lambda progress: None)
-    assert_equal(unsteered.params_of("steer"), tuned)
+    chex.assert_trees_all_equal(unsteered.params_of("steer"), tuned)
     assert {row["family"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
-
-
-def equal(first, second):
-    return all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, (first, second)), strict=True))
-
-
-def assert_equal(first, second):
-    assert jax.tree.structure(first) == jax.tree.structure(second)
-    assert equal(first, second)
 
 
 def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_farthest_kept():

@@ -1,5 +1,6 @@
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,8 +67,7 @@ def test_batches_depend_on_the_step_and_not_on_the_chunks():
     (whole, losses), (parts, part_losses) = run([6]), run([1, 3, 2])
     assert int(whole.step) == int(parts.step) == 6
     np.testing.assert_allclose(losses, part_losses, rtol=1e-6)
-    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(parts.params), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-6)
+    chex.assert_trees_all_close(whole.params, parts.params, rtol=1e-6)
 
 
 def test_targets_of_another_shape_are_refused():

@@ -1,12 +1,10 @@
 """Many runs for one question: skipped where finished, resumed where interrupted, shared where equal."""
 
-import numpy as np
 import pytest
 from made_up import TINY, finished
 
 from implicit_inference.config.changes import override
 from implicit_inference.config.errors import ConfigError
-from implicit_inference.measure.rows import reduced
 from implicit_inference.runs.store import Run
 from implicit_inference.training.sweep import sweep, unfinished, varied_fields
 from implicit_inference.training.watching import Progress
@@ -83,14 +81,3 @@ def test_a_wrong_override_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(ConfigError, match=r"tasks\.dims"):
         sweep(TINY, [{}, {"tasks.dims": 3}], STAGES, name_of, tmp_path, lambda fraction, text: None)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_rows_are_reduced_over_seeds_alone():
-    rows = [{"alpha": alpha, "seed": seed, "value": alpha + seed, "n": 7} for alpha in (0.1, 0.2) for seed in (0, 1, 2)]
-    ratio = {"alpha": 0.1, "quantity": "ratio", "mean": 4.0, "stderr": 0.5, "seeds": 3, "n": 7}
-    table = reduced([*rows, ratio])
-    assert [row["alpha"] for row in table] == [0.1, 0.2, 0.1]
-    np.testing.assert_allclose([row["mean"] for row in table], [1.1, 1.2, 4.0])
-    np.testing.assert_allclose([row["stderr"] for row in table], [1 / np.sqrt(3), 1 / np.sqrt(3), 0.5])
-    assert {row["seeds"] for row in table} == {3}
-    assert table[-1] is ratio

@@ -44,7 +44,8 @@ class Features(abc.ABC):
     @property
     def size(self) -> int:
         """m, the number of features: the prior over w lives in R^m."""
-        return jax.eval_shape(self, jax.ShapeDtypeStruct((self.dim,), jnp.float32)).shape[-1]
+        dtype = jnp.result_type(*jax.tree.leaves(floating(self)), 1.0)
+        return jax.eval_shape(self, jax.ShapeDtypeStruct((self.dim,), dtype)).shape[-1]
 
 
 @register_dataclass
