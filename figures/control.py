@@ -7,7 +7,7 @@ from figure import ERROR, main
 
 from implicit_inference.show.drawing import Axes, Figure
 from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Look
-from implicit_inference.study.panels import band, bars, by_seed, categories, finished, zero
+from implicit_inference.study.panels import band, bars, by_seed, categories, finished, legend, zero
 from implicit_inference.study.results import Results
 
 USUAL = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
@@ -66,7 +66,7 @@ def draw(table: Results) -> Figure:
         axes.set(xlabel="fraction of the steps in stage 1", ylabel=f"controllability, {where}", ylim=(0, None))
     ablations(sizes, table.where(tune__steps=total // 2))
     for axes, place in ((gaussian, "upper left"), (early, "lower left"), (sizes, "lower right")):
-        axes.legend(fontsize=8, loc=place)
+        legend(axes, fontsize=8, loc=place)
     return finished(figure, f"Controls of three preferences, α = 0, 0.5 and 1; {ERROR}", table, legend=False)
 
 

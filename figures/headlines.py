@@ -7,7 +7,7 @@ import numpy as np
 
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, GREEN, ORANGE, RED, SKY, Look
-from implicit_inference.study.panels import bars, by_seed, categories, finished, zero
+from implicit_inference.study.panels import bars, by_seed, categories, finished, legend, zero
 from implicit_inference.study.results import Results
 
 PANELS = {
@@ -53,5 +53,5 @@ def draw_headlines(table: Results, variants: Sequence[tuple[str, Results]], titl
         if "fraction" in label:
             axes.set_ylim(-1, max(1.5, min(3.0, np.nan_to_num(axes.get_ylim()[1], nan=1.5))))
         axes.tick_params(axis="x", labelsize=8)
-        axes.legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+        legend(axes, fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     return finished(figure, title, table, legend=False)

@@ -1,6 +1,7 @@
 """Parts of every figure of an experiment: bands, bars, seeds, reference lines, the title with what n is."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,12 @@ def categories(axes: Axes, names: Sequence[str]) -> Values:
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.5, len(names) - 0.5)
     return np.arange(float(len(names)))
+
+
+def legend(axes: Axes, **how: Any) -> None:
+    """Adds a panel's own legend, unless nothing in it has a name."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(**how)
 
 
 def finished(figure: Figure, title: str, table: Results, legend: bool = True) -> Figure:

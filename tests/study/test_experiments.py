@@ -1,17 +1,14 @@
-"""Every experiment builds valid configurations at every scale; one runs from its command line to its figure."""
+"""Experiments have valid configurations at every scale and end as commands do; figures draw from stored tables."""
 
-import dataclasses
-import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from made_up import TINY
 from scipy import stats
+from scripts import EXPERIMENTS, FIGURES, NAMES, ROOT, SHOWN, load
 
 from implicit_inference.config.changes import override
 from implicit_inference.config.errors import Terminated, UserError
@@ -22,24 +19,7 @@ from implicit_inference.study import panels
 from implicit_inference.study.claims import judged
 from implicit_inference.study.results import Results, read_csv
 
-ROOT = Path(__file__).parents[2]
-EXPERIMENTS, FIGURES = ROOT / "experiments", ROOT / "figures"
-NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.py") if "EXPERIMENT = " in path.read_text())
-SHOWN = dict(re.findall(r'^    "(\w+)": \(\s*"(\w+)"', (FIGURES / "gallery.py").read_text(), re.MULTILINE))
-"""figure -> experiment, of the gallery"""
 STORED = sorted(path.relative_to(FIGURES / "data") for path in (FIGURES / "data").glob("*/*.csv"))
-
-
-def load(folder, name):
-    """A script as Python runs it: its folder comes first, and nothing of the other folder is there."""
-    for known, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or "/").parent in (EXPERIMENTS, FIGURES):
-            del sys.modules[known]
-    sys.path.insert(0, str(folder))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(folder))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -72,30 +52,6 @@ def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale
         variants = module.EXPERIMENT.variants[scale]
         configs = [override(base, variant) for variant in variants]
         assert len(set(configs)) == len(variants), scale
-
-
-def test_an_experiment_runs_from_its_command_line_to_its_page_in_the_gallery(tmp_path, capsys, monkeypatch):
-    closeness = load(EXPERIMENTS, "closeness")
-    config = override(TINY, {"probe.prompts": 60})
-    monkeypatch.setitem(sys.modules["experiment"].SCALES, "smoke", config)
-    small = dataclasses.replace(closeness.EXPERIMENT, variants={"smoke": [{}]})
-    arguments = ["--scale", "smoke", "--runs", str(tmp_path / "runs"), "--data", str(tmp_path / "data")]
-    assert sys.modules["experiment"].main(small, arguments) == 0
-    out = capsys.readouterr().out
-    assert "the closest fifth is hurt more than the farthest" in out
-    assert "±" in out
-
-    gallery = load(FIGURES, "gallery")
-    table = read_csv(tmp_path / "data" / "smoke" / "closeness.csv")
-    assert set(table.column("seeds")) == {2}
-    assert set(table.column("n")) == {60}
-    for k in table.levels("position"):
-        assert np.all(np.diff(table.where(quantity="log_odds", position=k).column("mean")) > 0)
-    page = gallery.page("smoke", ["closeness"], tmp_path / "data")
-    assert "python experiments/closeness.py --scale smoke" in page
-    assert page.count("closest fifth") == len(table.levels("position"))
-    figure = load(FIGURES, "closeness")
-    assert gallery.save("closeness", figure.draw, table, tmp_path).stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,167 @@
+"""Every experiment and its figures from end to end, on the networks of one tiny configuration."""
+
+import dataclasses
+import json
+import sys
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import TINY
+from scripts import EXPERIMENTS, FIGURES, NAMES, SHOWN, load
+
+from implicit_inference.config.changes import override, value_of
+from implicit_inference.runs.runtime import pinned
+from implicit_inference.study import experiment as study
+from implicit_inference.study.gallery import draw_all, page
+from implicit_inference.study.results import read_csv
+from implicit_inference.training.loop import Trained, train_stage
+from implicit_inference.worlds import described
+
+STAGE = {"steps": 4, "warmup": 1, "batch": 8, "optimizer": "adam", "target": "label", "learning_rate": 1e-2}
+BASE = override(
+    TINY,
+    {
+        **dict.fromkeys(("pretrain", "finetune", "student", "tune", "steer"), STAGE),
+        "probe.scratch_steps": 4,
+        "probe.prompts": 40,
+        "finetune.keep_every": 1,
+        "lesson.prompts": 16,
+        "control.grades": (0.0, 0.5, 1.0),
+    },
+)
+COSTLY = ("control", "lessons")
+"""Those that train stages of their own"""
+PARAMETERS = [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
+
+COLUMNS = {"seed", "quantity", "family", "predictor", "conjugation", "strength", "position", "range", "step", "bin"}
+COLUMNS |= {"n", "mean", "stderr", "seeds"}
+MORE = {
+    "closeness": {"angle"},
+    "control": {"grade"},
+    "finetuning_prompts": {"shown"},
+    "lessons": {"quantile"},
+    "other_conjugations": {"way"},
+    "single_distribution": {"noise_variance"},
+    "tradeoff": {"prior"},
+}
+"""experiment -> columns of its own, beside those of every table"""
+
+
+@dataclasses.dataclass
+class As:
+    """The networks of one configuration, taken for those of another."""
+
+    trained: Trained
+    config: object
+
+    def __getattr__(self, name):
+        return getattr(self.trained, name)
+
+
+@pytest.fixture(scope="module")
+def one_world(tmp_path_factory):
+    """(folder, its trained networks, measured tables by function and configuration, findings by experiment)"""
+    folder = tmp_path_factory.mktemp("study")
+    jax.config.update("jax_disable_most_optimizations", True)  # compiling is what takes the time
+    yield folder, Trained.of(BASE, folder / "runs"), {}, {}
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def run(one_world, monkeypatch):
+    """Runs an experiment: (findings, table); every variant has the networks of the base, and so its numbers."""
+    folder, trained, measured, done = one_world
+
+    def measure_all(base, variants, stages, measure, runs, report):
+        """Measures the base once, unless the family that is measured differs between variants."""
+        for stage in stages:
+            train_stage(trained, stage, lambda progress: None)
+        paths = dict.fromkeys(path for variant in variants for path in variant)
+        rows = []
+        for variant in variants:
+            varied = {path: variant.get(path, value_of(base, path)) for path in paths}
+            varied = {path: tuple(value) if isinstance(value, list) else value for path, value in varied.items()}
+            pure = varied.get("pretrain.discrete_prob") in (0.0, 1.0)
+            config = override(base, variant) if pure else base
+            if (measure, config) not in measured:
+                with pinned():
+                    measured[measure, config] = measure(As(trained, config))
+            once = not rows  # rows with labels of the varied fields are of no variant
+            rows += [varied | row for row in measured[measure, config] if once or not varied.keys() & row.keys()]
+        return rows
+
+    def of(name):
+        data = folder / "data" / "smoke"
+        if name not in done:
+            script = load(EXPERIMENTS, name)
+            monkeypatch.setitem(sys.modules["experiment"].SCALES, "smoke", BASE)
+            monkeypatch.setattr(study, "sweep", measure_all)
+            done[name] = script.EXPERIMENT.run(BASE, "smoke", folder / "runs", data)
+        return done[name], data / f"{name}.csv"
+
+    return of
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world):
+    findings, path = run(name)
+    assert findings
+    assert [finding["claim"] for finding in json.loads(path.with_suffix(".json").read_text())] == [
+        finding.claim for finding in findings
+    ]
+    assert all("nan" not in finding.numbers for finding in findings)
+
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    assert {column for column in table if "." not in column} <= COLUMNS | MORE.get(name, set())
+    labels = [column for column in table if column not in ("n", "mean", "stderr", "seeds")]
+    assert not table.duplicated(labels).any(), "labels single out one row a seed"
+    of_seeds = table.get("seeds", pd.Series(np.nan, table.index)).isna()
+    assert set(table.loc[of_seeds, "seed"]) == set(BASE.seeds)
+    if "conjugation" in table and name != "other_conjugations":
+        assert set(table["conjugation"].dropna()) <= {"identity", *described("regression").moves}
+
+    figures = {figure: (experiment, "shows it") for figure, experiment in SHOWN.items() if experiment == name}
+    assert figures
+    drawn = draw_all(figures, lambda figure: load(FIGURES, figure).draw, one_world[0], "smoke")
+    assert drawn == [*figures]
+    for figure in figures:
+        assert (one_world[0] / "smoke" / f"{figure}.png").stat().st_size > 10_000
+    text = page(figures, drawn, path.parent, "smoke/", "data/smoke")
+    assert f"python experiments/{name}.py --scale smoke" in text
+    assert all(text.count(finding.claim) >= 1 for finding in findings)
+
+
+def test_the_fifths_of_closeness_are_in_the_order_of_the_log_odds(run):
+    table = read_csv(run("closeness")[1]).where(tasks__n_discrete=BASE.tasks.n_discrete)
+    for k in table.levels("position"):
+        assert np.all(np.diff(table.where(quantity="log_odds", position=k).column("mean")) > 0)
+
+
+def test_the_headline_never_chooses_a_strength_that_makes_things_worse_where_it_was_chosen(run):
+    """At strength 1 nothing moves: what it recovers is 0."""
+    table = read_csv(run("replay")[1]).where(strength=1)
+    for value in table.where(quantity="recovered").column("mean"):
+        assert np.isnan(value) or value == 0
+
+
+def test_an_experiment_runs_from_its_command_line(one_world, capsys, monkeypatch):
+    folder, trained, *_ = one_world
+    prompts = load(EXPERIMENTS, "finetuning_prompts").EXPERIMENT
+    script = sys.modules["experiment"]
+    monkeypatch.setitem(script.SCALES, "smoke", BASE)
+    small = dataclasses.replace(prompts, variants={"smoke": [{"finetune.batch": BASE.finetune.batch}]})
+    arguments = ["--scale", "smoke", "--runs", str(folder / "runs"), "--data", str(folder / "by hand")]
+    assert script.main(small, arguments) == 0
+    out = capsys.readouterr().out
+    assert "open: batches of 8, 4 steps" in out
+    assert "±" in out
+    table = read_csv(folder / "by hand" / "smoke" / "finetuning_prompts.csv")
+    assert set(table.column("seeds")) == {2}
+    rise = table.where(family="gaussian")
+    rows = trained.run_of("finetune").read_table("training.parquet")
+    of = [r for r in rows if r["family"] == "gaussian" and r["predictor"] == "network"]
+    for step in rise.levels("step"):
+        found = {s: np.mean([r["mean"] for r in of if r["step"] == s]) for s in (0, step)}
+        np.testing.assert_allclose(rise.where(step=step).column("mean"), found[step] - found[0], atol=1e-4)
