@@ -20,78 +20,78 @@ tasks cos(t) w + sin(t) u between a discrete task w and a fresh one u, which kee
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import numpy as np
 from experiment import main
 from jax import Array, random
 from jax import numpy as jnp
+from numpy.typing import NDArray
 
 from implicit_inference import keys
 from implicit_inference.measure.beliefs import Beliefs
-from implicit_inference.measure.formulas import Values, over_seeds
+from implicit_inference.measure.formulas import Estimate, Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
-from implicit_inference.regression.world import weights_prior
+from implicit_inference.regression.world import World, weights_prior
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import by_range
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import world_of
+from implicit_inference.worlds import Predictor
 
 BINS = 5
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of a right angle: 0 is a discrete task, 1 a fresh one."""
 
 
-def places(trained: Trained) -> list[int]:
-    """Exemplars in context: half of d, d, twice d, as far as the prompt goes."""
-    d, last = trained.config.tasks.dim, trained.config.prompts.length - 1
-    return sorted({k for k in (max(d // 2, 1), d, 2 * d) if k <= last})
-
-
 def measure(trained: Trained) -> list[Row]:
-    held_out = HeldOut(trained)
-    batch = held_out.batch("gaussian")
-
-    beliefs = Beliefs(held_out)
+    held_out, rows = HeldOut(trained), list[Row]()
+    beliefs, batch, d = Beliefs(held_out), held_out.batch("gaussian"), trained.config.tasks.dim
     closeness = beliefs.closeness(batch.prompts)
     networks = {"before": trained.network("pretrain"), "after": trained.network("finetune")}
-    predictors = networks | {f"ideal_{name}": beliefs.ideal(beliefs.prior(f).logit) for name, f in networks.items()}
-    ridge, discrete = held_out.predictions(held_out.forgotten, batch), held_out.predictions(held_out.preferred, batch)
-    off_ridge = {name: held_out.predictions(f, batch) - ridge for name, f in predictors.items()}
-    rows = []
-    for k in places(trained):
+    ideals = {name: beliefs.ideal(beliefs.prior(network).logit) for name, network in networks.items()}
+    ridge, discrete = (held_out.predictions(f, batch) for f in (held_out.forgotten, held_out.preferred))
+    off_ridge = {
+        (kind, name): held_out.predictions(predictor, batch) - ridge
+        for kind, predictors in (("network", networks), ("ideal", ideals))
+        for name, predictor in predictors.items()
+    }
+    for k in sorted({k for k in (max(d // 2, 1), d, 2 * d) if k < trained.config.prompts.length}):
         for b, members in enumerate(fifths(closeness[:, :, k])):
-            labels = {"position": k, "bin": b}
-            apart = members((discrete - ridge)[:, :, k])
-            off = {name: members(values[:, :, k]) for name, values in off_ridge.items()}
-            gate = {name: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for name, f in off.items()}
-            rest = {name: np.mean((f - gate[name][:, None] * apart) ** 2, axis=1) for name, f in off.items()}
-            loss = {name: np.mean(f**2, axis=1) for name, f in off.items()}
-            quantities = {"log_odds": members(closeness[:, :, k]).mean(axis=1), "apart": np.mean(apart**2, axis=1)}
-            for kind, prefix in (("network", ""), ("ideal", "ideal_")):
-                quantities[f"loss_rise_{kind}"] = loss[f"{prefix}after"] - loss[f"{prefix}before"]
-                quantities[f"gate_rise_{kind}"] = gate[f"{prefix}after"] - gate[f"{prefix}before"]
-            quantities["rest_rise_network"] = rest["after"] - rest["before"]
-            for quantity, values in quantities.items():
-                rows += held_out.rows(values, quantity=quantity, **labels)
+
+            def inside(values: Values, k: int = k, members: NDArray[np.integer] = members) -> Values:
+                """[S, prompts, K] -> [S, members]."""
+                return np.take_along_axis(values[:, :, k], members, axis=1)
+
+            apart = inside(discrete - ridge)
+            found = {"log_odds": inside(closeness).mean(axis=1), "apart": np.mean(apart**2, axis=1)}
+            for kind in ("network", "ideal"):
+                off = {name: inside(off_ridge[kind, name]) for name in networks}
+                gate = {name: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for name, f in off.items()}
+                loss = {name: np.mean(f**2, axis=1) for name, f in off.items()}
+                rest = {name: np.mean((f - gate[name][:, None] * apart) ** 2, axis=1) for name, f in off.items()}
+                found[f"loss_rise_{kind}"] = loss["after"] - loss["before"]
+                found[f"gate_rise_{kind}"] = gate["after"] - gate["before"]
+                if kind == "network":
+                    found["rest_rise_network"] = rest["after"] - rest["before"]
+            for quantity, by_seed in found.items():
+                rows += held_out.rows(by_seed, quantity=quantity, position=k, bin=b)
     return rows + interpolated(held_out, networks)
 
 
-def fifths(coordinate: Values) -> list[Callable[[Values], Values]]:
-    """For each fifth of the prompts by `coordinate` [S, prompts]: [S, prompts] -> [S, members], in the order of it."""
-    order = np.argsort(coordinate, axis=1)
-    size = order.shape[1] // BINS
-    parts = [order[:, b * size : (b + 1) * size] for b in range(BINS)]
-    return [lambda values, part=part: np.take_along_axis(values, part, axis=1) for part in parts]
+def fifths(coordinate: Values) -> list[NDArray[np.integer]]:
+    """The indices [S, members] of each fifth of the prompts by a coordinate [S, prompts], ascending."""
+    size = coordinate.shape[1] // BINS
+    return np.split(np.argsort(coordinate, axis=1)[:, : BINS * size], BINS, axis=1)
 
 
-def interpolated(held_out: HeldOut, networks: dict) -> list[Row]:
+def interpolated(held_out: HeldOut, networks: Mapping[str, Predictor]) -> list[Row]:
     """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
-    config, n = held_out.config, held_out.config.probe.prompts
+    config, n, world = held_out.config, held_out.config.probe.prompts, World.of(held_out.config)
 
     def between(seed: Array, angle: Array) -> Batch:
         task_key, fresh_key, prompt_key = random.split(keys.stream(seed, "probe between"), 3)
@@ -99,49 +99,42 @@ def interpolated(held_out: HeldOut, networks: dict) -> list[Row]:
         known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
         known = known[random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
-        tasks = world_of(config).on_features(seed, DiscreteTasks(turned))
-        return sample_batch(prompt_key, tasks, n, config.prompts.length, held_out.world.noise_std)
+        tasks = world.on_features(seed, DiscreteTasks(turned))
+        return sample_batch(prompt_key, tasks, n, config.prompts.length, world.noise_std)
 
-    rows, drawn = [], held_out.packed.program(between)
+    rows, drawn = list[Row](), held_out.packed.program(between)
     for angle in ANGLES:
         batch = drawn(held_out.packed.seeds, held_out.packed.repeated(jnp.asarray(angle)))
         loss = {name: held_out.errors(f, batch).mean(axis=1) for name, f in networks.items()}
-        for where in ("early", "late"):
-            rise = held_out.averaged(loss["after"] - loss["before"], where)
-            rows += held_out.rows(rise, quantity="loss_rise_network", angle=angle, range=where)
+        rows += by_range(held_out, loss["after"] - loss["before"], quantity="loss_rise_network", angle=angle)
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    names = [name for name in results.frame if "." in name]
     claims: list[Claim] = []
-    for labels, rows in results.groups(*names):
-        for k in map(int, sorted(rows.levels("position"))):
+    for labels, own in results.groups(*(name for name in results.frame if "." in name)):
+        world = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
+        for k in sorted(own.levels("position")):
+            fifth = [own.where(position=k, bin=b) for b in range(BINS)]
 
-            def contrast(quantity, k=k, labels=labels):
+            def contrast(quantity: str, fifth: list[Results] = fifth) -> Estimate:
                 """How much more in the closest fifth than in the farthest."""
-                ends = [results.values(quantity=quantity, position=k, bin=b, **labels) for b in (BINS - 1, 0)]
-                return over_seeds(ends[0] - ends[1])
+                return over_seeds(fifth[-1].values(quantity=quantity) - fifth[0].values(quantity=quantity))
 
-            def top(quantity, k=k, labels=labels):
-                """The fifth with the largest rise, 1 the farthest and 5 the closest."""
-                means = [results.estimate(quantity=quantity, position=k, bin=b, **labels).mean for b in range(BINS)]
-                return 1 + int(np.argmax(means))
+            def told(quantity: str, fifth: list[Results] = fifth) -> tuple[str, int]:
+                """The contrast, and the fifth with the largest rise: 1 the farthest, 5 the closest."""
+                means = [rows.estimate(quantity=quantity).mean for rows in fifth]
+                return said(contrast(quantity)), 1 + int(np.argmax(means))
 
             numbers = [
-                f"{word} {said(contrast(f'{quantity}_network'))}, most in fifth {top(f'{quantity}_network')} (an ideal "
-                f"learner whose prior shifts: {said(contrast(f'{quantity}_ideal'))}, {top(f'{quantity}_ideal')})"
-                for word, quantity in (("loss", "loss_rise"), ("gate", "gate_rise"))
-            ]
-            world_name = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
-            claims.append(
-                (
-                    f"{world_name}: at {k} exemplars the closest fifth is hurt more than the farthest",
-                    [contrast("loss_rise_network")],
-                    "; ".join(numbers)
-                    + f"; rise off the line between the exact predictors {said(contrast('rest_rise_network'))}",
+                "{} {}, most in fifth {} (an ideal learner whose prior shifts: {}, {})".format(
+                    word, *told(f"{word}_rise_network"), *told(f"{word}_rise_ideal")
                 )
-            )
+                for word in ("loss", "gate")
+            ]
+            off_line = f"rise off the line between the exact predictors {said(contrast('rest_rise_network'))}"
+            claim = f"{world}: at {k} exemplars the closest fifth is hurt more than the farthest"
+            claims.append((claim, [contrast("loss_rise_network")], "; ".join([*numbers, off_line])))
     return claims
 
 

@@ -20,17 +20,15 @@ import sys
 from experiment import main
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.measure.formulas import recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.regression.conjugations import ScaleLabels
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import NETWORKS, RANGES, RECOVERIES, by_range, conjugations, recovery
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 SCALES = (0.5, 1.25, 1.5, 2.0, 3.0)
-RANGES = ("early", "late")
 
 
 def scaled(strength: float) -> Row:
@@ -39,53 +37,31 @@ def scaled(strength: float) -> Row:
 
 
 def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), []
-    networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-    networks = {name: trained.network(stage) for name, stage in networks.items()}
-    scales = {1.0: None} | {scale: trained.programs.packed.repeated(ScaleLabels(scale)) for scale in SCALES}
+    held_out, rows = HeldOut(trained), list[Row]()
+    networks = {name: trained.network(stage) for name, stage in NETWORKS.items()}
+    scales = {1.0: None} | conjugations(held_out, "label_scale", SCALES)
     loss = {(name, g): held_out.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
-    for (name, g), values in loss.items():
-        for where in RANGES:
-            rows += held_out.rows(
-                held_out.averaged(values, where), quantity="loss", predictor=name, **scaled(g), range=where
-            )
-    ridge = held_out.loss(held_out.forgotten, "gaussian")
-    for where in RANGES:
-        rows += held_out.rows(
-            held_out.averaged(ridge, where), quantity="loss", predictor="ridge", **scaled(1.0), range=where
-        )
-    before, after = loss["pretrained", 1.0], loss["finetuned", 1.0]
+    for (name, g), values in (loss | {("ridge", 1.0): held_out.loss(held_out.forgotten, "gaussian")}).items():
+        rows += by_range(held_out, values, quantity="loss", predictor=name, **scaled(g))
     for g in SCALES:
-        moved, helped = loss["finetuned", g], before - loss["pretrained", g]
-        for quantity, recovered in (("recovered", moved), ("net_of_pretrained", moved + helped)):
-            parts = (before, after, recovered)
-            for where in RANGES:
-                found = recovered_fraction(*(held_out.averaged(part, where) for part in parts))
-                rows.append(held_out.estimate(found, quantity=quantity, **scaled(g), range=where))
+        losses = [loss[name, strength] for strength in (1.0, g) for name in ("pretrained", "finetuned")]
+        rows += recovery(held_out, *losses, **scaled(g))
+        for quantity, formula in RECOVERIES.items():
             for k in range(trained.config.prompts.length):
-                found = recovered_fraction(*(part[:, k] for part in parts))
+                found = formula(*(values[:, k] for values in losses))
                 rows.append(held_out.estimate(found, quantity=quantity, **scaled(g), position=k))
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     for alpha in ALPHAS:
         for g in (1.5, 2.0, 3.0):
-
-            def part(quantity, where, alpha=alpha, g=g):
-                return results.estimate(pretrain__discrete_prob=alpha, quantity=quantity, **scaled(g), range=where)
-
-            found = {where: part("recovered", where) for where in RANGES}
-            net = {where: part("net_of_pretrained", where) for where in RANGES}
+            own = results.where(pretrain__discrete_prob=alpha, **scaled(g))
+            found, net = ({where: own.estimate(quantity=q, range=where) for where in RANGES} for q in RECOVERIES)
             numbers = [f"{where} {said(found[where])} (net of the pretrained {said(net[where])})" for where in RANGES]
-            claims.append(
-                (
-                    f"alpha {alpha:g}: labels times {g:g} recover part of the early forgetting, net as well",
-                    [found["early"], net["early"]],
-                    ", ".join(numbers),
-                )
-            )
+            claim = f"alpha {alpha:g}: labels times {g:g} recover part of the early forgetting, net as well"
+            claims.append((claim, [found["early"], net["early"]], ", ".join(numbers)))
     return claims
 
 

@@ -30,6 +30,7 @@ rates of the preset, untried.
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 from experiment import FAMILIES, SCALES, main
@@ -40,86 +41,37 @@ from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.results import Results
 from implicit_inference.training.batches import log_weights, prior
 from implicit_inference.training.loop import Trained
+from implicit_inference.worlds import Predictor
 
-RANGES = ("early", "late")
 GRADES = (0.0, 0.5, 1.0)
 RIGHT = {"gaussian": 0.0, "discrete": 1.0}
 """family -> the grade of the control that is right for it"""
 SPLITS = {"soft_prompt": (0.0, 0.25, 0.5, 0.75, 1.0), "lora": (0.0, 0.5, 1.0)}
 """Fractions of the steps that stage 1 takes, by what a control is."""
-
-
-def variant(total: int, first: float, rates: tuple[float, float], **adapt: object) -> dict:
-    """Stage 1 for a fraction of the steps, stage 2 for the rest, at their learning rates."""
-    steps = round(first * total)
-    warm = {f"{stage}.warmup": min(20, n // 4) for stage, n in (("tune", steps), ("steer", total - steps))}
-    return {
-        "control.grades": GRADES,
-        "tune.steps": steps,
-        "steer.steps": total - steps,
-        **warm,
-        **{f"{stage}.learning_rate": rate for stage, rate in zip(("tune", "steer"), rates, strict=True)},
-        **{f"control.adapt.{name}": value for name, value in adapt.items()},
-    }
-
-
-def measure(trained: Trained) -> list[Row]:
-    """Losses of every network under every control, by family; the prior log odds that each control amounts to.
-
-    predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain; pretrained;
-    ideal, exact Bayes under the grade's mixture. controllability: of `controlled` and of `ideal`.
-    """
-    held_out, rows, grades = HeldOut(trained), [], trained.config.control.grades
-    beliefs = Beliefs(held_out)
-
-    def ideal(grade: float):
-        return held_out.exact(lambda seed: prior(trained.config, seed, log_weights(grade)))
-
-    controlled = {grade: trained.network("steer", control=c) for c, grade in enumerate(grades)}
-    predictors = {("controlled", grade): network for grade, network in controlled.items()}
-    predictors |= {("ideal", grade): ideal(grade) for grade in grades}
-    predictors["uncontrolled", None] = trained.network("steer")
-    predictors |= {(name, None): trained.network(s) for name, s in (("plain", "finetune"), ("pretrained", "pretrain"))}
-    losses: dict[tuple, Values] = {}
-    for (name, grade), predictor in predictors.items():
-        for family in FAMILIES:
-            loss = held_out.loss(predictor, family)
-            for where in RANGES:
-                losses[name, grade, family, where] = held_out.averaged(loss, where)
-                labels = {"predictor": name, "grade": grade, "family": family, "range": where}
-                rows += held_out.rows(losses[name, grade, family, where], quantity="loss", **labels)
-    for where in RANGES:
-        for name in ("controlled", "ideal"):
-            right = sum(losses[name, RIGHT[family], family, where] for family in FAMILIES)
-            wrong = sum(losses[name, 1 - RIGHT[family], family, where] for family in FAMILIES)
-            rows += held_out.rows((wrong - right) / 2, quantity="controllability", predictor=name, range=where)
-            rows += held_out.rows(right / 2, quantity="right_loss", predictor=name, range=where)
-        for family in FAMILIES:
-            before = losses["pretrained", None, family, where]
-            for name, grade in (("controlled", RIGHT[family]), ("uncontrolled", None), ("plain", None)):
-                rise = losses[name, grade, family, where] - before
-                rows += held_out.rows(rise, quantity="rise", predictor=name, family=family, range=where)
-    for grade, network in controlled.items():
-        rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
-    return rows
-
-
 CHOSEN = {"soft_prompt": (1e-2, 5e-3), "lora": (3e-2, 2e-2)}
 """Learning rates of the two stages, by what a control is."""
 LENGTHS, RANKS = (1, 16), (1, 8)
 
 
+def variant(total: int, first: float, rates: tuple[float, float], **adapt: Any) -> Row:
+    """Stage 1 for a fraction of the steps, stage 2 for the rest, at their learning rates."""
+    found: Row = {"control.grades": GRADES}
+    for stage, steps, rate in zip(("tune", "steer"), (s := round(first * total), total - s), rates, strict=True):
+        found |= {f"{stage}.steps": steps, f"{stage}.warmup": min(20, steps // 4), f"{stage}.learning_rate": rate}
+    return found | {f"control.adapt.{name}": value for name, value in adapt.items()}
+
+
 def variants(scale: str) -> list[Row]:
     """Splits of the steps for soft prompts and for low-rank additions, a hand-made control, lengths and ranks."""
     base = SCALES[scale]
-    total = base.finetune.steps
 
-    def of(method: str, first: float, **more: object) -> dict:
-        preset = base.tune.learning_rate, base.steer.learning_rate
-        return variant(total, first, preset if scale == "paper" else CHOSEN[method], method=method, **more)
+    def of(method: str, first: float, **more: Any) -> Row:
+        rates = (base.tune.learning_rate, base.steer.learning_rate) if scale == "paper" else CHOSEN[method]
+        return variant(base.finetune.steps, first, rates, method=method, **more)
 
     plain = {
         "finetune.discrete_prob": float(np.mean(GRADES)),
@@ -134,69 +86,99 @@ def variants(scale: str) -> list[Row]:
     return [each | plain for each in found]
 
 
+def measure(trained: Trained) -> list[Row]:
+    """Losses of every network under every control, by family; the prior log odds that each control amounts to.
+
+    predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain; pretrained;
+    ideal, exact Bayes under the grade's mixture. controllability: of `controlled` and of `ideal`.
+    """
+    held_out, rows = HeldOut(trained), list[Row]()
+    beliefs = Beliefs(held_out)
+
+    def ideal(grade: float) -> Predictor:
+        return held_out.exact(lambda seed: prior(trained.config, seed, log_weights(grade)))
+
+    controlled = {g: trained.network("steer", control=c) for c, g in enumerate(trained.config.control.grades)}
+    predictors: dict[tuple[str, float | None], Predictor] = {
+        **{("controlled", grade): network for grade, network in controlled.items()},
+        **{("ideal", grade): ideal(grade) for grade in controlled},
+        ("uncontrolled", None): trained.programs.network(trained.params_of("steer")),
+        ("plain", None): trained.network("finetune"),
+        ("pretrained", None): trained.network("pretrain"),
+    }
+    losses = {(*key, family): held_out.loss(f, family) for key, f in predictors.items() for family in FAMILIES}
+    for (name, grade, family), loss in losses.items():
+        rows += by_range(held_out, loss, quantity="loss", predictor=name, grade=grade, family=family)
+    for name in ("controlled", "ideal"):
+        right, wrong = (
+            np.mean([losses[name, abs(RIGHT[family] - turned), family] for family in FAMILIES], axis=0)
+            for turned in (0, 1)
+        )
+        rows += by_range(held_out, wrong - right, quantity="controllability", predictor=name)
+        rows += by_range(held_out, right, quantity="right_loss", predictor=name)
+    for family in FAMILIES:
+        for name, grade in (("controlled", RIGHT[family]), ("uncontrolled", None), ("plain", None)):
+            rise = losses[name, grade, family] - losses["pretrained", None, family]
+            rows += by_range(held_out, rise, quantity="rise", predictor=name, family=family)
+    for grade, network in controlled.items():
+        rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
+    return rows
+
+
+def about(own: Results) -> str:
+    """The numbers of one variant in a line."""
+    parts = []
+    for where in RANGES:
+        here = own.where(range=where)
+        kept, right = (here.estimate(quantity=q, predictor="controlled") for q in ("controllability", "right_loss"))
+        rise = here.where(quantity="rise", family="gaussian")
+        under, without = (rise.estimate(predictor=name) for name in ("controlled", "uncontrolled"))
+        parts.append(
+            f"{where}: controllability {said(kept)}, loss under the right control {said(right)}, rise on Gaussian "
+            f"prompts under it {said(under)}, without any {said(without)}"
+        )
+    odds = ", ".join(own.prior_odds(predictor="controlled", grade=grade) for grade in GRADES)
+    return "; ".join([*parts, f"inferred prior log odds {odds}"])
+
+
 def conclude(results: Results) -> list[Claim]:
     """Claims about equal halves against joint training; all other variants are described."""
-    usual = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
-    total = max(sorted(results.levels("steer.steps")))
-    claims = []
+    total, claims = max(results.levels("steer.steps")), list[Claim]()
 
-    def value(quantity: str, where: str, labels: dict, **more: str) -> Values:
-        return results.values(quantity=quantity, range=where, **({"predictor": "controlled"} | more), **labels)
+    def of(method: str, split: float, **changes: Any) -> Results:
+        usual = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
+        labels = usual | {f"control.{name}": value for name, value in changes.items()}
+        return results.where(**labels, **{"control.adapt.method": method, "tune.steps": round(split * total)})
 
-    def numbers(labels: dict) -> str:
-        parts = []
-        for where in RANGES:
-            kept, right = (over_seeds(value(q, where, labels)) for q in ("controllability", "right_loss"))
-            forgotten = {
-                name: over_seeds(value("rise", where, labels, predictor=name, family="gaussian"))
-                for name in ("controlled", "uncontrolled")
-            }
-            parts.append(
-                f"{where}: controllability {said(kept)}, loss under the right control {said(right)}, rise on Gaussian "
-                f"prompts under it {said(forgotten['controlled'])}, without any {said(forgotten['uncontrolled'])}"
-            )
-        odds = ", ".join(results.prior_odds(predictor="controlled", grade=grade, **labels) for grade in GRADES)
-        return "; ".join([*parts, f"inferred prior log odds {odds}"])
+    def value(own: Results, quantity: str, where: str) -> Values:
+        return own.values(quantity=quantity, range=where, predictor="controlled")
 
     for method, splits in SPLITS.items():
-        name = method.replace("_", " ")
-        joint = usual | {"control.adapt.method": method, "tune.steps": 0}
-        halves = joint | {"tune.steps": total // 2}
+        name, joint, halves = method.replace("_", " "), of(method, 0), of(method, 0.5)
         for where in RANGES:
-            control = over_seeds(value("controllability", where, halves) - value("controllability", where, joint))
-            better = over_seeds(value("right_loss", where, joint) - value("right_loss", where, halves))
-            claims.append(
-                (f"{name}, stage 1 first: more controllability than joint, {where}", [control], said(control))
+            control, better = (
+                over_seeds(value(more, quantity, where) - value(less, quantity, where))
+                for quantity, more, less in (("controllability", halves, joint), ("right_loss", joint, halves))
             )
-            claims.append(
-                (f"{name}, stage 1 first: less loss under the right control, {where}", [better], said(better))
-            )
-        claims += [
-            (f"{name}, {split:.0%} of the steps in stage 1", [], numbers(joint | {"tune.steps": round(split * total)}))
-            for split in splits
-        ]
-    soft, lora = (usual | {"control.adapt.method": method, "tune.steps": total // 2} for method in SPLITS)
-    claims += [
-        (f"soft prompts of {n}, in halves", [], numbers(soft | {"control.adapt.prompt_length": n})) for n in LENGTHS
-    ]
-    claims += [(f"lora of rank {r}, in halves", [], numbers(lora | {"control.adapt.rank": r})) for r in RANKS]
-    fixed = soft | {"tune.steps": 0, "control.train": "network"}
-    claims.append(("hand-made soft prompts, never trained", [], numbers(fixed)))
-    plain = {w: over_seeds(value("rise", w, soft, predictor="plain", family="gaussian")) for w in RANGES}
-    ideal = {w: over_seeds(value("controllability", w, soft, predictor="ideal")) for w in RANGES}
-    right = {w: over_seeds(value("right_loss", w, soft, predictor="ideal")) for w in RANGES}
-    claims.append(
-        (
-            "exact Bayes, and plain fine-tuning",
-            [],
-            "; ".join(
-                f"{w}: controllability {said(ideal[w])}, loss under the right control {said(right[w])}; plain "
-                f"fine-tuning, rise on Gaussian prompts {said(plain[w])}"
-                for w in RANGES
-            ),
+            more, less = "more controllability than joint", "less loss under the right control"
+            claims.append((f"{name}, stage 1 first: {more}, {where}", [control], said(control)))
+            claims.append((f"{name}, stage 1 first: {less}, {where}", [better], said(better)))
+        for split in splits:
+            claims.append((f"{name}, {split:.0%} of the steps in stage 1", [], about(of(method, split))))
+    others = {f"soft prompts of {n}, in halves": of("soft_prompt", 0.5, **{"adapt.prompt_length": n}) for n in LENGTHS}
+    others |= {f"lora of rank {r}, in halves": of("lora", 0.5, **{"adapt.rank": r}) for r in RANKS}
+    others["hand-made soft prompts, never trained"] = of("soft_prompt", 0, train="network")
+    claims += [(name, [], about(own)) for name, own in others.items()]
+    parts = []
+    for where in RANGES:
+        here = of("soft_prompt", 0.5).where(range=where)
+        ideal, right = (here.estimate(quantity=q, predictor="ideal") for q in ("controllability", "right_loss"))
+        plain = here.estimate(quantity="rise", predictor="plain", family="gaussian")
+        parts.append(
+            f"{where}: controllability {said(ideal)}, loss under the right control {said(right)}; plain fine-tuning, "
+            f"rise on Gaussian prompts {said(plain)}"
         )
-    )
-    return claims
+    return [*claims, ("exact Bayes, and plain fine-tuning", [], "; ".join(parts))]
 
 
 EXPERIMENT = Experiment(

@@ -19,7 +19,7 @@ import sys
 import numpy as np
 from experiment import FAMILIES, main
 
-from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
@@ -44,11 +44,11 @@ def measure(trained: Trained) -> list[Row]:
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     steps = sorted(results.levels("step"))
     for size in sorted(results.levels("finetune.batch")):
 
-        def change(family, step, size=size):
+        def change(family: str, step: int, size: int = size) -> Values:
             return results.values(finetune__batch=size, family=family, step=step)
 
         parts = []

@@ -18,14 +18,15 @@ held offers no such shortcut: what is learned there must be new, and prior odds 
 import sys
 
 from experiment import main
-from headline import RANGES, difference, headline, summary
 
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import difference, headline, summary
+from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 
-SETS = ({}, {"finetune.tasks": "other"}, {"finetune.tasks": "narrow"})
+SETS: tuple[Row, ...] = ({}, {"finetune.tasks": "other"}, {"finetune.tasks": "narrow"})
 
 
 def variants(*subsets: int) -> list[Row]:
@@ -41,7 +42,7 @@ def conclude(results: Results) -> list[Claim]:
         if m:
             sets[f"{m} of the discrete tasks"] = {"finetune.tasks": "discrete", "finetune.n_tasks": m}
     whole = sets["the discrete set"]
-    claims = []
+    claims: list[Claim] = []
     for name, labels in sets.items():
         more = f"; in the mean of both {said(difference(results, labels, whole))} more than on the discrete set"
         forgetting = [results.estimate(quantity="forgetting", range=where, **labels) for where in RANGES]

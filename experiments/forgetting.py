@@ -16,68 +16,69 @@ inference alone.
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 from experiment import FAMILIES, main
 from tradeoff import ALPHAS, VARIANTS
 
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
-from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.results import Results
 from implicit_inference.training.checkpoints import kept_steps
 from implicit_inference.training.loop import Trained
-
-RANGES = ("early", "late")
+from implicit_inference.worlds import Predictor
 
 
 def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), []
+    held_out, rows = HeldOut(trained), list[Row]()
     beliefs = Beliefs(held_out)
+
+    def losses(name: str, predictor: Predictor, **labels: Any) -> list[Row]:
+        labels |= {"quantity": "loss", "predictor": name}
+        found = {family: held_out.loss(predictor, family) for family in FAMILIES}
+        return [row for family, loss in found.items() for row in by_range(held_out, loss, **labels, family=family)]
+
     for step in kept_steps(trained.run_of("finetune")):
         network = trained.network("finetune", step)
         prior = beliefs.prior(network)
         rows += prior_rows(prior, trained.config.seeds, step=step)
-        for name, predictor in (("network", network), ("ideal", beliefs.ideal(prior.logit))):
-            for family in FAMILIES:
-                loss = held_out.loss(predictor, family)
-                for where in RANGES:
-                    labels = {"step": step, "quantity": "loss", "predictor": name, "family": family, "range": where}
-                    rows += held_out.rows(held_out.averaged(loss, where), **labels)
-    for name, predictor in (("ridge", held_out.forgotten), ("discrete_posterior", held_out.preferred)):
-        for family in FAMILIES:
-            loss = held_out.loss(predictor, family)
-            for where in RANGES:
-                labels = {"quantity": "loss", "predictor": name, "family": family, "range": where}
-                rows += held_out.rows(held_out.averaged(loss, where), **labels)
-    return rows
+        rows += losses("network", network, step=step) + losses("ideal", beliefs.ideal(prior.logit), step=step)
+    return rows + losses("ridge", held_out.forgotten) + losses("discrete_posterior", held_out.preferred)
 
 
 def conclude(results: Results) -> list[Claim]:
-    steps = sorted(results.levels("step"))
+    steps, claims = sorted(results.levels("step")), list[Claim]()
     first, last = steps[0], steps[-1]
-    claims = []
     for alpha in ALPHAS:
+        own = results.where(pretrain__discrete_prob=alpha)
 
-        def change(step, family, where, predictor="network", alpha=alpha):
-            labels = {"pretrain.discrete_prob": alpha, "family": family, "range": where, "predictor": predictor}
-            return results.values(step=step, **labels) - results.values(step=first, **labels)
+        def change(step: int, family: str, predictor: str = "network", own: Results = own) -> dict[str, Values]:
+            """The rise of the loss since the first step, by range and seed."""
+            course = {where: own.where(family=family, range=where, predictor=predictor) for where in RANGES}
+            return {where: rows.values(step=step) - rows.values(step=first) for where, rows in course.items()}
 
-        gain = over_seeds(-(change(last, "discrete", "early") + change(last, "discrete", "late")) / 2)
-        rise = {where: over_seeds(change(last, "gaussian", where)) for where in RANGES}
-        total = sum(change(last, "gaussian", where) for where in RANGES)
-        halves = [s for s in steps if np.mean(sum(change(s, "gaussian", w) for w in RANGES)) >= np.mean(total) / 2]
-        odds = [results.prior_odds(pretrain__discrete_prob=alpha, step=step) for step in (first, last)]
-        ideal = {where: over_seeds(change(last, "gaussian", where, "ideal")) for where in RANGES}
+        def total(step: int, family: str) -> Values:
+            return np.mean(list(change(step, family).values()), axis=0)
+
+        gain = over_seeds(-total(last, "discrete"))
+        rise, ideal = (
+            {where: over_seeds(values) for where, values in change(last, "gaussian", name).items()}
+            for name in ("network", "ideal")
+        )
+        half = next(step for step in steps if np.mean(total(step, "gaussian")) >= np.mean(total(last, "gaussian")) / 2)
+        odds = [own.prior_odds(step=step) for step in (first, last)]
         claims.append(
             (
                 f"fine-tuning lowers the discrete loss, and raises the Gaussian loss early and late (alpha {alpha:g})",
                 [gain, *rise.values()],
                 f"discrete loss, the mean of early and late, down by {said(gain)}; Gaussian loss up by "
-                f"{said(rise['early'])} early and {said(rise['late'])} late, half of it by step {halves[0]} of {last}; "
+                f"{said(rise['early'])} early and {said(rise['late'])} late, half of it by step {half} of {last}; "
                 f"inferred prior log odds from {odds[0]} to {odds[1]}, which alone would cost an ideal learner "
                 f"{said(ideal['early'])} early and {said(ideal['late'])} late",
             )

@@ -33,23 +33,24 @@ from collections.abc import Iterator
 
 import numpy as np
 from experiment import SCALES, main
-from headline import RANGES, headline, summary
 from jax import Array
 
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, ratio
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.regression.prompts import Prompts
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import both, headline, summary
+from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 from implicit_inference.training.batches import closeness
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.stages import stage_of
+from implicit_inference.worlds import Prompts
 
 TEACHERS = {"finetuned": "the fine-tuned network", "bayes": "exact Bayes"}
 CONTROL = "truth"
-NO_LESSON = dict.fromkeys(("lesson.teacher", "lesson.prompts", "lesson.farthest", "lesson.as_drawn"))
+NO_LESSON: Row = dict.fromkeys(("lesson.teacher", "lesson.prompts", "lesson.farthest", "lesson.as_drawn"))
 """The labels of direct fine-tuning, and of the discrete prompts that it shows."""
 
 QUANTILES = {0.01: "lowest hundredth", 0.5: "median", 1.0: "closest"}
@@ -57,7 +58,7 @@ QUANTILES = {0.01: "lowest hundredth", 0.5: "median", 1.0: "closest"}
 
 def variants(*fewer: int) -> list[Row]:
     """For every teacher the base lesson, and what differs from it in one way: fewer prompts, a filter, another cut."""
-    lessons = [{}, *({"lesson.prompts": n} for n in fewer)]
+    lessons: list[Row] = [{}, *({"lesson.prompts": n} for n in fewer)]
     lessons += [{"lesson.farthest": fraction} for fraction in (0.5, 0.25)]
     lessons += [{"lesson.as_drawn": fraction} for fraction in (0.25, 0.75)]
     return [{"lesson.teacher": teacher} | lesson for teacher in (*TEACHERS, CONTROL) for lesson in lessons]
@@ -65,95 +66,82 @@ def variants(*fewer: int) -> list[Row]:
 
 def measure(trained: Trained) -> list[Row]:
     """The headline of the student; quantiles of the log odds of its lesson. Once: the same of direct fine-tuning."""
-    held_out, student = HeldOut(trained), stage_of(trained.config, "student")
+    held_out, packed, student = HeldOut(trained), trained.programs.packed, stage_of(trained.config, "student")
 
     def log_odds(seed: Array, prompts: Prompts) -> Array:
         return closeness(trained.config, seed, prompts)
 
     def quantiles(odds: Array) -> list[Row]:
-        return [
-            row
-            for quantile in QUANTILES
-            for row in held_out.rows(np.quantile(odds, quantile, axis=1), quantity="log_odds", quantile=quantile)
-        ]
+        at = {quantile: np.quantile(odds, quantile, axis=1) for quantile in QUANTILES}
+        return [row for q, values in at.items() for row in held_out.rows(values, quantity="log_odds", quantile=q)]
 
+    shown = packed.program(lambda seed, parents: log_odds(seed, student.source(seed, parents)))
     parents = tuple(trained.params_of(parent) for parent in student.parents)
-    shown = trained.programs.packed.program(lambda seed, parents: log_odds(seed, student.source(seed, parents)))(
-        trained.programs.packed.seeds, parents
-    )
-    rows = headline(trained, "student") + quantiles(shown)
+    rows = headline(trained, "student") + quantiles(shown(packed.seeds, parents))
     if trained.config in SCALES.values():
-        discrete = trained.programs.packed.program(log_odds)(
-            trained.programs.packed.seeds, held_out.batch("discrete").prompts
-        )
-        rows += [row | NO_LESSON for row in headline(trained) + quantiles(discrete)]
+        direct = quantiles(packed.program(log_odds)(packed.seeds, held_out.batch("discrete").prompts))
+        rows += [row | NO_LESSON for row in headline(trained) + direct]
     return rows
 
 
-def both(results: Results, quantity: str, **labels: object) -> Values:
-    """[S]: the mean of early and late."""
-    return sum(results.values(quantity=quantity, range=where, **labels) for where in RANGES) / len(RANGES)
-
-
-def moved(results: Results, labels: dict, control: dict) -> Estimate:
+def further(own: Results, control: Results) -> Estimate:
     """How much higher the inferred prior log odds are than the control's; undefined where one of them has no limit."""
 
-    def parts(of: dict, part: str) -> Values:
-        return results.values(**of, predictor="finetuned", quantity=f"prior_{part}")
+    def parts(part: str) -> list[Values]:
+        return [of.values(predictor="finetuned", quantity=f"prior_{part}") for of in (own, control)]
 
-    limited = not any(np.any(parts(of, "bound")) for of in (labels, control))
-    return over_seeds(parts(labels, "logit") - parts(control, "logit")) if limited else Estimate(np.nan, np.nan)
+    logits, limited = parts("logit"), not np.any(parts("bound"))
+    return over_seeds(logits[0] - logits[1]) if limited else Estimate(np.nan, np.nan)
 
 
-def about(results: Results, **labels: object) -> str:
+def about(own: Results) -> str:
     """The headline, and how close to the set what was shown is."""
-    odds = {q: results.estimate(quantity="log_odds", quantile=q, **labels) for q in QUANTILES}
+    odds = {q: own.estimate(quantity="log_odds", quantile=q) for q in QUANTILES}
     shown = ", ".join(f"{QUANTILES[q]} {said(estimate)}" for q, estimate in odds.items())
-    return f"{summary(results, **labels)}; log odds of the prompts shown: {shown}"
+    return f"{summary(own)}; log odds of the prompts shown: {shown}"
 
 
-def claims(results: Results, teacher: str, lesson: dict, base: bool) -> Iterator[Claim]:
+def claims(results: Results, teacher: str, lesson: Row, base: bool) -> Iterator[Claim]:
     """Claims about one lesson: the skill; for the base lesson also its side effects."""
-    labels, control = ({"lesson.teacher": name} | lesson for name in (teacher, CONTROL))
+    own, control = (results.where(**{"lesson.teacher": name}, **lesson) for name in (teacher, CONTROL))
     who = f"{TEACHERS[teacher]}, {title(lesson)}"
 
     def beyond(quantity: str) -> tuple[Estimate, Estimate]:
         """Over the pretrained network, and over the control."""
-        own = both(results, quantity, **labels)
-        return over_seeds(own), over_seeds(own - both(results, quantity, **control))
+        values = both(own, quantity)
+        return over_seeds(values), over_seeds(values - both(control, quantity))
 
-    gain, forgotten = beyond("gain"), beyond("forgetting")
-    share = ratio(*(both(results, "gain", **of) for of in (labels, NO_LESSON)))
+    gain, forgotten, moved = beyond("gain"), beyond("forgetting"), further(own, control)
+    share = ratio(both(own, "gain"), both(results.where(**NO_LESSON), "gain"))
     yield (
         f"{who}: the student gains the skill",
         gain,
         f"gain {said(gain[0])}, {said(share)} of the direct one; more than the control by {said(gain[1])}; "
-        f"{about(results, **labels)}",
+        f"{about(own)}",
     )
     if base:
-        further = moved(results, labels, control)
-        yield f"{who}: its prior odds move to the set", [further], f"further than the control's by {said(further)}"
+        yield f"{who}: its prior odds move to the set", [moved], f"further than the control's by {said(moved)}"
         numbers = f"{said(forgotten[0])}; more than the control by {said(forgotten[1])}"
         yield f"{who}: it forgets", forgotten, numbers
         for where in RANGES:
-            net = results.estimate(quantity="net_of_pretrained", range=where, **labels)
+            net = own.estimate(quantity="net_of_pretrained", range=where)
             yield f"{who}: scaled labels bring that back, {where}", [net], f"net of the pretrained network {said(net)}"
 
 
-def title(lesson: dict) -> str:
+def title(lesson: Row) -> str:
     """Names a lesson in few words."""
     return "{} prompts, the farthest {:.0%}, cut at {:.0%}".format(*lesson.values())
 
 
 def conclude(results: Results) -> list[Claim]:
-    names = list(NO_LESSON)[1:]
-    lessons = [labels for labels, _ in results.given("lesson.teacher").groups(*names)]
-    found: list[Claim] = [("direct fine-tuning on the discrete set", [], about(results, **NO_LESSON))]
+    lessons = [labels for labels, _ in results.given("lesson.teacher").groups(*list(NO_LESSON)[1:])]
+    found: list[Claim] = [("direct fine-tuning on the discrete set", [], about(results.where(**NO_LESSON)))]
     for teacher in TEACHERS:
         for lesson in lessons:
             found += claims(results, teacher, lesson, lesson == lessons[0])
     for lesson in lessons:
-        found.append((f"control, {title(lesson)}", [], about(results, **{"lesson.teacher": CONTROL}, **lesson)))
+        own = results.where(**{"lesson.teacher": CONTROL}, **lesson)
+        found.append((f"control, {title(lesson)}", [], about(own)))
     return found
 
 

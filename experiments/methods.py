@@ -25,22 +25,20 @@ what is erased does not. The last strength of a method is its strongest; of what
 import sys
 
 from experiment import SCALES, main
-from headline import headline
 
 from implicit_inference.bayes.attribution import attribution
-from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.beliefs import Beliefs
-from implicit_inference.measure.formulas import Estimate, recovered_fraction
+from implicit_inference.measure.formulas import net_recovery, recovered_fraction, share
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.regression.conjugations import ScaleLabels
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import headline
+from implicit_inference.study.measurements import NETWORKS, RANGES, by_range, conjugations, distances, estimated
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 GAMMA = 2.0
-RANGES = ("early", "late")
 FACTORS = {
     "full": (0.25, 1, 5),
     "head": (5, 50),
@@ -52,12 +50,14 @@ FACTORS = {
 """Strengths of a method: learning rates, as multiples of that of full fine-tuning at the scale."""
 PENALTIES = {"weights": (1e-3, 1e-2, 1e-1), "predictions": (0.3, 1.0, 3.0)}
 REPLAYED = (0.05, 0.2, 0.5)
+FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty")
+STRENGTHS = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
 
 
 def variants(scale: str) -> list[Row]:
     """(what trains, strength) of every variant; `layers` is the first block alone, and the last."""
     usual, last = SCALES[scale].finetune.learning_rate, SCALES[scale].model.layers - 1
-    found = []
+    found: list[Row] = []
     for method, factors in FACTORS.items():
         for layer in (0, last) if method == "layers" else (0,):
             what = {"adapt.method": method, "adapt.layers": [layer]}
@@ -75,70 +75,51 @@ def measure(trained: Trained) -> list[Row]:
     tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
     """
     held_out, rows = HeldOut(trained), headline(trained)
-    beliefs, batch = Beliefs(held_out), held_out.batch("gaussian")
-    scaled = trained.programs.packed.repeated(ScaleLabels(GAMMA))
-    networks = {stage: trained.network(stage) for stage in ("pretrain", "finetune", "scratch")}
-    plain = {stage: held_out.loss(network, "gaussian") for stage, network in networks.items()}
-    moved = {stage: held_out.loss(network, "gaussian", scaled) for stage, network in networks.items()}
-    shrunk = held_out.shrunk_errors(networks["finetune"], "gaussian").mean(axis=1)
-    fractions = {
-        "recovered_at": ("finetune", moved["finetune"]),
-        "net_at": ("finetune", moved["finetune"] + plain["pretrain"] - moved["pretrain"]),
-        "shrunk": ("finetune", shrunk),
-        "scratch_at": ("scratch", moved["scratch"]),
-    }
-    ridge = held_out.predictions(held_out.forgotten, batch)
-    before, after = networks["pretrain"], networks["finetune"]
-    predictors = [before, after, *(beliefs.ideal(beliefs.prior(network).logit) for network in (before, after))]
-    distances = [((held_out.predictions(predictor, batch) - ridge) ** 2).mean(axis=1) for predictor in predictors]
-    for where in RANGES:
-        for quantity, (stage, loss) in fractions.items():
-            parts = (held_out.averaged(part, where) for part in (plain["pretrain"], plain[stage], loss))
-            rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, range=where))
-        above = held_out.averaged(shrunk - moved["finetune"], where)
-        rows += held_out.rows(above, quantity="above_shrinking", range=where)
-        parts = attribution(*(held_out.averaged(distance, where) for distance in distances))
-        rows.append(held_out.estimate(share_of(parts), quantity="inference_share", range=where))
-    return rows
+    beliefs, distance = Beliefs(held_out), distances(held_out)
+    networks = [trained.network(stage) for stage in NETWORKS.values()]
+    scaled = conjugations(held_out, "label_scale", [GAMMA])[GAMMA]
+    before, after, scratch = (held_out.loss(network, "gaussian") for network in networks)
+    before_moved, after_moved, scratch_moved = (held_out.loss(network, "gaussian", scaled) for network in networks)
+    shrunk = held_out.shrunk_errors(networks[1], "gaussian").mean(axis=1)
+    for quantity, recovered in (("recovered_at", after_moved), ("shrunk", shrunk)):
+        rows += estimated(held_out, recovered_fraction, before, after, recovered, quantity=quantity)
+    rows += estimated(held_out, net_recovery, before, after, before_moved, after_moved, quantity="net_at")
+    rows += estimated(held_out, recovered_fraction, before, scratch, scratch_moved, quantity="scratch_at")
+    rows += by_range(held_out, shrunk - after_moved, quantity="above_shrinking")
+    ideals = [beliefs.ideal(beliefs.prior(network).logit) for network in networks[:2]]
+    parts = attribution(*(distance(predictor) for predictor in (*networks[:2], *ideals)))
+    return rows + estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="inference_share")
 
 
 def conclude(results: Results) -> list[Claim]:
     """Claims about each way to fine-tune at its last strength, in the order of `variants`."""
-    strengths = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
-    chosen = {
-        way(row): {name: row[name] for name in (*FIELDS, *strengths)} for row, _ in results.groups(*FIELDS, *strengths)
-    }
-    claims = []
-    for name, labels in chosen.items():
-
-        def number(quantity: str, where: str, labels: dict = labels) -> Estimate:
-            return results.estimate(quantity=quantity, range=where, **labels)
-
-        def numbers(where: str, number=number) -> str:
-            return (
-                f"{where}: gain {said(number('gain', where))}, forgetting {said(number('forgetting', where))}, "
-                f"recovered {said(number('recovered_at', where))}, net {said(number('net_at', where))}, by shrinking "
-                f"alone {said(number('shrunk', where))}, share of the odds {said(number('inference_share', where))}"
-            )
-
+    claims: list[Claim] = []
+    for name, own in {way(labels): rows for labels, rows in results.groups(*FIELDS, *STRENGTHS)}.items():
         for where in RANGES:
+            here = own.where(range=where)
+            gain, forgetting, recovered, net, shrunk, explained, above = (
+                here.estimate(quantity=quantity)
+                for quantity in (
+                    *("gain", "forgetting", "recovered_at", "net_at"),
+                    *("shrunk", "inference_share", "above_shrinking"),
+                )
+            )
             claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
-            claims.append((claim, [number("above_shrinking", where), number("net_at", where)], numbers(where)))
-    known = {where: results.estimate(quantity="scratch_at", range=where, **labels) for where in RANGES}
-    scratch = ", ".join(f"{where} {said(estimate)}" for where, estimate in known.items())
-    claims.append((f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], scratch))
-    return claims
+            numbers = (
+                f"{where}: gain {said(gain)}, forgetting {said(forgetting)}, recovered {said(recovered)}, net "
+                f"{said(net)}, by shrinking alone {said(shrunk)}, share of the odds {said(explained)}"
+            )
+            claims.append((claim, [above, net], numbers))
+    known = ", ".join(f"{where} {said(own.estimate(quantity='scratch_at', range=where))}" for where in RANGES)
+    return [*claims, (f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], known)]
 
 
-FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty")
-
-
-def way(row: dict) -> str:
+def way(labels: Row) -> str:
     """A way to fine-tune, whatever its strength."""
-    method = row["adapt.method"].replace("_", " ")
-    what = f"block {row['adapt.layers'][0]}" if method == "layers" else method
-    penalty = f", penalty on {row['finetune.penalty']}" if row["finetune.penalty"] != "none" else ""
-    return what + penalty + (", replay" if row["finetune.replay"] else "")
+    method = labels["adapt.method"].replace("_", " ")
+    what = f"block {labels['adapt.layers'][0]}" if method == "layers" else method
+    penalty = f", penalty on {labels['finetune.penalty']}" if labels["finetune.penalty"] != "none" else ""
+    return what + penalty + (", replay" if labels["finetune.replay"] else "")
 
 
 EXPERIMENT = Experiment(

@@ -18,11 +18,11 @@ predictors of either family alone stands beside it.
 import sys
 
 from experiment import main
-from headline import headline, summary
 
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import headline, summary
 from implicit_inference.study.results import Results
 
 

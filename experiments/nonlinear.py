@@ -15,11 +15,11 @@ knows it. Label scaling is the conjugation that still keeps the task family.
 import sys
 
 from experiment import main
-from headline import headline, summary
 
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import headline, summary
 from implicit_inference.study.results import Results
 
 
@@ -28,7 +28,7 @@ def hidden(*sizes: int) -> list[Row]:
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     for m in results.levels("tasks.relu_features"):
         labels = {"tasks.relu_features": m}
         early = [results.estimate(quantity=q, range="early", **labels) for q in ("forgetting", "net_of_pretrained")]

@@ -30,24 +30,23 @@ from tradeoff import ALPHAS, VARIANTS
 from implicit_inference import keys
 from implicit_inference.bayes.attribution import attribution
 from implicit_inference.bayes.conjugation import Conjugation
-from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.beliefs import Beliefs, prior_rows
-from implicit_inference.measure.formulas import Values, rank_correlation, recovered_fraction
+from implicit_inference.measure.formulas import rank_correlation, recovered_fraction, share
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.measure.lookup import Case
 from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
-from implicit_inference.regression.prompts import Predictor
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import RANGES, by_range, distances, estimated
 from implicit_inference.study.results import Results
 from implicit_inference.training.checkpoints import kept_steps
 from implicit_inference.training.loop import Trained
 
-RANGES = ("early", "late")
 SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)
 
 
-def maps(trained: Trained, seed: Array) -> dict[tuple[str, float | None], Conjugation]:
+def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
     """The conjugations that are ranked, beside none at all."""
     return {
         **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in SCALES},
@@ -58,77 +57,64 @@ def maps(trained: Trained, seed: Array) -> dict[tuple[str, float | None], Conjug
 
 
 def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), []
-    beliefs, batch = Beliefs(held_out), held_out.batch("gaussian")
-    ridge = held_out.predictions(held_out.forgotten, batch)
-
-    def excess(predictor: Predictor, conjugation: object = None) -> Values:
-        return np.mean((held_out.predictions(predictor, batch, conjugation) - ridge) ** 2, axis=1)
-
-    course = []
+    held_out, rows, course = HeldOut(trained), list[Row](), []
+    beliefs, distance = Beliefs(held_out), distances(held_out)
     for step in kept_steps(trained.run_of("finetune")):
         network = trained.network("finetune", step)
         prior = beliefs.prior(network)
         ideal = beliefs.ideal(prior.logit)
-        course.append((excess(network), excess(ideal)))
+        course.append((distance(network), distance(ideal)))
         rows += prior_rows(prior, trained.config.seeds, step=step)
+        parts = attribution(course[0][0], course[-1][0], course[0][1], course[-1][1])
+        for quantity, values in parts._asdict().items():
+            rows += by_range(held_out, values, quantity=quantity, step=step)
+        rows += estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="share", step=step)
+    moves, prompts = held_out.packed.each(lambda seed: maps(trained, seed)), held_out.batch("gaussian").prompts
+    shown = {case: held_out.packed.shown(move, prompts) for case, move in moves.items()}
+    away = {case: (beliefs.closeness(prompts) - beliefs.closeness(x)).mean(axis=1) for case, x in shown.items()}
+    under = {case: (distance(network, move), distance(ideal, move)) for case, move in moves.items()}
+    before, after = course[0], course[-1]
+    for case in moves:
+        labels = {"conjugation": case[0], "strength": case[1]}
+        for i, kind in enumerate(("measured", "predicted")):
+            moved = under[case][i]
+            rows += estimated(held_out, recovered_fraction, before[i], after[i], moved, quantity=kind, **labels)
+            rows += by_range(held_out, after[i] - moved, quantity=f"returned_{kind}", **labels)
+        rows += by_range(held_out, away[case], quantity="moved_odds", **labels)
+    measured, predicted = ([pair[i] for pair in (after, *under.values())] for i in (0, 1))
+    for theory, ranks in (("loss", predicted), ("odds", [0 * after[0], *(-values for values in away.values())])):
         for where in RANGES:
-            before, after = ([held_out.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
-            parts = attribution(before[0], after[0], before[1], after[1])
-            for quantity, values in parts._asdict().items():
-                rows += held_out.rows(values, quantity=quantity, step=step, range=where)
-            rows.append(held_out.estimate(share_of(parts), quantity="share", step=step, range=where))
-    conjugations = held_out.packed.each(lambda seed: maps(trained, seed))
-    close = beliefs.closeness(batch.prompts)
-    moved = {
-        name: np.mean(close - beliefs.closeness(trained.programs.packed.shown(s, batch.prompts)), axis=1)
-        for name, s in conjugations.items()
-    }
-    under = {name: (excess(network, s), excess(ideal, s)) for name, s in conjugations.items()}
-    for where in RANGES:
-        (before, after) = ([held_out.averaged(x, where) for x in pair] for pair in (course[0], course[-1]))
-        ends = {name: [held_out.averaged(x, where) for x in pair] for name, pair in under.items()}
-        for name, values in ends.items():
-            labels = {"conjugation": name[0], "strength": name[1], "range": where}
-            for i, quantity in enumerate(("measured", "predicted")):
-                rows.append(
-                    held_out.estimate(recovered_fraction(before[i], after[i], values[i]), quantity=quantity, **labels)
-                )
-                rows += held_out.rows(after[i] - values[i], quantity=f"returned_{quantity}", **labels)
-            rows += held_out.rows(held_out.averaged(moved[name], where), quantity="moved_odds", **labels)
-        network_loss, ideal_loss = (np.stack([after[i], *(v[i] for v in ends.values())], axis=1) for i in (0, 1))
-        distance = np.stack([0 * after[0], *(held_out.averaged(moved[name], where) for name in ends)], axis=1)
-        for theory, ranks in (("loss", ideal_loss), ("odds", -distance)):
-            agreement = [rank_correlation(*pair).kendall for pair in zip(ranks, network_loss, strict=True)]
-            rows += held_out.rows(np.array(agreement), quantity=f"kendall_by_{theory}", range=where)
+            lists = (np.stack([held_out.averaged(x, where) for x in of], axis=1) for of in (ranks, measured))
+            agreement = np.array([rank_correlation(*pair).kendall for pair in zip(*lists, strict=True)])
+            rows += held_out.rows(agreement, quantity=f"kendall_by_{theory}", range=where)
     return rows
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims, last = [], sorted(results.levels("step"))[-1]
+    claims: list[Claim] = []
+    last = max(results.levels("step"))
     for alpha in ALPHAS:
-
-        def number(quantity, alpha=alpha, **labels):
-            return results.estimate(pretrain__discrete_prob=alpha, quantity=quantity, **labels)
-
-        odds = [results.prior_odds(pretrain__discrete_prob=alpha, step=step) for step in (0, last)]
+        own = results.where(pretrain__discrete_prob=alpha)
+        before, after = (own.prior_odds(step=step) for step in (0, last))
         for where in RANGES:
-            end = {"step": last, "range": where}
-            pairs = [
-                f"γ = {g:g}: {said(number('measured', conjugation='label_scale', strength=g, range=where))} against "
-                f"{said(number('predicted', conjugation='label_scale', strength=g, range=where))}"
-                for g in (1.5, 2.0, 3.0)
-            ]
+            here, end = own.where(range=where), own.where(range=where, step=last)
+            parts = {q: end.estimate(quantity=q) for q in ("forgetting", "inference_shift", "share", "capability_loss")}
+            scaled = {g: here.where(conjugation="label_scale", strength=g) for g in (1.5, 2.0, 3.0)}
+            recovered = (
+                f"γ = {g:g}: {said(rows.estimate(quantity='measured'))} against "
+                f"{said(rows.estimate(quantity='predicted'))}"
+                for g, rows in scaled.items()
+            )
             claims.append(
                 (
                     f"alpha {alpha:g}, {where}: a part of forgetting is a shift of the inferred prior odds",
-                    [number("inference_shift", **end), number("forgetting", **end)],
-                    f"prior log odds {odds[0]} to {odds[1]}; forgetting {said(number('forgetting', **end))}, "
-                    f"of it {said(number('inference_shift', **end))} by the shift (a share of "
-                    f"{said(number('share', **end))}) and {said(number('capability_loss', **end))} lost capability; "
-                    f"recovery measured against predicted: {', '.join(pairs)}; ranking of conjugations, Kendall's tau "
-                    f"{said(number('kendall_by_loss', range=where))} by the ideal learner's loss, "
-                    f"{said(number('kendall_by_odds', range=where))} by moved odds",
+                    [parts["inference_shift"], parts["forgetting"]],
+                    f"prior log odds {before} to {after}; forgetting {said(parts['forgetting'])}, of it "
+                    f"{said(parts['inference_shift'])} by the shift (a share of {said(parts['share'])}) and "
+                    f"{said(parts['capability_loss'])} lost capability; recovery measured against predicted: "
+                    f"{', '.join(recovered)}; ranking of conjugations, Kendall's tau "
+                    f"{said(here.estimate(quantity='kendall_by_loss'))} by the ideal learner's loss, "
+                    f"{said(here.estimate(quantity='kendall_by_odds'))} by moved odds",
                 )
             )
     return claims

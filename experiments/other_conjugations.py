@@ -28,7 +28,7 @@ from jax import numpy as jnp
 
 from implicit_inference import keys
 from implicit_inference.bayes.conjugation import Conjugation, averaged
-from implicit_inference.measure.formulas import over_seeds, recovered_fraction
+from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import IDENTITY, Case
 from implicit_inference.regression.conjugations import (
@@ -45,15 +45,14 @@ from implicit_inference.runs.store import Row
 from implicit_inference.show.notation import Notation
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import NETWORKS, RANGES, RECOVERIES, by_range, recovery
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import described, world_of
+from implicit_inference.worlds import Predictor, described
 
-RANGES = ("early", "late")
 TURNS = 8
 MOST_FLIPS = 4
 """The group of all sign changes of the inputs has 2^d elements; beyond 2^4 only the rotations stand for it."""
-
 
 GROUPS = {
     "label_scales": "label scales 1, 1.5, 2",
@@ -70,7 +69,7 @@ def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
     dim = trained.config.tasks.dim
     direction = random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
     return {
-        ("identity", None): Identity(),
+        IDENTITY: Identity(),
         **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in (1.5, 2.0, -1.0)},
         **{("input_scale", c): ScaleInputs(jnp.asarray(c)) for c in (2.0, 0.5)},
         ("label_shift", 2.0): ShiftLabels(2 * direction / jnp.linalg.norm(direction)),
@@ -82,8 +81,8 @@ def orbits(trained: Trained, seed: Array) -> dict[Case, tuple[Conjugation, ...]]
     """Several conjugations to average over or to choose among."""
     dim = trained.config.tasks.dim
     found: dict[Case, tuple[Conjugation, ...]] = {
-        ("label_scales", None): scales([jnp.asarray(g) for g in (1.0, 1.5, 2.0)]),
-        ("label_signs", None): scales([jnp.asarray(g) for g in (1.0, -1.0)]),
+        ("label_scales", None): scales((1.0, 1.5, 2.0)),
+        ("label_signs", None): scales((1.0, -1.0)),
         ("rotations", float(TURNS)): rotations(keys.stream(seed, "probe rotations"), dim, TURNS),
     }
     if dim <= MOST_FLIPS:
@@ -98,34 +97,27 @@ def in_order(held_out: HeldOut, named: Callable[[Array], dict[Case, Any]]) -> li
 
 
 def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), []
-    networks = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
-    networks = {name: trained.network(stage) for name, stage in networks.items()}
-    discrete = held_out.packed.each(lambda seed: world_of(trained.config).families(seed)["discrete"])
-    noise_std = trained.programs.packed.repeated(held_out.world.noise_std)
-    singles, groups = (in_order(held_out, partial(of, trained)) for of in (maps, orbits))
+    held_out, rows = HeldOut(trained), list[Row]()
+    networks = {name: trained.network(stage) for name, stage in NETWORKS.items()}
+    discrete = held_out.packed.each(lambda seed: held_out.world.families(seed)["discrete"])
+    noise_std = held_out.packed.repeated(trained.config.tasks.noise_std)
 
-    def chosen(network: Any, orbit: Sequence[Conjugation]) -> Any:
+    def chosen(network: Predictor, orbit: Sequence[Conjugation]) -> Predictor:
         return selected(network, orbit, discrete, noise_std)
 
-    ways: dict[str, Callable[[Any, Any], Any]] = {"average": averaged, "choice": chosen}
     losses = {}
     for name, network in networks.items():
-        for case, conjugation in singles:
+        for case, conjugation in in_order(held_out, partial(maps, trained)):
             losses[name, "single", case] = held_out.loss(network, "gaussian", conjugation)
-        for case, orbit in groups:
-            for way, combine in ways.items():
-                losses[name, way, case] = held_out.loss(combine(network, orbit), "gaussian")
-    before, after = losses["pretrained", "single", IDENTITY], losses["finetuned", "single", IDENTITY]
+        for case, orbit in in_order(held_out, partial(orbits, trained)):
+            losses[name, "average", case] = held_out.loss(averaged(network, orbit), "gaussian")
+            losses[name, "choice", case] = held_out.loss(chosen(network, orbit), "gaussian")
+    plain = [losses[name, "single", IDENTITY] for name in ("pretrained", "finetuned")]
     for (name, way, case), loss in losses.items():
-        for where in RANGES:
-            labels = {"way": way, "conjugation": case[0], "strength": case[1], "range": where}
-            rows += held_out.rows(held_out.averaged(loss, where), quantity="loss", predictor=name, **labels)
-            if name == "finetuned":
-                net = loss + before - losses["pretrained", way, case]
-                for quantity, recovered in (("recovered", loss), ("net_of_pretrained", net)):
-                    parts = (held_out.averaged(part, where) for part in (before, after, recovered))
-                    rows.append(held_out.estimate(recovered_fraction(*parts), quantity=quantity, **labels))
+        labels = {"way": way, "conjugation": case[0], "strength": case[1]}
+        rows += by_range(held_out, loss, quantity="loss", predictor=name, **labels)
+        if name == "finetuned":
+            rows += recovery(held_out, *plain, losses["pretrained", way, case], loss, **labels)
     return rows
 
 
@@ -136,23 +128,18 @@ def named(labels: Row) -> str:
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims = []
-    for labels, _ in results.groups("way", "conjugation", "strength"):
+    claims: list[Claim] = []
+    pretrained = results.where(quantity="loss", predictor="pretrained", range="early")
+    for labels, own in results.groups("way", "conjugation", "strength"):
         if labels["conjugation"] == "identity":
             continue
-        net = {w: results.estimate(quantity="net_of_pretrained", range=w, **labels) for w in RANGES}
-        all_of_it = {w: results.estimate(quantity="recovered", range=w, **labels) for w in RANGES}
-        change = over_seeds(
-            results.values(quantity="loss", predictor="pretrained", range="early", **labels)
-            - results.values(
-                quantity="loss", predictor="pretrained", range="early", way="single", conjugation="identity"
-            )
-        )
+        found, net = ({w: own.estimate(quantity=q, range=w) for w in RANGES} for q in RECOVERIES)
+        change = over_seeds(pretrained.values(**labels) - pretrained.values(way="single", conjugation="identity"))
         claims.append(
             (
                 f"{named(labels)}: recovers early, net of what it does for the pretrained network",
                 [net["early"]],
-                f"early {said(all_of_it['early'])} (net {said(net['early'])}), late {said(all_of_it['late'])} "
+                f"early {said(found['early'])} (net {said(net['early'])}), late {said(found['late'])} "
                 f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
             )
         )

@@ -15,10 +15,10 @@ Asked by the paper's reviewers. The replayed prompts come from the pretraining m
 import sys
 
 from experiment import main
-from headline import difference, headline, summary
 
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import difference, headline, summary
 from implicit_inference.study.results import Results
 
 FRACTIONS = (0.0, 0.05, 0.2, 0.5)
@@ -26,7 +26,7 @@ VARIANTS = [{"finetune.replay": fraction} for fraction in FRACTIONS]
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     for fraction in FRACTIONS:
         less = difference(results, {"finetune.replay": 0.0}, {"finetune.replay": fraction})
         claims.append(

@@ -47,7 +47,7 @@ def measure(trained: Trained) -> list[Row]:
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims = []
+    claims: list[Claim] = []
     for family, exact, title in (
         ("gaussian", "ridge", "ridge"),
         ("discrete", "discrete_posterior", "the discrete posterior"),

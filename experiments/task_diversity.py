@@ -12,11 +12,11 @@ recovered, net, 0.677 ± 0.039, 0.182 ± 0.067 and 0.006 ± 0.057.
 import sys
 
 from experiment import main
-from headline import headline, summary
 
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.headline import headline, summary
 from implicit_inference.study.results import Results
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from experiment import FAMILIES, main
 from jax import tree
 
-from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
@@ -59,10 +59,10 @@ def conclude(results: Results) -> list[Claim]:
     steps = sorted(results.levels("step"))
     half, last = min(steps, key=lambda step: abs(step - steps[-1] / 2)), steps[-1]
 
-    def loss(alpha, family, step=last):
+    def loss(alpha: float, family: str, step: int = last) -> Values:
         return results.values(pretrain__discrete_prob=alpha, step=step, family=family)
 
-    def gap(alpha, family, step=last):
+    def gap(alpha: float, family: str, step: int = last) -> Values:
         """[S]: the excess over exact Bayes under the same prior."""
         own = results.values(pretrain__discrete_prob=alpha, prior=alpha, family=family)
         return loss(alpha, family, step) - own

@@ -5,16 +5,13 @@ python figures/gallery.py [--scale laptop]     (make figures)
 
 import argparse
 import importlib
-import json
 import sys
-from pathlib import Path
 
-from figure import FIGURES, save
+from figure import FIGURES
 
-from implicit_inference.config.errors import UserError
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
-from implicit_inference.study.results import read_csv
+from implicit_inference.study.gallery import draw_all, page
 
 ENTRIES = {
     "single_distribution": (
@@ -59,58 +56,22 @@ ENTRIES = {
 }
 """figure -> (experiment, what it shows)"""
 
-VERDICTS = {True: "held", False: "**did not hold**", None: "open"}
-
-
-def page(scale: str, drawn: list[str], data: Path = FIGURES / "data") -> str:
-    """The gallery: a figure, what it shows, the command, what was found at this scale."""
-    parts = [
-        "# Gallery",
-        f"Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}](data/{scale}), without any "
-        "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one "
-        "standard error over seeds. The claims of an experiment are one family of comparisons: one held if it stands "
-        "after Holm's correction for their number (one-sided t tests over seeds, 5 % together), and is open where a "
-        "number is undefined or nothing was claimed. Inferred log odds are medians, with the range over seeds: those "
-        "of a network whose answers one family alone would give have no limit.",
-    ]
-    told = set()
-    for name in drawn:
-        experiment, sentence = ENTRIES[name]
-        parts += [f"## {name.replace('_', ' ').capitalize()}", sentence, f"![{sentence}]({scale}/{name}.png)"]
-        parts.append(f"`python experiments/{experiment}.py --scale {scale}`")
-        if experiment not in told:
-            findings = json.loads((data / scale / f"{experiment}.json").read_text())
-            rows = [f"| {f['claim']} | {VERDICTS[f['held']]} | {f['numbers']} |" for f in findings]
-            if (comparisons := findings[0]["comparisons"]) > 1:
-                parts.append(f"One family of {comparisons} comparisons.")
-            parts.append("\n".join(["| claim | at this scale | numbers |", "|---|---|---|", *rows]))
-        told.add(experiment)
-    return "\n\n".join(parts) + "\n"
-
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="figures/gallery.py", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="figures/gallery.py", description="Draws every figure from its stored table.")
     parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
     scale = parser.parse_args().scale
-    return process.run("figures/gallery.py", lambda: draw_all(scale))
+    return process.run("figures/gallery.py", lambda: draw(scale))
 
 
-def draw_all(scale: str) -> int:
+def draw(scale: str) -> int:
     """Draws every figure that has a table of this scale, and writes the page about them."""
-    drawn = []
-    for name, (experiment, _) in ENTRIES.items():
-        try:
-            table = read_csv(FIGURES / "data" / scale / f"{experiment}.csv")
-        except UserError as missing:
-            print(missing)
-            continue
-        print(save(name, importlib.import_module(name).draw, table, FIGURES / scale))
-        drawn.append(name)
-    out = FIGURES / ("README.md" if scale == "laptop" else f"{scale}/README.md")
+    drawn = draw_all(ENTRIES, lambda name: importlib.import_module(name).draw, FIGURES, scale)
     if drawn:
-        text = page(scale, drawn)
-        text = text if scale == "laptop" else text.replace(f"]({scale}/", "](").replace("](data", "](../data")
-        write_whole(out, text.encode())
+        top = scale == "laptop"
+        out = FIGURES / ("README.md" if top else f"{scale}/README.md")
+        pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
+        write_whole(out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, tables).encode())
         print(out)
     return 0
 

@@ -26,12 +26,15 @@ class Experiment:
     stages: tuple[str, ...] = ("pretrain", "finetune")
 
     def run(self, base: Config, scale: str, runs: Path, data: Path) -> list[Finding]:
-        """Trains what is missing, measures, judges; stores the table as data/NAME.csv, the findings as NAME.json."""
+        """Trains what is missing, measures, judges; stores the table as data/NAME.csv, the findings as NAME.json.
+
+        The table keeps one row a seed.
+        """
         with sweep_progress(self.name) as report:
             rows = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
         results = Results(rows)
         findings = judged(self.conclude(results), results.seeds)
-        write_csv(results.reduced(), data / f"{self.name}.csv")
+        write_csv(results, data / f"{self.name}.csv")
         text = json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)
         write_whole(data / f"{self.name}.json", (text + "\n").encode())
         return findings

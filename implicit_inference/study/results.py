@@ -140,9 +140,9 @@ def write_csv(results: Results, path: Path) -> None:
 
 
 def read_csv(path: Path) -> Results:
-    """Reads the table that an experiment has stored; raises UserError if there is none."""
+    """Reads the table that an experiment has stored, as means over seeds; raises UserError if there is none."""
     if not path.exists():
         raise UserError(
             f"{path}: there is no such table; python experiments/{path.stem}.py --scale {path.parent.name} writes it"
         )
-    return Results(pd.read_csv(path, keep_default_na=False, na_values=["", "nan"]))
+    return Results(pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])).reduced()

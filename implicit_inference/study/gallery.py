@@ -1,0 +1,67 @@
+"""A gallery: figures drawn from the stored tables of experiments, and the page that shows them with what was found."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from implicit_inference.config.errors import UserError
+from implicit_inference.runs.files import write_whole
+from implicit_inference.show.drawing import Figure, rendered, style
+from implicit_inference.study.results import Results, read_csv
+
+Draw = Callable[[Results], Figure]
+Entries = Mapping[str, tuple[str, str]]
+"""figure -> (experiment, what it shows)"""
+
+VERDICTS = {True: "held", False: "**did not hold**", None: "open"}
+
+
+def save(draw: Draw, table: Results, path: Path) -> Path:
+    """Draws a figure as PNG; returns its path."""
+    with style():
+        write_whole(path, rendered(draw(table), "png"))
+    return path
+
+
+def draw_all(entries: Entries, draw_of: Callable[[str], Draw], folder: Path, scale: str) -> list[str]:
+    """Draws every figure that has a table in folder/data/SCALE, as folder/SCALE/NAME.png; returns their names."""
+    drawn = []
+    for name, (experiment, _) in entries.items():
+        try:
+            table = read_csv(folder / "data" / scale / f"{experiment}.csv")
+        except UserError as missing:
+            print(missing)
+            continue
+        print(save(draw_of(name), table, folder / scale / f"{name}.png"))
+        drawn.append(name)
+    return drawn
+
+
+def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, tables: str) -> str:
+    """Writes the gallery: a figure, what it shows, the command, what was found at this scale, as Markdown.
+
+    data: the folder of the findings, named after the scale; pictures, tables: where the page finds either.
+    """
+    scale = data.name
+    parts = [
+        "# Gallery",
+        f"Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}]({tables}), without any "
+        "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one "
+        "standard error over seeds. The claims of an experiment are one family of comparisons: one held if it stands "
+        "after Holm's correction for their number (one-sided t tests over seeds, 5 % together), and is open where a "
+        "number is undefined or nothing was claimed. Inferred log odds are medians, with the range over seeds: those "
+        "of a network whose answers one family alone would give have no limit.",
+    ]
+    told = set()
+    for name in drawn:
+        experiment, sentence = entries[name]
+        parts += [f"## {name.replace('_', ' ').capitalize()}", sentence, f"![{sentence}]({pictures}{name}.png)"]
+        parts.append(f"`python experiments/{experiment}.py --scale {scale}`")
+        if experiment not in told:
+            findings = json.loads((data / f"{experiment}.json").read_text())
+            rows = [f"| {f['claim']} | {VERDICTS[f['held']]} | {f['numbers']} |" for f in findings]
+            if (comparisons := findings[0]["comparisons"]) > 1:
+                parts.append(f"One family of {comparisons} comparisons.")
+            parts.append("\n".join(["| claim | at this scale | numbers |", "|---|---|---|", *rows]))
+        told.add(experiment)
+    return "\n\n".join(parts) + "\n"
