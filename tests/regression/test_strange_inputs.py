@@ -316,6 +316,7 @@ def test_thirty_digits_come_by_name_and_not_because_64_bits_are_on():
         np.testing.assert_allclose(plain.log_density, named.log_density, rtol=1e-6)
 
 
+@jax.numpy_dtype_promotion("standard")
 def test_small_and_unsigned_integers_are_conjugated_like_numbers():
     for dtype in (jnp.uint8, jnp.int8, jnp.bool_):
         small = jax.tree.map(lambda x, dtype=dtype: jnp.abs(x).astype(dtype), INTEGERS)
