@@ -242,7 +242,7 @@ CALLS = {
         ii.log_posterior_odds(MIXTURE, P, 1.0),
         ii.task_posterior(DISCRETE, P, 1.0),
     ),
-    "grad": lambda: jax.grad(scaled_density)(jnp.float32(1.0)),
+    "grad": lambda: jax.grad(scaled_density)(1.0),
     "vmap": lambda: jax.vmap(lambda one: ii.component_posterior(MIXTURE, one, 1.0))(P),
     "effective": lambda: (
         ii.effective_prior(P.ys, DISCRETE, GAUSSIAN, P, 1.0),
@@ -272,7 +272,7 @@ def test_the_second_eager_call_compiles_nothing(x64, names):
     try:
         jax.jit(lambda x: x + 1)(1.0)
         assert compiled
-        with jax.enable_x64(x64):
+        with jax.enable_x64(x64), jax.numpy_dtype_promotion("standard"):
             for name in names:
                 jax.block_until_ready(CALLS[name]())
                 compiled.clear()
