@@ -28,7 +28,6 @@ test: .venv/installed  ## style, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy examples figures
 	$(BIN)/pytest -n 2 -m "not slow"
 
 test-slow: .venv/installed  ## the tests marked slow: many more examples

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 from figure import NAMES, main
 
-from implicit_inference.show.drawing import Axes, Figure, counts
+from implicit_inference.show.drawing import Axes, Figure, counts, ranks
 from implicit_inference.show.notation import BLUE, GREY, RED, SKY, Look, mean_text
 from implicit_inference.study.panels import COLOURS, band, by_seed, finished, zero
 from implicit_inference.study.results import Results
@@ -75,20 +75,11 @@ def recovery(axes: Axes, rows: Results) -> None:
 def order(axes: Axes, rows: Results) -> None:
     """Conjugations, from what brings the loss down the most to the least, early: predicted against measured."""
     cases = [labels for labels, _ in rows.given("conjugation").groups("conjugation", "strength")]
-    names = [NAMES.conjugation(*case.values()) for case in cases]
-    places = {}
-    for kind in KINDS:
-        returned = rows.where(quantity=f"returned_{kind}", range="early")
-        gained = [returned.where(**case).column("mean")[0] for case in cases]
-        places[kind] = 1 + np.argsort(np.argsort(-np.array(gained)))
-    measured, predicted = places.values()
-    axes.plot(measured, predicted, "o", color=GREY)
-    for x, y, name in zip(measured, predicted, names, strict=True):
-        axes.annotate(name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    returned = {kind: rows.where(quantity=f"returned_{kind}", range="early") for kind in KINDS}
+    gained = [np.array([own.where(**case).column("mean")[0] for case in cases]) for own in returned.values()]
+    ranks(axes, [NAMES.conjugation(*case.values()) for case in cases], -gained[0], -gained[1], GREY)
     tau = rows.estimate(quantity="kendall_by_loss", range="early")
-    axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
     axes.set_title(f"early; Kendall's τ {mean_text(tau.mean, tau.stderr, 2)}", fontsize=9)
-    axes.set_xlim(0.5, len(names) + 1.5)
     counts(axes.xaxis, "measured rank, 1 the best")
     counts(axes.yaxis, "")
 

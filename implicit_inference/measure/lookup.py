@@ -41,6 +41,8 @@ class Table:
     def __init__(self, rows: Sequence[Row], config: Config):
         self.frame, self.config, self.world = pd.DataFrame(rows), config, described(config.world)
         self.seeds, self.length = config.seeds, config.prompts.length
+        if unknown := set(self.frame["seed"]) - set(self.seeds):
+            raise ValueError(f"seeds {sorted(map(str, unknown))} are none of the configuration's")
         before, self.after, scratch = (STAGE_NAMES[stage] for stage in parents_of("probe", config))
         self.before, self.networks = before, (before, self.after, scratch)
 
@@ -137,7 +139,10 @@ class Table:
 
 
 def while_training(rows: list[Row]) -> Curves:
-    """Looks up the losses of a stage in its course, by family and predictor; every seed has every step."""
+    """Looks up the losses of a stage in its course, by family and predictor.
+
+    Raises ValueError unless every seed has every step, and both the network and exact Bayes every family.
+    """
     frame = pd.DataFrame(rows)
     found = {}
     for (family, predictor), part in frame.groupby(["family", "predictor"], sort=False):
@@ -146,6 +151,8 @@ def while_training(rows: list[Row]) -> Curves:
             if square.isna().to_numpy().any():
                 raise ValueError(f"{family}, {predictor}: a seed lacks a step")
             found[family, predictor] = [int(step) for step in square.columns], square.to_numpy(np.float64)
+    if {predictor for _, predictor in found} != {"network", "bayes"} or len(found) != 4:
+        raise ValueError(f"losses of {sorted(found)}, not of the network and of exact Bayes on two families")
     return found
 
 

@@ -16,7 +16,7 @@ from implicit_inference.config.changes import value_of
 from implicit_inference.config.errors import counted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
-from implicit_inference.show.notation import Look, Notation, spread
+from implicit_inference.show.notation import GREY, Look, Notation, spread
 
 PLAIN = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 
@@ -56,14 +56,36 @@ def curve(axes: Axes, look: Look, x: Sequence[float], values: Values) -> None:
     estimates(axes, look, x, [over_seeds(column) for column in values.T])
 
 
-def estimates(axes: Axes, look: Look, x: Sequence[float], estimates: Sequence[Estimate | None]) -> None:
-    """A line with a band of one standard error; undefined estimates leave a gap, and all of them nothing."""
+def estimates(
+    axes: Axes, look: Look, x: Sequence[float] | Values, estimates: Sequence[Estimate | None], shade: float = 0.2
+) -> None:
+    """A line with a band of one standard error; undefined estimates leave a gap, and all of them nothing.
+
+    `shade` 0 leaves the band out.
+    """
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
     if not there(mean):
         return
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
     axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
-    axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=0.2, linewidth=0)
+    axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
+
+
+def ranks(axes: Axes, names: Sequence[str], across: Values, along: Values, colour: str) -> None:
+    """Marks each name at its rank by `across` and its rank by `along`, 1 the least; on the line both agree."""
+    places = [np.argsort(np.argsort(values)) + 1 for values in (across, along)]
+    axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
+    for name, x, y in zip(names, *places, strict=True):
+        axes.plot(x, y, "o", color=colour)
+        left = 2 * x > len(names)
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(-6 if left else 6, -3),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=7,
+        )
 
 
 def there(values: Values) -> bool:

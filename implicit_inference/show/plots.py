@@ -22,6 +22,7 @@ from implicit_inference.show.drawing import (
     curve,
     estimates,
     legend_below,
+    ranks,
     rendered,
     style,
     titled,
@@ -226,19 +227,9 @@ def _ranking(axes: Axes, table: Table) -> None:
     """Each conjugation's rank by the loss that the ideal learner shows and by the one that the network shows."""
     found, names = attribution.ranked(table)["early"], Notation.of(table.config)
     cases = found["conjugations"]
-    predicted, measured = (np.argsort(np.argsort([case[of]["mean"] for case in cases])) + 1 for of in WHICH)
-    axes.plot([1, len(cases)], [1, len(cases)], color=GREY, linewidth=0.8)
-    for case, x, y in zip(cases, predicted, measured, strict=True):
-        axes.plot(x, y, "o", color=RED)
-        left = 2 * x > len(cases)
-        axes.annotate(
-            names.conjugation(case["conjugation"], case["strength"]),
-            (x, y),
-            xytext=(-6 if left else 6, -3),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            fontsize=7,
-        )
+    predicted, measured = (np.array([case[of]["mean"] for case in cases]) for of in WHICH)
+    labels = [names.conjugation(case["conjugation"], case["strength"]) for case in cases]
+    ranks(axes, labels, predicted, measured, RED)
     axes.set_title(f"conjugations, early: Kendall's τ = {estimate(found['by_loss']['kendall'])}")
     counts(axes.xaxis, "rank by exact Bayes, effective prior after")
     counts(axes.yaxis, "rank by the loss of the network after")

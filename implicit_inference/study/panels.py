@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from implicit_inference.measure.formulas import Values
-from implicit_inference.show.drawing import Axes, Figure, legend_below, marker, there, undefined
+from implicit_inference.measure.formulas import Estimate, Values
+from implicit_inference.show.drawing import Axes, Figure, estimates, legend_below, marker, there, undefined
 from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
 from implicit_inference.study.results import Results
 
@@ -14,13 +14,10 @@ COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 
 
 def band(axes: Axes, look: Look, x: Sequence[float] | Values, rows: Results, shade: float = 0.2) -> None:
-    """Mean and a band of one standard error, against x; `shade` 0 leaves the band out."""
+    """Mean and a band of one standard error, against x in ascending order; `shade` 0 leaves the band out."""
     order = np.argsort(np.asarray(x, float))
-    x, mean, stderr = np.asarray(x, float)[order], rows.column("mean")[order], rows.column("stderr")[order]
-    if not there(mean):
-        return
-    axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
-    axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
+    numbers = zip(rows.column("mean")[order], rows.column("stderr")[order], strict=True)
+    estimates(axes, look, np.asarray(x, float)[order], [Estimate(*pair) for pair in numbers], shade)
 
 
 def bars(axes: Axes, x: Values, rows: Results, look: Look) -> None:

@@ -84,7 +84,7 @@ def untrained(monkeypatch):
     """Commands stop at the configuration that they would train."""
     seen = []
     monkeypatch.setattr(cli, "_trained", lambda config, options, *stages: seen.append(config))
-    monkeypatch.setattr(cli, "_train", lambda trained, *stages: None)
+    monkeypatch.setattr("implicit_inference.api.train", lambda trained, stages: None)
     return seen
 
 

@@ -40,6 +40,6 @@ def test_the_effective_prior_of_an_exact_mixture_is_its_own(held_out):
 
 def test_rows_name_the_seed_and_n_and_ratios_the_number_of_seeds(held_out):
     rows = held_out.rows(np.array([1.0, 2.0]), quantity="loss")
-    assert rows[1] == {"quantity": "loss", "seed": 1, "value": 2.0, "n": 400}
+    assert rows[1] == {"quantity": "loss", "seed": 1, "mean": 2.0, "n": 400}
     assert held_out.estimate(Estimate(1.0, 0.1), quantity="x")["seeds"] == 2
     assert np.isnan(held_out.estimate(None, quantity="x")["mean"])

@@ -311,10 +311,10 @@ def test_prompts_may_have_any_leading_shape():
     shaped = Prompts(prompts.xs.reshape(1, 2, 3, 6, 3), prompts.ys.reshape(1, 2, 3, 6))
     assert jax.eval_shape(components, mixture, shaped, 0.5).shape == (1, 2, 3, 6, 2)
     actual = predict(mixture, shaped, 0.5)
-    assert_close((actual.mean.reshape(6, 6), actual.log_density.reshape(6, 6)), expected, rtol=1e-6)
+    assert_close(jax.tree.map(lambda x: x.reshape(6, 6), actual), expected, rtol=1e-6)
     for i in (0, 5):
         one = predict(mixture, Prompts(prompts.xs[i], prompts.ys[i]), 0.5)
-        assert_close(one, (expected.mean[i], expected.log_density[i]), rtol=1e-6)
+        assert_close(one, jax.tree.map(lambda x, i=i: x[i], expected), rtol=1e-6)
 
 
 def test_the_same_numbers_inside_every_transformation():

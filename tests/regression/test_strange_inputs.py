@@ -272,7 +272,7 @@ def test_the_second_eager_call_compiles_nothing(x64, names):
     try:
         jax.jit(lambda x: x + 1)(1.0)
         assert compiled
-        with jax.enable_x64(x64):
+        with jax.enable_x64(x64), jax.numpy_dtype_promotion("standard"):
             for name in names:
                 jax.block_until_ready(CALLS[name]())
                 compiled.clear()
@@ -316,6 +316,7 @@ def test_thirty_digits_come_by_name_and_not_because_64_bits_are_on():
         np.testing.assert_allclose(plain.log_density, named.log_density, rtol=1e-6)
 
 
+@jax.numpy_dtype_promotion("standard")
 def test_small_and_unsigned_integers_are_conjugated_like_numbers():
     for dtype in (jnp.uint8, jnp.int8, jnp.bool_):
         small = jax.tree.map(lambda x, dtype=dtype: jnp.abs(x).astype(dtype), INTEGERS)

@@ -16,7 +16,7 @@ from implicit_inference.runs.files import locked, write_whole
 OWNER = """
 import sys, time
 from pathlib import Path
-from implicit_inference.files import locked
+from implicit_inference.runs.files import locked
 with locked(Path(sys.argv[1]), lambda owner: print("waiting", owner, flush=True)):
     print("mine", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -144,7 +144,7 @@ def test_names_as_long_as_the_system_takes_are_written(tmp_path):
 
 @pytest.mark.parametrize("call", ["open", "fsync", "replace"])
 def test_a_kill_of_the_process_leaves_the_old_file_and_at_most_a_temporary_one(tmp_path, call):
-    code = "import os, sys; from pathlib import Path; from implicit_inference import files"
+    code = "import os, sys; from pathlib import Path; from implicit_inference.runs import files"
     code += f"; files.os.{call} = lambda *a, **k: os._exit(9); files.write_whole(Path(sys.argv[1]) / 'file', b'new')"
     write_whole(tmp_path / "file", b"old")
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)]).returncode == 9

@@ -323,9 +323,9 @@ def test_two_writers_of_one_run_take_turns(run, capsys):
 WRITER = """
 import sys, time
 from pathlib import Path
-from implicit_inference.config import PRESETS
-from implicit_inference.drafts import owned
-from implicit_inference.store import Run
+from implicit_inference.config.changes import PRESETS
+from implicit_inference.runs.drafts import owned
+from implicit_inference.runs.store import Run
 run = Run(Path(sys.argv[1]))
 with owned(run) as draft:
     if run.finished:
