@@ -57,6 +57,16 @@ ENTRIES = {
 """figure -> (experiment, what it shows)"""
 
 
+INTRODUCTION = (
+    "Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}]({tables}), without any training; "
+    "the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one standard error "
+    "over seeds. The claims of an experiment are one family of comparisons: one held if it stands after Holm's "
+    "correction for their number (one-sided t tests over seeds, 5 % together), and is open where a number is undefined "
+    "or nothing was claimed. Inferred log odds are medians, with the range over seeds: those of a network whose answers "
+    "one family alone would give have no limit."
+)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="figures/gallery.py", description="Draws every figure from its stored table.")
     parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
@@ -71,7 +81,8 @@ def draw(scale: str) -> int:
         top = scale == "laptop"
         out = FIGURES / ("README.md" if top else f"{scale}/README.md")
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
-        write_whole(out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, tables).encode())
+        introduction = INTRODUCTION.format(scale=scale, tables=tables)
+        write_whole(out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction).encode())
         print(out)
     return 0
 

@@ -37,26 +37,17 @@ def draw_all(entries: Entries, draw_of: Callable[[str], Draw], folder: Path, sca
     return drawn
 
 
-def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, tables: str) -> str:
+def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, introduction: str) -> str:
     """Writes the gallery: a figure, what it shows, the command, what was found at this scale, as Markdown.
 
-    data: the folder of the findings, named after the scale; pictures, tables: where the page finds either.
+    data: the folder of the findings, named after the scale; pictures: where the page finds the figures.
     """
-    scale = data.name
-    parts = [
-        "# Gallery",
-        f"Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}]({tables}), without any "
-        "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one "
-        "standard error over seeds. The claims of an experiment are one family of comparisons: one held if it stands "
-        "after Holm's correction for their number (one-sided t tests over seeds, 5 % together), and is open where a "
-        "number is undefined or nothing was claimed. Inferred log odds are medians, with the range over seeds: those "
-        "of a network whose answers one family alone would give have no limit.",
-    ]
+    parts = ["# Gallery", introduction]
     told = set()
     for name in drawn:
         experiment, sentence = entries[name]
         parts += [f"## {name.replace('_', ' ').capitalize()}", sentence, f"![{sentence}]({pictures}{name}.png)"]
-        parts.append(f"`python experiments/{experiment}.py --scale {scale}`")
+        parts.append(f"`python experiments/{experiment}.py --scale {data.name}`")
         if experiment not in told:
             findings = json.loads((data / f"{experiment}.json").read_text())
             rows = [f"| {f['claim']} | {VERDICTS[f['held']]} | {f['numbers']} |" for f in findings]

@@ -12,10 +12,13 @@ from made_up import TINY
 from scripts import EXPERIMENTS, FIGURES, NAMES, SHOWN, load
 
 from implicit_inference.config.changes import override, value_of
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.study import experiment as study
 from implicit_inference.study.gallery import draw_all, page
-from implicit_inference.study.results import read_csv
+from implicit_inference.study.headline import headline
+from implicit_inference.study.measurements import RANGES, RECOVERIES, distances
+from implicit_inference.study.results import Results, read_csv
 from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.worlds import described
 
@@ -58,6 +61,20 @@ class As:
 
     def __getattr__(self, name):
         return getattr(self.trained, name)
+
+
+@dataclasses.dataclass
+class Networks:
+    """The trained stages of a configuration with other predictors in the place of their networks."""
+
+    trained: Trained
+    networks: dict
+
+    def __getattr__(self, name):
+        return getattr(self.trained, name)
+
+    def network(self, stage):
+        return self.networks[stage]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +145,7 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
     assert drawn == [*figures]
     for figure in figures:
         assert (one_world[0] / "smoke" / f"{figure}.png").stat().st_size > 10_000
-    text = page(figures, drawn, path.parent, "smoke/", "data/smoke")
+    text = page(figures, drawn, path.parent, "smoke/", "The introduction.")
     assert f"python experiments/{name}.py --scale smoke" in text
     assert all(text.count(finding.claim) >= 1 for finding in findings)
 
@@ -139,11 +156,31 @@ def test_the_fifths_of_closeness_are_in_the_order_of_the_log_odds(run):
         assert np.all(np.diff(table.where(quantity="log_odds", position=k).column("mean")) > 0)
 
 
-def test_the_headline_never_chooses_a_strength_that_makes_things_worse_where_it_was_chosen(run):
-    """At strength 1 nothing moves: what it recovers is 0."""
-    table = read_csv(run("replay")[1]).where(strength=1)
-    for value in table.where(quantity="recovered").column("mean"):
-        assert np.isnan(value) or value == 0
+def spoiled(exact, prompts):
+    """Answers that labels spoil the more, the larger they are: scaling them up makes everything worse."""
+    return exact(prompts) + 0.3 * prompts.ys**2
+
+
+def test_the_identity_is_chosen_where_every_strength_makes_things_worse_and_brings_nothing_back(one_world):
+    trained, held_out = one_world[1], HeldOut(one_world[1])
+    networks = {"pretrain": held_out.forgotten, "finetune": jax.tree_util.Partial(spoiled, held_out.forgotten)}
+    table = Results(headline(Networks(trained, networks)))
+    for where in RANGES:
+        here = table.where(range=where)
+        assert here.estimate(quantity="forgetting").mean > 0.01
+        np.testing.assert_allclose(here.values(quantity="excess_gaussian"), 0)
+        for quantity in RECOVERIES:
+            (found,) = here.where(quantity=quantity).frame.to_dict("records")
+            assert (found["conjugation"], found["strength"]) == ("label_scale", 1.0)
+            np.testing.assert_allclose(found["mean"], 0, atol=1e-12)
+
+
+def test_distances_are_those_to_the_exact_predictor_of_the_forgotten_family(one_world):
+    held_out = HeldOut(one_world[1])
+    prompts, distance = held_out.batch("gaussian").prompts, distances(held_out)
+    np.testing.assert_array_equal(distance(held_out.forgotten), 0)
+    found = distance(jax.tree_util.Partial(spoiled, held_out.forgotten))
+    np.testing.assert_allclose(found, np.mean(0.09 * np.asarray(prompts.ys) ** 4, axis=1), rtol=1e-3)
 
 
 def test_an_experiment_runs_from_its_command_line(one_world, capsys, monkeypatch):
