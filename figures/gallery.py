@@ -58,12 +58,12 @@ ENTRIES = {
 
 
 INTRODUCTION = (
-    "Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}]({tables}), without any training; "
-    "the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one standard error "
-    "over seeds. The claims of an experiment are one family of comparisons: one held if it stands after Holm's "
-    "correction for their number (one-sided t tests over seeds, 5 % together), and is open where a number is undefined "
-    "or nothing was claimed. Inferred log odds are medians, with the range over seeds: those of a network whose answers "
-    "one family alone would give have no limit."
+    "Scale: {scale}. `make figures` draws all of it from the tables in [data/{scale}]({tables}), without any "
+    "training; the command beneath a figure writes its table anew. Losses are noise-free squared errors, ± is one"
+    " standard error over seeds. The claims of an experiment are one family of comparisons: one held if it stands"
+    " after Holm's correction for their number (one-sided t tests over seeds, 5 % together), and is open where a "
+    "number is undefined or nothing was claimed. Inferred log odds are medians, with the range over seeds: those "
+    "of a network whose answers one family alone would give have no limit."
 )
 
 
