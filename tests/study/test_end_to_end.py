@@ -34,8 +34,8 @@ BASE = override(
         "control.grades": (0.0, 0.5, 1.0),
     },
 )
-COSTLY = ("control", "lessons")
-"""Those that train stages of their own"""
+COSTLY = ("control", "lessons", "other_conjugations")
+"""Those that compile the most: stages of their own, groups of conjugations"""
 PARAMETERS = [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
 
 COLUMNS = {"seed", "quantity", "family", "predictor", "conjugation", "strength", "position", "range", "step", "bin"}
