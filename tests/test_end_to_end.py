@@ -215,6 +215,7 @@ def test_a_second_call_does_nothing_anew(runs, probe, capsys):
     assert capsys.readouterr().out.count("is there already") == 4
 
 
+@pytest.mark.slow
 def test_single_steps_reach_the_same_probe(runs, probe, capsys):
     pretrained, finetuned = (next(runs.glob(f"{stage}-*")).name for stage in ("pretrain", "finetune"))
     assert main(["probe", finetuned, "--runs", str(runs)]) == 0

@@ -55,6 +55,7 @@ def params_of(run):
     return load_file(run.path("params.safetensors"))
 
 
+@pytest.mark.slow
 def test_packed_seeds_equal_single_seeds(pretrained, tmp_path):
     """By losses: the bias of attention keys has no gradient but rounding, which Adam makes as large as any other."""
     seed = CONFIG.seeds[-1]
@@ -238,6 +239,7 @@ def test_training_and_held_out_streams_share_no_input():
     assert len(seen) == 9
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):
     flags = ["--preset", "smoke", "--seeds", "0", "--model.width", "8", "--model.layers", "1", "--model.heads", "2"]
     flags += ["--pretrain.steps", "2000", "--pretrain.batch", "32", "--pretrain.target", "label"]

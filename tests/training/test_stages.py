@@ -69,7 +69,7 @@ def _untrained(config, name, seed):
     return stage.merge(*stage.start(seed, tuple(_untrained(config, parent, seed) for parent in stage.parents)))
 
 
-QUICK = ("full", "lora", "student")
+QUICK = ("full", "student")
 
 
 @pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS])
@@ -128,6 +128,7 @@ def test_a_preference_is_shown_prompts_of_its_own_mixture():
         assert abs(own.mean() - expected.mean()) < 4 * error
 
 
+@pytest.mark.slow
 def test_steering_starts_from_the_tuned_controls_and_no_steps_keep_them(tmp_path):
     trained = Trained.of(CONFIG, tmp_path)
     for name in ("pretrain", "tune", "steer"):
