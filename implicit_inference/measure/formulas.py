@@ -102,7 +102,7 @@ def net_recovery(before: Values, after: Values, before_moved: Values, after_move
 
     Undefined (None) and nan as `recovered_fraction`.
     """
-    return recovered_fraction(before, after, before + after_moved - before_moved)
+    return recovered_fraction(before, after, after_moved + (before - before_moved))  # exactly 0 where nothing moves
 
 
 def recovery_above(before: Values, after: Values, control: Values, moved: Values) -> Estimate | None:

@@ -61,6 +61,7 @@ def test_pytorch_computes_the_same_loss_and_learns_alike():
     np.testing.assert_allclose(ours, theirs, rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_parts_do_their_work():
     trainer = Trainer(sized("S", 1), 2)
     results = {name: part() for name, part in trainer.parts().items()}

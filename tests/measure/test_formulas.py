@@ -6,11 +6,13 @@ from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.formulas import (
     Estimate,
     effective_gate,
+    net_recovery,
     over_seeds,
     positions,
     rank_correlation,
     ratio,
     recovered_fraction,
+    recovery_above,
     significant,
 )
 from implicit_inference.regression.score import shrinkage
@@ -175,3 +177,13 @@ def test_infinities_and_unsigned_numbers_have_an_order():
     assert ratio(after - 1.0, before).mean == pytest.approx(3 / 13)
     gate = effective_gate(np.array([0, 0], np.uint8), np.array([1, 1]), np.array([2, 2]), np.zeros(2), ())
     assert gate.coefficient[0] == pytest.approx(2.0)
+
+
+def test_net_recovery_is_exactly_zero_where_nothing_moves_and_one_where_all_comes_back():
+    before, after = np.array([0.1, 0.2, 0.3]), np.array([0.7, 0.9, 0.8])
+    assert net_recovery(before, after, before, after) == Estimate(0.0, 0.0)
+    moved = before - 0.05
+    found = net_recovery(before, after, moved, moved)
+    assert found.mean == pytest.approx(1.0)
+    above = recovery_above(before, after, after - 0.1, before)
+    assert above.mean == pytest.approx(np.mean(after - 0.1 - before) / np.mean(after - before))

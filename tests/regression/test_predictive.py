@@ -98,6 +98,7 @@ def test_every_family_agrees_with_its_dense_formula(family):
             assert worst_error(actual.log_density[b], log_density) < 1e-9
 
 
+@pytest.mark.slow
 def test_derivatives_are_the_same_in_both_precisions():
     """Thirty digits take another way, whose derivatives are written apart."""
     tasks, prompts = GaussianTasks(jnp.array([0.5, -1.0, 2.0]), 1.5), small_case()[1]
@@ -289,6 +290,7 @@ def test_streamed_tasks_give_the_numbers_of_the_dense_formula(n):
         assert worst_error(actual.log_density[b], log_density) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_million_tasks_in_bounded_memory():
     """n = 2^20 in 256 chunks: beside copies of the set itself, nothing grows with n."""
     n, d = 2**20, 2
@@ -377,6 +379,7 @@ def test_an_unknown_family_is_an_error():
         posterior_predictive(Unknown(), small_case()[1], 1.0)
 
 
+@pytest.mark.slow
 def test_monte_carlo_reference_table():
     """Error against noisy labels, d = 10, n = 64: known to 2.6 %, measured to 1.8 %, so three deviations are 9.5 %."""
     d, n, count = 10, 64, 1500

@@ -69,7 +69,7 @@ def _untrained(config, name, seed):
     return stage.merge(*stage.start(seed, tuple(_untrained(config, parent, seed) for parent in stage.parents)))
 
 
-QUICK = ("full", "student")
+QUICK = ("full",)
 
 
 @pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS])
