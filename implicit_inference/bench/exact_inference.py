@@ -159,7 +159,7 @@ class Rival:
 
     def stop(self) -> None:
         self._ask("stop")
-        self.process.wait()
+        self.process.communicate()  # which closes the pipes, too
 
 
 def serve(what: str, case: Case) -> None:

@@ -81,7 +81,7 @@ def test_the_frozen_part_is_bit_equal_the_rest_moves_and_packed_seeds_equal_sing
     kept = jax.vmap(stage_of(config, name).merge)(after.params, after.frozen)
     for path, leaf in adapt.flat(before.frozen).items():
         if path not in after.params:
-            np.testing.assert_array_equal(adapt.flat(kept)[path], leaf, err_msg=path)
+            chex.assert_trees_all_equal(adapt.flat(kept)[path], leaf)
     moved = [np.any(old != new) for old, new in zip(*map(jax.tree.leaves, (before.params, after.params)), strict=True)]
     assert all(moved), jax.tree.structure(before.params)
     _, _, alone = trained(override(config, {"seeds": [1]}), name)
