@@ -45,7 +45,7 @@ from implicit_inference.worlds import Predictor
 
 BINS = 5
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of a right angle: 0 is a discrete task, 1 a fresh one."""
+"""Angles as fractions of a right one: 0 is a discrete task, 1 a fresh one."""
 
 
 def measure(trained: Trained) -> list[Row]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-6
-"""As in the layer norms of model.py."""
+"""The number that layer norms add to a variance, in the decoder too."""
 
 
 class Block(nn.Module):

@@ -23,7 +23,7 @@ from implicit_inference.config.fields import (
 from implicit_inference.worlds import Description, Move
 
 LEAST_NOISE = 1e-4
-"""Of the prior's spread: below it, float32 labels are rounded by as much as they are noisy."""
+"""The least noise, as a fraction of the spread of the prior: below it, float32 labels are rounded as much as noisy."""
 
 FLOAT, DOUBLE = 4, 8
 

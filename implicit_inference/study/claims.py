@@ -23,7 +23,7 @@ class Finding:
     held: bool | None
     numbers: str
     comparisons: int
-    """Of the family that it was judged in, by `judged`."""
+    """The number of comparisons that it was corrected for, by `judged`."""
 
 
 def said(estimate: Estimate) -> str:
