@@ -51,7 +51,7 @@ ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
 def measure(trained: Trained) -> list[Row]:
     held_out, rows = HeldOut(trained), list[Row]()
     beliefs, batch, d = Beliefs(held_out), held_out.batch("gaussian"), trained.config.tasks.dim
-    closeness = beliefs.closeness(batch.prompts)
+    closeness = held_out.closeness(batch.prompts)
     networks = {"before": trained.network("pretrain"), "after": trained.network("finetune")}
     ideals = {name: beliefs.ideal(beliefs.prior(network).logit) for name, network in networks.items()}
     ridge, discrete = (held_out.predictions(f, batch) for f in (held_out.forgotten, held_out.preferred))

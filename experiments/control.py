@@ -1,6 +1,6 @@
 """Do control tokens that were tuned on the frozen network first give more control than those trained with it at once?
 
-    python experiments/control.py --scale smoke|laptop|paper
+    python experiments/control.py --scale smoke|laptop|workstation|paper
 
 9.7 minutes on 2 cores, in part shared with other work. Expected at laptop scale (4 seeds, mean ± standard error;
 tolerance two standard errors: other machines change the last bits, which training amplifies): no, not here. With half

@@ -19,20 +19,31 @@ if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # an experiment
 
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.fields import Config
-from implicit_inference.study.claims import VERDICTS
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.worlds import described
 
 ROOT = Path(__file__).parent.parent
 FAMILIES = described("regression").families
+MOVES = {"labels times 2": ("label_scale", 2.0), "chosen rotations": ("choice", None)}
+"""The conjugations of which it is claimed that they bring back more than the null"""
 
 SCALES: dict[str, Config] = {
     "smoke": override(
         PRESETS["smoke"],
         {"seeds": [0, 1, 2, 3], "finetune.keep_every": 5},
     ),
-    "laptop": override(
-        PRESETS["demo"], {"seeds": [0, 1, 2, 3], "pretrain.learning_rate": 2e-2, "finetune.keep_every": 1}
+    "laptop": override(PRESETS["demo"], {"seeds": list(range(8)), "finetune.keep_every": 1}),
+    "workstation": override(
+        PRESETS["demo"],
+        {
+            "seeds": list(range(6)),
+            "tasks": {"dim": 8, "n_discrete": 16},
+            "prompts.length": 24,
+            "model.width": 64,
+            "pretrain.steps": 8000,
+            "finetune.keep_every": 4,
+            "probe.scratch_steps": 2000,
+        },
     ),
     "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
 }
@@ -48,11 +59,14 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def command() -> int:
+        if options.scale not in experiment.variants:
+            print(f"{name}: asks nothing at scale {options.scale}")
+            return 0
         runtime.prepare()
         folder = options.data / options.scale
         for finding in experiment.run(SCALES[options.scale], options.scale, options.runs, folder):
-            among = f", one of {finding.comparisons} comparisons" if finding.comparisons > 1 else ""
-            print(f"{VERDICTS[finding.held]}{among}: {finding.claim}\n    {finding.numbers}")
+            among = f", one of {finding.comparisons} primary claims" if finding.comparisons > 1 else ""
+            print(f"{finding.verdict}{among}: {finding.claim}\n    {finding.numbers}")
         print(f"table: {folder / experiment.name}.csv")
         return 0
 

@@ -1,6 +1,6 @@
 """Which ways to fine-tune suppress what was known before, and which erase it?
 
-    python experiments/methods.py --scale smoke|laptop|paper
+    python experiments/methods.py --scale smoke|laptop|workstation|paper
 
 10.5 minutes on 2 cores, in part shared with other work. Expected at laptop scale (4 seeds, mean ± standard error;
 tolerance two standard errors: other machines change the last bits, which training amplifies): full fine-tuning at rates
@@ -26,15 +26,13 @@ import sys
 
 from experiment import SCALES, main
 
-from implicit_inference.bayes.attribution import attribution
-from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import net_recovery, recovered_fraction, share
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Row
 from implicit_inference.study.claims import Claim, said
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import headline
-from implicit_inference.study.measurements import NETWORKS, RANGES, by_range, conjugations, distances, estimated
+from implicit_inference.study.measurements import NETWORKS, RANGES, attributions, by_range, conjugations, estimated
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
@@ -75,7 +73,6 @@ def measure(trained: Trained) -> list[Row]:
     tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
     """
     held_out, rows = HeldOut(trained), headline(trained)
-    beliefs, distance = Beliefs(held_out), distances(held_out)
     networks = [trained.network(stage) for stage in NETWORKS.values()]
     scaled = conjugations(held_out, "label_scale", [GAMMA])[GAMMA]
     before, after, scratch = (held_out.loss(network, "gaussian") for network in networks)
@@ -86,9 +83,9 @@ def measure(trained: Trained) -> list[Row]:
     rows += estimated(held_out, net_recovery, before, after, before_moved, after_moved, quantity="net_at")
     rows += estimated(held_out, recovered_fraction, before, scratch, scratch_moved, quantity="scratch_at")
     rows += by_range(held_out, shrunk - after_moved, quantity="above_shrinking")
-    ideals = [beliefs.ideal(beliefs.prior(network).logit) for network in networks[:2]]
-    parts = attribution(*(distance(predictor) for predictor in (*networks[:2], *ideals)))
-    return rows + estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="inference_share")
+    first, last = (attributions(held_out, network) for network in networks[:2])
+    on_line, off_line = (late - early for late, early in zip(last, first, strict=True))
+    return rows + estimated(held_out, share, on_line, on_line + off_line, quantity="on_line_share")
 
 
 def conclude(results: Results) -> list[Claim]:
@@ -101,13 +98,13 @@ def conclude(results: Results) -> list[Claim]:
                 here.estimate(quantity=quantity)
                 for quantity in (
                     *("gain", "forgetting", "recovered_at", "net_at"),
-                    *("shrunk", "inference_share", "above_shrinking"),
+                    *("shrunk", "on_line_share", "above_shrinking"),
                 )
             )
             claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
             numbers = (
                 f"{where}: gain {said(gain)}, forgetting {said(forgetting)}, recovered {said(recovered)}, net "
-                f"{said(net)}, by shrinking alone {said(shrunk)}, share of the odds {said(explained)}"
+                f"{said(net)}, by shrinking alone {said(shrunk)}, on the line {said(explained)}"
             )
             claims.append((claim, [above, net], numbers))
     known = ", ".join(f"{where} {said(own.estimate(quantity='scratch_at', range=where))}" for where in RANGES)

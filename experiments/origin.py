@@ -1,126 +1,43 @@
-"""Where did the capability go: how much of forgetting and recovery is a shift of the inferred prior odds, and no more?
+"""Does what comes back after fine-tuning need inference, and how does that depend on the share of the discrete set?
 
-    python experiments/origin.py --scale smoke|laptop|paper
+    python experiments/origin.py --scale smoke|laptop|workstation|paper
 
-3.6 minutes on 2 cores with the networks shared with conjugation.py. Expected at laptop scale (4 seeds, mean ± standard
-error; tolerance two standard errors: other machines change the last bits, which training amplifies): at alpha 0.2, 0.5,
-0.8 the shift is a share of 0.601 ± 0.039, 1.135 ± 0.089, 1.614 ± 0.069 of forgetting early and 0.218 ± 0.010,
-0.439 ± 0.093, 0.916 ± 0.071 late. A share above one is a network that loses less than its prior odds say. Kendall's tau
-by the ideal learner's loss is 0.844 ± 0.029, 0.944 ± 0.021, 0.900 ± 0.071 early and 0.211 ± 0.064, 0.644 ± 0.075,
-0.578 ± 0.056 late; by moved odds 0.50 to 0.51 early and 0.03 to 0.42 late. That a part is a shift held in all six. Not
-so the predicted recovery: at gamma 2 and alpha 0.5 measured 1.032 ± 0.054 and predicted 1.106 ± 0.042 early, but
-0.392 ± 0.097 and 1.238 ± 0.095 late; at alpha 0.2 early 0.436 ± 0.036 and 0.855 ± 0.012.
-
-At every kept step of fine-tuning stands an ideal learner: exact Bayes with the prior odds that best imitate the network
-on other prompts. What it has forgotten by then is the inference shift; the rest of the network's forgetting is
-capability loss. What a conjugation brings back of its forgetting is a prediction with nothing fitted to it, and its
-loss under each ranks the conjugations; so does how far each moves the log posterior odds. On Gaussian prompts
-E(f - y)^2 - E(ridge - y)^2 = E(f - ridge)^2, so that losses are taken as squared distances to ridge: the same, with
-less noise.
+The alpha ladder. Networks pretrained on alpha D_disc + (1 - alpha) D_cont are fine-tuned on D_disc alone. What labels
+times 2 bring back, net of what they do to the pretrained network, stands beside what accounts of the fine-tuning say of
+it. The null, a constant pull towards the discrete posterior, uses no evidence: only what lies beyond it is inference.
+The gate is the weight of the discrete posterior in the network's predictions; no shrinking closes its gap. `choice`
+shows each past by the rotation under which it looks least like the set, and stays in the law of pretraining.
 """
 
 import sys
 
-import numpy as np
-from experiment import main
-from jax import Array
-from jax import numpy as jnp
-from tradeoff import ALPHAS, VARIANTS
+from experiment import MOVES, SCALES, main
 
-from implicit_inference import keys
-from implicit_inference.bayes.attribution import attribution
-from implicit_inference.bayes.conjugation import Conjugation
-from implicit_inference.measure.beliefs import Beliefs, prior_rows
-from implicit_inference.measure.formulas import rank_correlation, recovered_fraction, share
-from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.measure.lookup import Case
-from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
 from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import RANGES, by_range, distances, estimated
+from implicit_inference.study.probed import beyond_null, probed
 from implicit_inference.study.results import Results
-from implicit_inference.training.checkpoints import kept_steps
-from implicit_inference.training.loop import Trained
-
-SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)
 
 
-def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
-    """The conjugations that are ranked, beside none at all."""
-    return {
-        **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in SCALES},
-        ("input_scale", 2.0): ScaleInputs(jnp.asarray(2.0)),
-        ("input_scale", 0.5): ScaleInputs(jnp.asarray(0.5)),
-        ("rotation", None): rotations(keys.stream(seed, "probe rotation"), trained.config.tasks.dim, 1)[0],
-    }
-
-
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows, course = HeldOut(trained), list[Row](), []
-    beliefs, distance = Beliefs(held_out), distances(held_out)
-    for step in kept_steps(trained.run_of("finetune")):
-        network = trained.network("finetune", step)
-        prior = beliefs.prior(network)
-        ideal = beliefs.ideal(prior.logit)
-        course.append((distance(network), distance(ideal)))
-        rows += prior_rows(prior, trained.config.seeds, step=step)
-        parts = attribution(course[0][0], course[-1][0], course[0][1], course[-1][1])
-        for quantity, values in parts._asdict().items():
-            rows += by_range(held_out, values, quantity=quantity, step=step)
-        rows += estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="share", step=step)
-    moves, prompts = held_out.packed.each(lambda seed: maps(trained, seed)), held_out.batch("gaussian").prompts
-    shown = {case: held_out.packed.shown(move, prompts) for case, move in moves.items()}
-    away = {case: (beliefs.closeness(prompts) - beliefs.closeness(x)).mean(axis=1) for case, x in shown.items()}
-    under = {case: (distance(network, move), distance(ideal, move)) for case, move in moves.items()}
-    before, after = course[0], course[-1]
-    for case in moves:
-        labels = {"conjugation": case[0], "strength": case[1]}
-        for i, kind in enumerate(("measured", "predicted")):
-            moved = under[case][i]
-            rows += estimated(held_out, recovered_fraction, before[i], after[i], moved, quantity=kind, **labels)
-            rows += by_range(held_out, after[i] - moved, quantity=f"returned_{kind}", **labels)
-        rows += by_range(held_out, away[case], quantity="moved_odds", **labels)
-    measured, predicted = ([pair[i] for pair in (after, *under.values())] for i in (0, 1))
-    for theory, ranks in (("loss", predicted), ("odds", [0 * after[0], *(-values for values in away.values())])):
-        for where in RANGES:
-            lists = (np.stack([held_out.averaged(x, where) for x in of], axis=1) for of in (ranks, measured))
-            agreement = np.array([rank_correlation(*pair).kendall for pair in zip(*lists, strict=True)])
-            rows += held_out.rows(agreement, quantity=f"kendall_by_{theory}", range=where)
-    return rows
+def ladder(*alphas: float) -> list[Row]:
+    return [{"pretrain.discrete_prob": alpha} for alpha in alphas]
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims: list[Claim] = []
-    last = max(results.levels("step"))
-    for alpha in ALPHAS:
-        own = results.where(pretrain__discrete_prob=alpha)
-        before, after = (own.prior_odds(step=step) for step in (0, last))
-        for where in RANGES:
-            here, end = own.where(range=where), own.where(range=where, step=last)
-            parts = {q: end.estimate(quantity=q) for q in ("forgetting", "inference_shift", "share", "capability_loss")}
-            scaled = {g: here.where(conjugation="label_scale", strength=g) for g in (1.5, 2.0, 3.0)}
-            recovered = (
-                f"γ = {g:g}: {said(rows.estimate(quantity='measured'))} against "
-                f"{said(rows.estimate(quantity='predicted'))}"
-                for g, rows in scaled.items()
-            )
-            claims.append(
-                (
-                    f"alpha {alpha:g}, {where}: a part of forgetting is a shift of the inferred prior odds",
-                    [parts["inference_shift"], parts["forgetting"]],
-                    f"prior log odds {before} to {after}; forgetting {said(parts['forgetting'])}, of it "
-                    f"{said(parts['inference_shift'])} by the shift (a share of {said(parts['share'])}) and "
-                    f"{said(parts['capability_loss'])} lost capability; recovery measured against predicted: "
-                    f"{', '.join(recovered)}; ranking of conjugations, Kendall's tau "
-                    f"{said(here.estimate(quantity='kendall_by_loss'))} by the ideal learner's loss, "
-                    f"{said(here.estimate(quantity='kendall_by_odds'))} by moved odds",
-                )
-            )
-    return claims
+    """Claims at every rung: labels x 2, and the chosen rotation, bring back more than the null."""
+    return [
+        claim
+        for labels, own in results.groups("pretrain.discrete_prob")
+        for claim in beyond_null(own, f"alpha {labels['pretrain.discrete_prob']:g}", MOVES)
+    ]
 
 
-EXPERIMENT = Experiment("origin", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), measure, conclude)
+VARIANTS = dict.fromkeys(SCALES, ladder(0.2, 0.5, 0.8)) | {
+    "laptop": ladder(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+    "workstation": ladder(0.5, 0.8),
+}
+EXPERIMENT = Experiment("origin", VARIANTS, probed, conclude, ("pretrain", "finetune", "scratch"))
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

@@ -12,6 +12,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(9, 4.2))
     for axes, where in zip(figure.subplots(1, 2, sharey=True), ("early", "late"), strict=True):
         for (title, rows), colour in zip(worlds(table), COLOURS, strict=False):

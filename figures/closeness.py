@@ -24,6 +24,7 @@ def worlds(table: Results) -> list[tuple[str, Results]]:
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     found = worlds(table)
     figure = Figure(figsize=(2.3 * len(found) + 2.5, 5.6))
     grid = figure.subplots(2, len(found), squeeze=False)

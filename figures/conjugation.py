@@ -18,6 +18,7 @@ CURVES = {
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     alphas = table.levels("pretrain.discrete_prob")
     figure = Figure(figsize=(3.6 * len(alphas), 6.6))
     grid = figure.subplots(2, len(alphas), sharex=True, sharey="row", squeeze=False)

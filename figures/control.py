@@ -37,6 +37,7 @@ def by_control(axes: Axes, table: Results, family: str, schemes: dict[str, tuple
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     total = max(table.levels("steer.steps"))
     soft = usual(table, **{"control.adapt.method": "soft_prompt"})
     staged, joint, alone = (soft.where(tune__steps=steps) for steps in (total // 2, 0, total))

@@ -24,7 +24,7 @@ def main(table: str, draw: Draw, name: str | None = None) -> int:
     """Draws one figure from an experiment's table into figures/SCALE/NAME.png; most are named after it."""
     name = name or table
     parser = argparse.ArgumentParser(prog=f"figures/{name}.py", allow_abbrev=False)
-    parser.add_argument("--scale", choices=("smoke", "laptop", "paper"), default="laptop")
+    parser.add_argument("--scale", choices=("smoke", "laptop", "workstation", "paper"), default="laptop")
     options = parser.parse_args()
 
     def command() -> int:

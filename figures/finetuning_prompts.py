@@ -11,6 +11,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(10, 7))
     for row, family in zip(figure.subplots(2, 2, sharey="row"), ("gaussian", "discrete"), strict=True):
         for axes, column, name in zip(row, ("shown", "step"), ("prompts seen", "steps"), strict=True):

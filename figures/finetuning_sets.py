@@ -10,6 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     names = {("discrete", 0): "the discrete set", ("other", 0): "another set", ("narrow", 0): "narrow Gaussian"}
     variants = [
         (names.get(tuple(labels.values()), f"{labels['finetune.n_tasks']} of its tasks"), rows)

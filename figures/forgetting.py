@@ -14,6 +14,7 @@ PANELS = (("gaussian", "early"), ("gaussian", "late"), ("discrete", "early"))
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(10, 7))
     *panels, odds = figure.subplots(2, 2, sharex=True).flat
     for alpha, colour in zip(table.levels("pretrain.discrete_prob"), COLOURS, strict=False):

@@ -37,6 +37,7 @@ ROWS = {
 
 def draw(table: Results) -> Figure:
     """A column for each field that is varied, the others as in the first lesson of the table."""
+    table = table.reduced()
     base = {field: table.levels(field)[0] for field in FIELDS}
     figure = Figure(figsize=(11.5, 15))
     grid = figure.subplots(len(ROWS), len(FIELDS), sharey="row", sharex="col")

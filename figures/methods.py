@@ -42,6 +42,7 @@ def path(axes: Axes, look: Look, across: list[Results], along: list[Results]) ->
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(11, 8.6))
     panels = {
         "forgetting on Gaussian prompts": "forgetting",

@@ -10,6 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     variants = [
         (f"{labels['model.layers']} × {labels['model.width']}", rows)
         for labels, rows in table.groups("model.layers", "model.width")

@@ -24,6 +24,7 @@ def label(name: str, strength: float | None) -> str:
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(10, 6.5))
     losses = table.where(quantity="loss")
     cases = [labels for labels, _ in losses.groups("way", "conjugation", "strength")]

@@ -13,6 +13,7 @@ SCALES = (1.5, 2.0, 3.0)
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     alphas = table.levels("pretrain.discrete_prob")
     figure = Figure(figsize=(3.6 * len(alphas), 3.8))
     for axes, alpha in zip(figure.subplots(1, len(alphas), sharey=True, squeeze=False)[0], alphas, strict=True):

@@ -10,6 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(9, 3.8))
     for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
         for name in ("ridge", "discrete_posterior", "network"):

@@ -1,17 +1,17 @@
-"""Discrete sets of several sizes."""
+"""The n ladder: what labels times 2 and chosen rotations bring back, beside the null."""
 
 import sys
 
 from figure import main
-from headlines import draw_headlines
+from ladder import draw_ladder
 
 from implicit_inference.show.drawing import Figure
 from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
-    variants = [(f"n = {labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
-    return draw_headlines(table, variants, "Number of tasks in the discrete set")
+    variants = [(f"{labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
+    return draw_ladder(table, variants, "What comes back, against the number of tasks in the discrete set")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
+    table = table.reduced()
     figure = Figure(figsize=(12, 4.2))
     plane, *curves = figure.subplots(1, 3)
     alphas = table.levels("pretrain.discrete_prob")

@@ -3,7 +3,6 @@
 from .api import run as run
 from .api import sweep as sweep
 from .bayes.attribution import Attribution as Attribution
-from .bayes.attribution import attribution as attribution
 from .bayes.conjugation import Conjugation as Conjugation
 from .bayes.conjugation import averaged as averaged
 from .bayes.conjugation import conjugated as conjugated
@@ -29,7 +28,7 @@ from .regression.conjugations import selected as selected
 from .regression.conjugations import sign_flips as sign_flips
 from .regression.effective import effective_prior as effective_prior
 from .regression.effective import excess as excess
-from .regression.effective import forgetting_attribution as forgetting_attribution
+from .regression.effective import excess_attribution as excess_attribution
 from .regression.effective import log_evidence_ratio as log_evidence_ratio
 from .regression.effective import moved_odds as moved_odds
 from .regression.effective import predicted_recovery as predicted_recovery

@@ -36,7 +36,7 @@ Predictor = Callable[[Prompts], "Array"]
 class Score:
     """A proper score: E loss(f, T(y)) - E loss(m, T(y)) = E divergence(m, f) for the exact mean m of T(y).
 
-    All three reduce the event axes, and work on arrays of NumPy and of JAX.
+    Loss and divergence reduce the event axes; all work on arrays of NumPy and of JAX.
     """
 
     loss: Callable[[Any, Any], Any]
@@ -45,6 +45,8 @@ class Score:
     """(means, predictions), both [..., K, *event] -> [..., K]"""
     shrink: Callable[[Any, Any], Callable[[Any], Any]]
     """(predictions, truth), both [S, prompts, K, *event] -> the best map of predictions that leaves the prompt alone"""
+    mean: Callable[[Any], Any] = lambda numbers: numbers
+    """numbers [..., K, *event] -> the nearest ones that a mean of T(y) can be; where it can be any, they themselves"""
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,13 @@ class World(ABC):
     @abstractmethod
     def conjugation(self, seed: Array | int, move: str, strength: Any) -> Conjugation:
         """The conjugation that a probe measures; its strength may be traced, or None."""
+
+    def choices(self, seed: Array | int) -> tuple[Conjugation, ...]:
+        """Conjugations that leave the law of the forgotten family's prompts as it is; none, by default.
+
+        A probe shows each past by the one under which it is the least likely for the preferred family.
+        """
+        return ()
 
 
 @cache

@@ -1,13 +1,16 @@
 """A probe whose numbers are made up, so that each is known: its table, and its directory with all that a page shows."""
 
+import itertools
+
 import numpy as np
 
 import implicit_inference as ii
+from implicit_inference.bayes.attribution import GATE_EDGES
 from implicit_inference.config.changes import PRESETS, base, override
 from implicit_inference.config.identity import run_id
-from implicit_inference.measure.formulas import GATE_EDGES
+from implicit_inference.measure.lookup import UNTRAINED
 from implicit_inference.measure.probe import COLUMNS
-from implicit_inference.measure.rows import position_rows
+from implicit_inference.measure.rows import curve_rows, position_rows
 from implicit_inference.measure.summary import summarise
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.environment import environment
@@ -31,6 +34,7 @@ PREDICTORS = [
     "pretrained",
     "finetuned",
     "scratch",
+    *UNTRAINED,
     "bayes_pretraining",
     "bayes_finetuning",
     "ridge",
@@ -39,7 +43,7 @@ PREDICTORS = [
     "bayes_effective_pretrained",
     "bayes_effective_finetuned",
 ]
-LEVEL = {"pretrained": 1.0, "finetuned": 2.0, "scratch": 4.0}
+LEVEL = {"pretrained": 1.0, "finetuned": 2.0, "scratch": 4.0, **dict.fromkeys(UNTRAINED, 3.0)}
 SCALED = {0.5: 2.5, 2.0: 1.2, 3.0: 1.6}
 ON_CHOICE = {0.5: 2.5, 2.0: 1.3, 3.0: 1.2}
 
@@ -68,7 +72,7 @@ def table(forgetting=1.0, config=CONFIG):
                 add(moved, "report", family, name, "label_scale", scale)
                 add(ON_CHOICE.get(scale, 1.5), "tuning", family, name, "label_scale", scale)
         for name in LEVEL:
-            add(1.75, "report", family, name, "shrink_only")
+            add(1.0 if name == "pretrained" else 1.75, "report", family, name, "shrink_only")
             add(2.0, "tuning", family, name)
     rows += [COLUMNS | row for row in _origin_rows(forgetting, config)]
     rows += [
@@ -80,7 +84,20 @@ def table(forgetting=1.0, config=CONFIG):
     return rows
 
 
-DISTANCE = {"pretrained": 0.2, "finetuned": 1.2, "bayes_effective_pretrained": 0.1, "bayes_effective_finetuned": 0.85}
+PARTS = {"pretrained": (0.1, 0.1), "finetuned": (0.85, 0.35), "scratch": (2.1, 0.6), **dict.fromkeys(UNTRAINED, (1, 1))}
+"""predictor -> its distance to ridge, on the line to the discrete posterior and off it"""
+ACCOUNTS = {"unchanged": 0.0, "constant_pull": 0.8, "prior_shift": 1.2, "prior_and_weight": 1.0, "lapse": 0.9}
+"""account -> the forgetting that it says, of 1"""
+NET = {0.5: 0.25, 2.0: 0.5, 3.0: 0.75}
+"""label scale -> the net recovery that every account but the null says; the null says half of it"""
+NUMBERS = {
+    "prior_shift_odds": (0.0, 3.0),
+    "prior_and_weight_odds": (0.0, 1.0),
+    "prior_and_weight_weight": (0.8, 0.2),
+    "lapse_odds": (0.0, 2.0),
+    "lapse_lapse": (0.0, 0.3),
+}
+RANGE_GATE = {"pretrained": 0.2, "finetuned": 0.6}
 GATE = {
     "pretrained": 0.3,
     "finetuned": 0.6,
@@ -92,13 +109,13 @@ MOVED = {0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
 
 
 def _origin_rows(forgetting, config):
-    """An inference shift of 0.75 of a forgetting of 1; gates that are the same in every bin but the last, thin one."""
+    """A rise of 0.75 of 1 on the line; gates that are the same in every bin but the last, thin one."""
     shape = (len(config.seeds), 4, config.prompts.length)
-    for name, level in DISTANCE.items():
-        if name == "finetuned":
-            level = 0.2 + forgetting
-        labels = {"quantity": "distance", "split": "report", "family": "gaussian", "predictor": name}
-        yield from position_rows(np.full(shape, level), config.seeds, **labels, conjugation="identity", strength=None)
+    plain = {"split": "report", "family": "gaussian", "conjugation": "identity", "strength": None}
+    for name, parts in PARTS.items():
+        for quantity, level in zip(("on_line", "off_line"), parts, strict=True):
+            yield from curve_rows(np.full(shape[::2], level), config.seeds, **plain, quantity=quantity, predictor=name)
+    yield from _account_rows(config, plain)
     cases = [("identity", None), *(("label_scale", scale) for scale in config.probe.label_scales)]
     for conjugation, strength in cases:
         labels = {"split": "report", "conjugation": conjugation, "strength": strength}
@@ -114,6 +131,29 @@ def _origin_rows(forgetting, config):
         labels = {"quantity": "loss", "split": "report", "family": "gaussian", "predictor": name}
         labels |= {"conjugation": "identity", "n": 9, "mean": 1.0, "stderr": 0.1}
         yield from (labels | {"seed": seed, "bin": b} for seed in config.seeds for b in (0, 3))
+
+
+def _account_rows(config, plain):
+    """Accounts that say more or less of the forgetting, and gates of which a scale closes NET."""
+    cases = [("identity", None), *(("label_scale", scale) for scale in config.probe.label_scales)]
+    for where, seed in itertools.product(("all", "early", "late"), config.seeds):
+        labels = plain | {"range": where, "seed": seed}
+        for part, value in (("odds", 0.6), ("weight", 0.4)):
+            yield labels | {"quantity": f"shapley_{part}", "mean": value}
+        for quantity, values in NUMBERS.items():
+            for name, value in zip(("pretrained", "finetuned"), values, strict=True):
+                own = {"quantity": quantity, "predictor": name, "split": "tuning", "mean": value}
+                yield labels | own | {"family": None, "conjugation": None}
+        for conjugation, strength in cases:
+            labels |= {"conjugation": conjugation, "strength": strength}
+            for name, said in ACCOUNTS.items():
+                net = NET.get(strength, 0.0) / (2 if name == "constant_pull" else 1)
+                yield labels | {"quantity": "account_loss", "predictor": name, "mean": 1.0 + said * (1 - net)}
+                residual = {"unchanged": 0.5, "constant_pull": 0.3}.get(name, 0.1)
+                yield labels | {"quantity": "account_residual", "predictor": name, "mean": residual}
+            for name, level in RANGE_GATE.items():
+                level = level - (NET.get(strength, 0.0) * 0.4 if name == "finetuned" else 0.0)
+                yield labels | {"quantity": "range_gate", "predictor": name, "mean": level}
 
 
 def finished(run, config, parents=(), files=None):

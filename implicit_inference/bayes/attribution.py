@@ -1,30 +1,39 @@
-"""Attribution of a forgetting: the part that a shift of the inferred prior odds explains, and the rest."""
+"""Parts of a distance, and the names of accounts of a fine-tuning. No jax: whoever reads a table asks, too."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+GATE_EDGES = (-32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0)
+"""Bin edges of the log evidence ratio of a prompt's past, the preferred family against the forgotten one."""
+
+CONSTANT_PULL = "constant_pull"
+"""The null among accounts of a fine-tuning: the prediction moves by c_k (first - second), whatever the evidence."""
+
+ACCOUNTS = {"prior_shift": ("odds",), "prior_and_weight": ("odds", "weight"), "lapse": ("odds", "lapse")}
+"""account of a fine-tuning -> its numbers; see `bayes.accounts`"""
+
 
 class Attribution(NamedTuple):
-    """A forgetting in two parts that add up to it; arrays of one shape, or estimates over seeds."""
+    """The distance of predictions from the exact ones of a family, in two parts >= 0 that add up to it.
 
-    forgetting: Any
-    inference_shift: Any
-    capability_loss: Any
-
-
-def attribution(before: Any, after: Any, exact_before: Any, exact_after: Any) -> Attribution:
-    """Splits a rise of the loss: the part of an ideal learner whose prior odds shift as the network's, and the rest.
-
-    forgetting = after - before; inference shift = exact_after - exact_before; capability loss = the rest.
-    `before` and `after` are losses of the network on Gaussian prompts, best as mean squared distances to ridge: on
-    these prompts E(f - y)^2 = E(f - ridge)^2 + E(ridge - y)^2 for every predictor f, and the last term cancels.
-    `exact_before` and `exact_after` are the same of the exact mixtures with the effective priors. Raises ValueError
-    unless the arrays have one shape.
+    on_line: of the nearest mixture of the two families' exact predictions, one weight for each cell of predictions;
+    task inference, in the wide sense. off_line: the rest, which no weights explain; a change of the capability.
     """
-    one_shape(before=before, after=after, exact_before=exact_before, exact_after=exact_after)
-    forgetting, shift = after - before, exact_after - exact_before
-    return Attribution(forgetting, shift, forgetting - shift)
+
+    on_line: Any
+    off_line: Any
+
+
+def shapley(value: Callable[[Any, Any], Any], before: tuple[Any, Any], after: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Splits value(*after) - value(*before) between two arguments that changed (Shapley 1953); the parts add up.
+
+    Each argument has the mean of the rises that its change makes, with the other one as before and as after.
+    """
+    (a, b), (x, y) = before, after
+    neither, first, second, both = value(a, b), value(x, b), value(a, y), value(x, y)
+    return (first - neither + both - second) / 2, (second - neither + both - first) / 2
 
 
 def one_shape(**arrays: Any) -> None:

@@ -1,36 +1,120 @@
-"""Where the capability went, from a probe's table: attribution of the forgetting, gates, theory's ranking."""
+"""Attributes the forgetting, from a probe's table: its parts, accounts of it, gates, calibration."""
 
 from typing import Any
 
 import numpy as np
 
-from implicit_inference.bayes.attribution import Attribution
+from implicit_inference.bayes.attribution import ACCOUNTS, CONSTANT_PULL, GATE_EDGES
 from implicit_inference.measure.formulas import (
-    GATE_EDGES,
+    RANGES,
     Estimate,
-    Values,
+    calibration,
+    net_recovery,
     over_seeds,
-    rank_correlation,
+    ratio,
     share,
 )
-from implicit_inference.measure.lookup import IDENTITY, RANGES, Case, Table, as_json, estimated, fraction
+from implicit_inference.measure.lookup import IDENTITY, UNCHANGED, Case, Table, as_json, estimated, fraction
 
-
-def share_of(parts: Attribution) -> Estimate | None:
-    """The inference shift as a fraction of the forgetting; nan if one of the two is.
-
-    None where the forgetting is not significantly positive.
-    """
-    return share(parts.inference_shift, parts.forgetting)
+ACCOUNT_NAMES = (CONSTANT_PULL, *ACCOUNTS)
 
 
 def attributed(table: Table) -> dict[str, Any]:
-    """The attribution of the forgetting over each range of positions."""
-    summary = {}
+    """The rise of the distance on the line between the exact predictors and off it, by range, and of scratch.
+
+    `share`: on the line / the whole rise; above 1 only if the distance off the line has fallen. `odds` and `weight`
+    are the Shapley parts of the rise that the account of prior and weight has on the line.
+    """
+    summary: dict[str, Any] = {}
     for where in RANGES:
-        parts = table.attribution(where)
-        summary[where] = {name: estimated(values) for name, values in parts._asdict().items()}
-        summary[where]["share"] = fraction(share_of(parts))
+        summary[where] = {}
+        for name in (table.after, table.networks[-1]):
+            parts = table.attribution(where, name)
+            whole = parts.on_line + parts.off_line
+            numbers = {"forgetting": estimated(whole), "on_line": estimated(parts.on_line)}
+            numbers |= {"off_line": estimated(parts.off_line), "share": fraction(share(parts.on_line, whole))}
+            summary[where] |= numbers if name == table.after else {name: numbers}
+        for part in ("odds", "weight"):
+            summary[where][part] = estimated(table.ranged(f"shapley_{part}", None, where))
+    return summary
+
+
+def accounted(table: Table) -> dict[str, Any]:
+    """Each account by range: its numbers before and after, the forgetting that it says, and how well it fits.
+
+    `r2`: 1 - the mean divergence of the network after from what the account says / that from the network before, on
+    prompts of the forgotten family that it was not fitted on.
+    """
+    summary: dict[str, Any] = {}
+    forgetting = {
+        where: table.averaged(table.curve(table.after) - table.curve(table.before), where) for where in RANGES
+    }
+    for where in RANGES:
+        nothing, summary[where] = table.ranged("account_residual", UNCHANGED, where), {}
+        for name in ACCOUNT_NAMES:
+            residual, says = table.ranged("account_residual", name, where), table.rise(name, where)
+            numbers = ACCOUNTS.get(name, ())
+            summary[where][name] = {
+                "forgetting": estimated(says),
+                "share": fraction(share(says, forgetting[where])),
+                "residual": estimated(residual),
+                "r2": as_json(ratio(nothing - residual, nothing)),
+                "numbers": {
+                    number: {
+                        when: estimated(table.ranged(f"{name}_{number}", predictor, where, None))
+                        for when, predictor in (("before", table.before), ("after", table.after))
+                    }
+                    for number in numbers
+                },
+            }
+    return summary
+
+
+def conjugated(table: Table) -> dict[str, Any]:
+    """Every conjugation but the identity by range: net recovery measured and by account, the gate, the moved odds."""
+    return {
+        where: [
+            {"conjugation": case[0], "strength": case[1]}
+            | {"net": fraction(table.net(where, case))}
+            | {"predicted": {name: fraction(predicted_net(table, name, where, case)) for name in ACCOUNT_NAMES}}
+            | {"controls": {name: fraction(table.net(where, case, name)) for name in table.controls}}
+            | {"gate_closed": fraction(gate_closed(table, where, case))}
+            | {"moved_odds": estimated(table.averaged(table.curve(None, case=case, quantity="moved_odds"), where))}
+            for case in table.cases()[1:]
+        ]
+        for where in RANGES
+    }
+
+
+def predicted_net(table: Table, account: str, where: str, case: Case) -> Estimate | None:
+    """The net recovery that an account says, as a fraction of the forgetting that it says."""
+    rises = (table.rise(account, where, of) for of in (IDENTITY, case))
+    zero = np.zeros(len(table.seeds))
+    still, moved = rises
+    return net_recovery(zero, still, zero, moved)
+
+
+def gate_closed(table: Table, where: str, case: Case) -> Estimate | None:
+    """The share that a conjugation closes of the gap between the gates before and after, on the forgotten family."""
+    gates = (table.ranged("range_gate", name, where, of) for of in (IDENTITY, case) for name in table.networks[:2])
+    return net_recovery(*gates)
+
+
+def calibrated(table: Table) -> dict[str, Any]:
+    """The line through measured against predicted net recovery over all conjugations, for each account, by range."""
+    summary: dict[str, Any] = {}
+    cases = table.cases()
+    for where in RANGES:
+        rises = [
+            table.averaged(table.curve(table.after, case=case) - table.curve(table.before, case=case), where)
+            for case in cases
+        ]
+        measured, summary[where] = np.stack(rises, axis=1), {}
+        for name in ACCOUNT_NAMES:
+            predicted = np.stack([table.rise(name, where, case) for case in cases], axis=1)
+            found = calibration(predicted, measured)
+            parts = found._asdict() if found else {"slope": None, "r2": None}
+            summary[where][name] = {part: fraction(value) for part, value in parts.items()}
     return summary
 
 
@@ -68,43 +152,8 @@ def gated(table: Table, strength: float) -> dict[str, Any]:
             {"bin": b, "n": found[before][b][1]} | {name: as_json(gate[b][0]) for name, gate in found.items()}
             for b in shared
         ],
+        "ranges": {
+            where: {name: estimated(table.ranged("range_gate", name, where)) for name in (before, after)}
+            for where in RANGES
+        },
     }
-
-
-def ranking_of(table: Table, where: str) -> tuple[list[Case], Values, Values, Values]:
-    """(conjugations [C], measured, predicted, moved [seeds, C]) over a range of positions, on the forgotten family.
-
-    measured: the loss of the network after; predicted: of the ideal learner with its effective prior; moved: how far
-    the log posterior odds go away from the preferred family, on average.
-    """
-    cases = table.cases()
-
-    def column(predictor: str | None, quantity: str) -> Values:
-        curves = [table.curve(predictor, case=case, quantity=quantity) for case in cases]
-        return np.stack([table.averaged(curve, where) for curve in curves], axis=1)
-
-    measured, predicted = column(table.after, "loss"), column(f"bayes_effective_{table.after}", "loss")
-    return cases, measured, predicted, column(None, "moved_odds")
-
-
-def ranked(table: Table) -> dict[str, Any]:
-    """Theory's ranking of the conjugations, the identity among them, against the measured one.
-
-    `by_loss` ranks by the ideal learner's loss, which also pays for leaving the exact predictor; `by_odds` by the moved
-    odds alone. Rank correlations are taken seed by seed: 1 = the network's order.
-    """
-    summary: dict[str, Any] = {}
-    for where in RANGES:
-        cases, measured, predicted, moved = ranking_of(table, where)
-        summary[where] = {
-            "conjugations": [
-                {"conjugation": name, "strength": strength}
-                | {"measured": estimated(measured[:, c]), "predicted": estimated(predicted[:, c])}
-                | {"moved_odds": estimated(moved[:, c])}
-                for c, (name, strength) in enumerate(cases)
-            ]
-        }
-        for name, theory in (("by_loss", predicted), ("by_odds", -moved)):
-            each = np.array([rank_correlation(*pair) for pair in zip(theory, measured, strict=True)])
-            summary[where][name] = {"kendall": estimated(each[:, 0]), "spearman": estimated(each[:, 1])}
-    return summary

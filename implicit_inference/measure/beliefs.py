@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from implicit_inference.bayes.attribution import GATE_EDGES, Attribution
 from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
-from implicit_inference.measure.formulas import Values, effective_gate
+from implicit_inference.bayes.projection import attributed
+from implicit_inference.measure.formulas import RANGES, Values, effective_gate
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.rows import gate_rows
 from implicit_inference.runs.store import Row
@@ -20,48 +22,75 @@ Predicted = Mapping[tuple[str, str], Values]
 """(family of prompts, predictor) -> predictions [S, prompts, K] under one conjugation."""
 
 
+class Answers(NamedTuple):
+    """Predictions for one batch of prompts [S, N, K, *event], undone, and the log evidence ratio as shown [S, N, K]."""
+
+    before: Values
+    after: Values
+    preferred: Values
+    forgotten: Values
+    log_ratio: Values
+    truth: Values
+
+    def at(self, where: slice) -> "Answers":
+        """The answers at a range of positions."""
+        return Answers(*(part[:, :, where] for part in self))
+
+    @property
+    def direction(self) -> Values:
+        """From the exact predictions of the forgotten family to those of the preferred one."""
+        return self.preferred - self.forgotten
+
+
 class Beliefs:
     """Reads beliefs off predictors, on held-out prompts; each program is compiled once."""
 
     def __init__(self, held_out: HeldOut):
-        self._held_out, self._packed = held_out, held_out.packed
+        self.held_out, self._packed = held_out, held_out.packed
         program = self._packed.program
-        self._fit, self._mix, self._ratio = (program(f) for f in (self._fit_one, self._mix_one, self._ratio_one))
+        self._fit, self._fit_each = program(self._fit_one), program(self._fit_positions)
+        self._mix = program(self._mix_one)
 
     def prior(self, predictor: Predictor) -> EffectivePrior:
         """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
-        predictions = self._packed.predict(predictor, self._both)
-        found = self._fit(self._packed.seeds, self._both, predictions)
+        predictions = self._packed.predict(predictor, self.both)
+        found = self._fit(self._packed.seeds, self.both, predictions)
         return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
+
+    def odds_by_position(self, predictor: Predictor) -> Values:
+        """The log odds [S, K] of the effective prior at each position by itself; flat for an ideal learner."""
+        predictions = self._packed.predict(predictor, self.both)
+        return np.asarray(self._fit_each(self._packed.seeds, self.both, predictions), np.float64)
 
     def ideal(self, logits: Values) -> Predictor:
         """Exact Bayes with prior log odds `logits` [S] of the preferred family, packed over seeds."""
         return self._mix(self._packed.seeds, jnp.asarray(logits, jnp.float32))
 
-    def closeness(self, prompts: Prompts) -> Values:
-        """The exact log evidence ratio of the past, preferred against forgotten, [S, prompts, K]."""
-        return np.asarray(self._ratio(self._packed.seeds, prompts), np.float64)
-
     @cached_property
-    def _both(self) -> Prompts:
-        """[S, 2N, K]"""
+    def both(self) -> Prompts:
+        """The `tuning` prompts of both families, [S, 2N, K]."""
         join = self._packed.program(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
-        return join(*(self._held_out.batch(family, "tuning").prompts for family in self._held_out.described.families))
+        return join(*(self.held_out.batch(family, "tuning").prompts for family in self.held_out.described.families))
 
     def _fit_one(self, seed: Array, prompts: Prompts, predictions: Array) -> EffectivePrior:
-        world = self._held_out.world
+        return fitted_prior(predictions, *self.exact(seed, prompts), self.held_out.world.score.divergence)
+
+    def _fit_positions(self, seed: Array, prompts: Prompts, predictions: Array) -> Array:
+        """[K]"""
+        divergence = self.held_out.world.score.divergence
+        by_position = [jnp.moveaxis(x, 1, 0)[:, :, None] for x in (predictions, *self.exact(seed, prompts))]
+        return jax.lax.map(lambda numbers: fitted_prior(*numbers, divergence).logit, by_position)
+
+    def exact(self, seed: Array, prompts: Prompts) -> tuple[Array, Array, Array]:
+        """A seed's exact predictions under either family, the preferred one first, and the log evidence ratio."""
+        world = self.held_out.world
         preferred, forgotten = world.families(seed).values()
-        exact = [world.exact(tasks)(prompts) for tasks in (preferred, forgotten)]
-        log_odds = world.log_odds(preferred, forgotten, prompts)
-        return fitted_prior(predictions, *exact, log_odds, world.score.divergence)
+        first, second = (world.exact(tasks)(prompts) for tasks in (preferred, forgotten))
+        return first, second, world.log_odds(preferred, forgotten, prompts)
 
     def _mix_one(self, seed: Array, logit: Array) -> Predictor:
-        world = self._held_out.world
+        world = self.held_out.world
         return world.exact(world.mixture(tuple(world.families(seed).values()), shifted_weights(logit)))
-
-    def _ratio_one(self, seed: Array, prompts: Prompts) -> Array:
-        preferred, forgotten = self._held_out.world.families(seed).values()
-        return self._held_out.world.log_odds(preferred, forgotten, prompts)
 
 
 def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
@@ -100,3 +129,28 @@ def gates(
             gate = effective_gate(values[s], first[s], second[s], where[s])
             rows += gate_rows(gate, seed, **labels, quantity="gate", family="both", predictor=name)
     return rows
+
+
+def range_gates(answers: Answers, names: tuple[str, str], held_out: HeldOut, **labels: Any) -> list[Row]:
+    """Effective gates of the networks before and after, on one family's prompts, by range of positions.
+
+    As in `gates`, the exact predictions are shown the conjugated prompts, too: shrinking predictions closes no gate.
+    """
+    rows = []
+    for where in RANGES:
+        here = answers.at(held_out.range(where))
+        for name, predictions in zip(names, (here.before, here.after), strict=True):
+            for s, seed in enumerate(held_out.config.seeds):
+                exact = here.preferred[s], here.forgotten[s]
+                gate = effective_gate(predictions[s], *exact, np.zeros_like(predictions[s]), edges=())
+                rows += gate_rows(gate, seed, **labels, quantity="range_gate", predictor=name, range=where)
+    return [row | {"bin": None} for row in rows]
+
+
+def attribution(held_out: HeldOut, predictions: Values, answers: Answers) -> Attribution:
+    """Parts the distance of predictions [S, N, K, *event] from the forgotten family's exact ones; both are [S, K]."""
+    bins = np.digitize(answers.log_ratio, GATE_EDGES)
+    seeds = zip(predictions, answers.preferred, answers.forgotten, bins, strict=True)
+    divergence = held_out.world.score.divergence
+    parts = [attributed(*map(jnp.asarray, numbers), len(GATE_EDGES) + 1, divergence) for numbers in seeds]
+    return Attribution(*(np.asarray(part, np.float64) for part in map(jnp.stack, zip(*parts, strict=True))))

@@ -3,21 +3,21 @@
 Arrays are NumPy, float64; the first axis is seeds unless said otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from implicit_inference.bayes.attribution import one_shape
+from implicit_inference.bayes.attribution import GATE_EDGES, one_shape
 
 Values = NDArray[np.float64]
+RANGES = ("all", "early", "late")
+"""The ranges of positions; see `positions`."""
+
 CLOSENESS_EDGES = (-64.0, -32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0)
 """Bin edges of the closeness of a prompt's past to the preferred family: its log odds against the forgotten one."""
-
-GATE_EDGES = (-32.0, -16.0, -8.0, -4.0, -2.0, 0.0, 2.0, 4.0, 8.0)
-"""Bin edges of the same where prompts of both families are looked at."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,16 @@ def ratio(numerator: Values, denominator: Values) -> Estimate:
     return Estimate(value, float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))))
 
 
+def jackknife(statistic: Callable[..., float], *values: Values) -> Estimate:
+    """Estimates a statistic of values [S, ...] of independent seeds; the standard error is the jackknife's."""
+    n = len(values[0])
+    whole = float(statistic(*values))
+    if n < 2:
+        return Estimate(whole, float("nan"))
+    left_out = np.array([statistic(*(np.delete(v, s, axis=0) for v in values)) for s in range(n)])
+    return Estimate(whole, float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))))
+
+
 def significant(estimate: Estimate) -> bool:
     """More than two standard errors above zero; never so for an estimate or a standard error of nan."""
     return bool(estimate.mean > 2 * estimate.stderr)
@@ -105,12 +115,20 @@ def net_recovery(before: Values, after: Values, before_moved: Values, after_move
     return recovered_fraction(before, after, after_moved + (before - before_moved))  # exactly 0 where nothing moves
 
 
-def recovery_above(before: Values, after: Values, control: Values, moved: Values) -> Estimate | None:
-    """(L_control - L_moved) / (L_after - L_before), losses by seed [S]: how much more than a control comes back.
+def recovery_above(
+    before: Values,
+    after: Values,
+    before_control: Values,
+    after_control: Values,
+    before_moved: Values,
+    after_moved: Values,
+) -> Estimate | None:
+    """The net recovery of a conjugation less that of a control, losses by seed [S], both as in `net_recovery`.
 
     Undefined (None) and nan as `recovered_fraction`.
     """
-    return recovered_fraction(before, after, after - (control - moved))
+    gaps = _alike(a=after_control, b=before_control, c=after_moved, d=before_moved)
+    return share(gaps[0] - gaps[1] - gaps[2] + gaps[3], np.asarray(after, np.float64) - before)
 
 
 class Gate(NamedTuple):
@@ -175,3 +193,33 @@ def rank_correlation(predicted: Values, measured: Values) -> RankCorrelation:
     return RankCorrelation(
         *(float(correlation(*lists).statistic) for correlation in (stats.kendalltau, stats.spearmanr))
     )
+
+
+class Calibration(NamedTuple):
+    """A line through measured against predicted values: its slope, and the fraction of the variance it explains."""
+
+    slope: Estimate
+    r2: Estimate
+
+
+def calibration(predicted: Values, measured: Values) -> Calibration | None:
+    """Tells how far predicted net recoveries are the measured ones, over C conjugations.
+
+    Both are rises [S, 1 + C]: the loss after less the loss before, as the prompts are and under each conjugation. The
+    net recovery of a conjugation is 1 - mean rise under it / mean rise as they are; the line is that of least squares.
+    Standard errors are of the jackknife over seeds. None where a rise as they are is not significantly positive, and
+    below three conjugations. Raises ValueError if the shapes differ.
+    """
+    rises = _alike(predicted=predicted, measured=measured)
+    n, size = rises[0].shape
+    if size < 4 or not all(significant(over_seeds(rise[:, 0])) for rise in rises):
+        return None
+
+    def line(chosen: Any) -> Values:
+        x, y = (1 - rise[chosen].mean(axis=0)[1:] / rise[chosen, 0].mean() for rise in rises)
+        (xx, xy), (_, yy) = np.cov(x, y)
+        return np.array([xy / xx, xy**2 / (xx * yy)]) if xx * yy > 0 else np.full(2, np.nan)
+
+    whole, left_out = line(slice(None)), np.array([line(np.arange(n) != s) for s in range(n)])
+    spread = np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))
+    return Calibration(*(Estimate(float(value), float(stderr)) for value, stderr in zip(whole, spread, strict=True)))

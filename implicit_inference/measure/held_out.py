@@ -1,8 +1,9 @@
-"""Held-out prompts, answered by predictors that are packed over seeds, and how far off the answers are."""
+"""Held-out prompts, the ways to show them, their answers by predictors packed over seeds, and how far off those are."""
 
 from collections.abc import Callable
-from functools import cache, cached_property
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import Any, Protocol
 
 import numpy as np
 from jax import Array
@@ -12,7 +13,7 @@ from implicit_inference.measure.rows import estimate_row, seed_rows
 from implicit_inference.runs.store import Row
 from implicit_inference.training.batches import held_out
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import Predictor, Tasks, described
+from implicit_inference.worlds import Predictor, Prompts, Tasks, described
 
 STREAMS = {"report": "probe report", "tuning": "probe choice"}
 """split of the held-out prompts -> its random stream"""
@@ -28,6 +29,7 @@ class HeldOut:
         self.trained, self.config, self.packed = trained, trained.config, trained.programs.packed
         self.world, self.described = trained.programs.world, described(trained.config.world)
         self.batch = cache(self._batch)
+        self._ratio, self._evidence = (self.packed.program(f) for f in (self._ratio_one, self._evidence_one))
 
     def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
@@ -47,6 +49,21 @@ class HeldOut:
     def forgotten(self) -> Predictor:
         """Exact Bayes for the family on which forgetting is measured."""
         return self.exact(lambda seed: self.world.families(seed)[self.described.forgotten])
+
+    def closeness(self, prompts: Prompts) -> Values:
+        """The exact log evidence ratio of the past, preferred against forgotten, [S, prompts, K]."""
+        return np.asarray(self._ratio(self.packed.seeds, prompts), np.float64)
+
+    def evidence(self, prompts: Prompts) -> Values:
+        """The exact log evidence of the past under the preferred family, [S, prompts, K]."""
+        return np.asarray(self._evidence(self.packed.seeds, prompts), np.float64)
+
+    def _ratio_one(self, seed: Array, prompts: Prompts) -> Array:
+        preferred, forgotten = self.world.families(seed).values()
+        return self.world.log_odds(preferred, forgotten, prompts)
+
+    def _evidence_one(self, seed: Array, prompts: Prompts) -> Array:
+        return self.world.evidence(self.world.families(seed)[self.described.preferred], prompts)[..., :-1]
 
     def predictions(self, predictor: Predictor, batch: Any, conjugation: Any = None) -> Values:
         """[S, prompts, K, *event]; the conjugation is packed over seeds."""
@@ -75,7 +92,11 @@ class HeldOut:
 
     def averaged(self, values: Values, where: str) -> Values:
         """[S]: the mean over a range of positions (early, late or all) of values [S, K]."""
-        return values[:, positions(where, self.described.early(self.config), self.config.prompts.length)].mean(axis=1)
+        return values[:, self.range(where)].mean(axis=1)
+
+    def range(self, where: str) -> slice:
+        """The positions of early, late or all."""
+        return positions(where, self.described.early(self.config), self.config.prompts.length)
 
     def rows(self, values: Values, **labels: Any) -> list[Row]:
         """A row for each seed of values [S]."""
@@ -84,3 +105,89 @@ class HeldOut:
     def estimate(self, estimate: Estimate | None, **labels: Any) -> Row:
         """One row for all seeds, for what is no mean over seeds, such as a ratio; empty where it is undefined."""
         return estimate_row(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)
+
+
+class Shown(Protocol):
+    """One batch of prompts, shown in one way."""
+
+    def predictions(self, predictor: Predictor) -> Values:
+        """Predictions [S, N, K, *event] for the prompts as shown, undone."""
+
+    def log_ratio(self) -> Values:
+        """The log evidence ratio [S, N, K] of the pasts as shown."""
+
+
+@dataclass(frozen=True)
+class Under:
+    """Prompts under one conjugation, packed over seeds; None leaves them as they are."""
+
+    held_out: HeldOut
+    batch: Any
+    conjugation: Any
+
+    def predictions(self, predictor: Predictor) -> Values:
+        return self.held_out.predictions(predictor, self.batch, self.conjugation)
+
+    def log_ratio(self) -> Values:
+        return self.held_out.closeness(self._prompts())
+
+    def evidence(self) -> Values:
+        """The log evidence [S, N, K] of the pasts as shown, under the preferred family."""
+        return self.held_out.evidence(self._prompts())
+
+    def _prompts(self) -> Any:
+        if self.conjugation is None:
+            return self.batch.prompts
+        return self.held_out.packed.shown(self.conjugation, self.batch.prompts)
+
+
+class Chosen:
+    """Prompts, each past of which is shown by the conjugation under which the preferred family is least likely to it.
+
+    The choice sees the pairs before a position alone, so what is conjugated like this is a predictor, too.
+    """
+
+    def __init__(self, members: list[Under]):
+        self._members = members
+        self._choice = np.argmin([member.evidence() for member in members], axis=0)
+
+    def predictions(self, predictor: Predictor) -> Values:
+        return self._pick([member.predictions(predictor) for member in self._members])
+
+    def log_ratio(self) -> Values:
+        return self._pick([member.log_ratio() for member in self._members])
+
+    def _pick(self, values: list[Values]) -> Values:
+        stacked = np.stack(values)
+        choice = np.expand_dims(self._choice, tuple(range(self._choice.ndim, stacked.ndim - 1)))
+        return np.take_along_axis(stacked, choice[None], axis=0)[0]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to show prompts, as tables name it."""
+
+    name: str
+    strength: float | None
+    conjugations: tuple[Any, ...]
+    """Packed over seeds; several are a choice"""
+
+    def shows(self, held_out: HeldOut, batch: Any) -> Shown:
+        """A batch of held-out prompts, shown like this."""
+        members = [Under(held_out, batch, conjugation) for conjugation in self.conjugations]
+        return members[0] if len(members) == 1 else Chosen(members)
+
+
+CHOICE = "choice"
+
+
+def cases(held_out: HeldOut) -> list[Case]:
+    """The identity first, then every conjugation of the world at every strength, then the choice, if it has any."""
+    found, world, each = [Case("identity", None, (None,))], held_out.world, held_out.packed.each
+    for name, move in held_out.described.moves.items():
+        for strength in getattr(held_out.config.probe, move.field) if move.field else (None,):
+            conjugation = each(partial(world.conjugation, move=name, strength=strength))
+            found.append(Case(name, strength, (conjugation,)))
+    if choices := each(world.choices):
+        found.append(Case(CHOICE, None, choices))
+    return found

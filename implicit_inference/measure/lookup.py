@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from implicit_inference.bayes.attribution import Attribution, attribution
+from implicit_inference.bayes.attribution import Attribution
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parents_of
-from implicit_inference.measure.formulas import Estimate, Values, over_seeds, positions, recovered_fraction
+from implicit_inference.measure.formulas import (
+    Estimate,
+    Values,
+    net_recovery,
+    over_seeds,
+    positions,
+    recovered_fraction,
+)
 from implicit_inference.runs.store import Row
 from implicit_inference.worlds import described
 
-RANGES = ("all", "early", "late")
 Case = tuple[str, float | None]
 """(conjugation, strength)"""
 IDENTITY: Case = ("identity", None)
@@ -29,6 +35,12 @@ STAGE_NAMES = {
     "steer": "steered",
 }
 """stage -> the name of its network in tables"""
+
+UNTRAINED = ("damaged_norm", "damaged_rise", "uninformed")
+"""Controls that need no training: random damage of the pretrained network, an answer that has learned nothing"""
+
+UNCHANGED = "unchanged"
+"""The account by which fine-tuning did nothing: the network before."""
 
 Curves = dict[tuple[str, str], tuple[list[int], Values]]
 """(family, predictor) -> (steps, losses [seeds, steps])"""
@@ -45,6 +57,7 @@ class Table:
             raise ValueError(f"seeds {sorted(map(str, unknown))} are none of the configuration's")
         before, self.after, scratch = (STAGE_NAMES[stage] for stage in parents_of("probe", config))
         self.before, self.networks = before, (before, self.after, scratch)
+        self.controls = (scratch, *UNTRAINED)
 
     @cached_property
     def _curves(self) -> dict[tuple[Any, ...], Values]:
@@ -131,11 +144,46 @@ class Table:
         """The losses [S, K] of the first two, before and after, on the forgotten family."""
         return [self.curve(name) for name in list(names)[:2]]
 
-    def attribution(self, where: str | slice) -> Attribution:
-        """(forgetting, inference shift, capability loss), each [S], averaged over a range of positions."""
-        names = (self.before, self.after, *(f"bayes_effective_{name}" for name in (self.before, self.after)))
-        chosen = self.range(where) if isinstance(where, str) else where
-        return attribution(*(self.curve(name, quantity="distance")[:, chosen].mean(axis=1) for name in names))
+    def attribution_by_position(self, name: str | None = None) -> Attribution:
+        """The rise on the line and off it [S, K], from the network before to the one after, or to another one."""
+        return Attribution(
+            *(
+                self.curve(name or self.after, quantity=part) - self.curve(self.before, quantity=part)
+                for part in Attribution._fields
+            )
+        )
+
+    def attribution(self, where: str, name: str | None = None) -> Attribution:
+        """Averages those rises [S] over a range of positions."""
+        return Attribution(*(self.averaged(part, where) for part in self.attribution_by_position(name)))
+
+    def net(self, where: str, case: Case, name: str | None = None) -> Estimate | None:
+        """The net recovery under a conjugation over a range of positions, of the network after or of another one."""
+        networks = (self.before, name or self.after)
+        curves = (self.curve(network, case=of) for of in (IDENTITY, case) for network in networks)
+        return net_recovery(*(self.averaged(curve, where) for curve in curves))
+
+    @cached_property
+    def _by_range(self) -> dict[tuple[Any, ...], Values]:
+        """(quantity, predictor, conjugation, strength, range) -> [S]"""
+        labels = ["quantity", "predictor", "conjugation", "strength", "range"]
+        found = {}
+        for key, part in self.frame.dropna(subset="range").groupby(labels, dropna=False, sort=False):
+            plain = tuple(None if pd.isna(label) else label for label in key)
+            found[plain] = part.set_index("seed")["mean"].reindex(self.seeds).to_numpy(np.float64)
+        return found
+
+    def ranged(self, quantity: str, predictor: str | None, where: str, case: Case | None = IDENTITY) -> Values:
+        """A quantity that has one value a seed [S] for a range of positions; case None: it belongs to no conjugation.
+
+        Raises KeyError for what was not measured.
+        """
+        return self._by_range[quantity, predictor, *(case or (None, None)), where]
+
+    def rise(self, account: str, where: str, case: Case = IDENTITY) -> Values:
+        """The rise [S] of the loss from the network before that an account of the fine-tuning says."""
+        before, after = (self.ranged("account_loss", name, where, case) for name in (UNCHANGED, account))
+        return after - before
 
 
 def while_training(rows: list[Row]) -> Curves:
@@ -182,6 +230,6 @@ def finite(value: Any) -> Any:
     """Puts null for numbers that are not finite: JSON has none."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,11 +7,13 @@ from typing import Any
 
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids, parents_of
-from implicit_inference.measure.beliefs import Beliefs, gates, prior_rows
+from implicit_inference.measure.accounts import Accounts
+from implicit_inference.measure.beliefs import Answers, Beliefs, attribution, gates, prior_rows, range_gates
+from implicit_inference.measure.damage import Uninformed, damaged
 from implicit_inference.measure.formulas import CLOSENESS_EDGES
-from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.measure.held_out import HeldOut, cases
 from implicit_inference.measure.lookup import STAGE_NAMES
-from implicit_inference.measure.rows import binned_rows, position_rows
+from implicit_inference.measure.rows import binned_rows, curve_rows, position_rows
 from implicit_inference.measure.summary import summarise
 from implicit_inference.runs.drafts import owned, tidy
 from implicit_inference.runs.environment import environment
@@ -22,18 +24,18 @@ from implicit_inference.training.batches import log_weights, prior, stage_tasks
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Tasks, described
 
-Case = tuple[str, float | None, Any]
-"""(name, strength, conjugation packed over seeds)"""
-
 
 def probe(trained: Trained, report: Callable[[int, int], None]) -> Run:
     """Measure the finished stages of a configuration; skip it if that is done.
 
     Writes table.parquet and result.json. One row of the table: seed, quantity, split (report; tuning: the prompts on
     which strengths are chosen and priors fitted), family of the prompts, predictor, conjugation, strength, position
-    (exemplars in context) or bin of closeness, n, mean, stderr (over prompts). Quantities: loss (against the truth);
-    distance (the divergence from the forgotten family's exact predictor, on its prompts); prior_logit, prior_residual
-    and prior_bound of the effective prior; gate (effective, by bin, prompts of both families); moved_odds (exact).
+    (exemplars in context), range of positions, or bin of closeness, n, mean, stderr (over prompts). Quantities: loss
+    (against the truth); on_line and off_line (the parts of the divergence from the forgotten family's exact predictor,
+    on its prompts); prior_logit, prior_residual and prior_bound of the effective prior; position_odds (its log odds at
+    each position alone); ACCOUNT_odds and other numbers of accounts, account_loss and account_residual; shapley_odds
+    and shapley_weight; gate (effective: by bin, prompts of both families; by range, those of the forgotten family);
+    moved_odds (exact).
     """
     run = trained.run_of("probe")
     if run.finished:
@@ -57,8 +59,7 @@ def probe(trained: Trained, report: Callable[[int, int], None]) -> Run:
 def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
     """All rows of the table."""
     held_out, config, rows = HeldOut(trained), trained.config, list[Row]()
-    packed, seeds = held_out.packed, config.seeds
-    beliefs, world, loss = Beliefs(held_out), held_out.described, held_out.world.score.loss
+    seeds, beliefs, world, score = config.seeds, Beliefs(held_out), held_out.described, held_out.world.score
     networks = {STAGE_NAMES[stage]: trained.network(stage) for stage in parents_of("probe", config)}
     before, after, _ = networks
     ideals = {}
@@ -66,55 +67,68 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
         prior = beliefs.prior(networks[name])
         ideals[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
         rows += prior_rows(prior, seeds, split="tuning", predictor=name)
+        odds = beliefs.odds_by_position(networks[name])
+        rows += curve_rows(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
+    networks |= damaged(held_out, config.probe.stage) | {"uninformed": Uninformed(held_out.forgotten)}
     predictors = networks | {name: held_out.exact(tasks) for name, tasks in exact_tasks(config).items()} | ideals
+    accounts = Accounts(held_out, beliefs, networks[before], networks[after])
+    rows += accounts.number_rows(before, after, split="tuning")
     compared, gated = (before, after, *ideals), (*networks, "bayes_pretraining", *ideals)
     batches = {family: held_out.batch(family) for family in config.families}
     truth = {family: held_out.truth(batch) for family, batch in batches.items()}
-    close = {family: beliefs.closeness(batches[family].prompts) for family in world.families}
-    cases, forgotten = _cases(held_out), world.forgotten
-    for done, (conjugation, strength, moved) in enumerate(cases):
-        report(done, len(cases) + 1)
-        shown: Row = {"split": "report", "conjugation": conjugation, "strength": strength}
+    close = {family: held_out.closeness(batches[family].prompts) for family in world.families}
+    to_show, forgotten = cases(held_out), world.forgotten
+    exact = [world.exact[family] for family in world.families]
+    for done, case in enumerate(to_show):
+        report(done, len(to_show) + 1)
+        labels: Row = {"split": "report", "conjugation": case.name, "strength": case.strength}
+        shows = {family: case.shows(held_out, batch) for family, batch in batches.items()}
         predicted = {
-            (family, name): held_out.predictions(predictor, batch, moved)
-            for family, batch in batches.items()
+            (family, name): shown.predictions(predictor)
+            for family, shown in shows.items()
             for name, predictor in predictors.items()
         }
         for (family, name), predictions in predicted.items():
-            rows += position_rows(loss(predictions, truth[family]), seeds, **_labels(family, name, **shown))
-        rows += gates(predicted, close, world, gated, seeds, **shown)
-        still = batches[forgotten].prompts
-        shown_as = still if moved is None else packed.shown(moved, still)
-        away = close[forgotten] - beliefs.closeness(shown_as)
-        rows += position_rows(away, seeds, **shown, quantity="moved_odds", family=forgotten)
-        if moved is None:
-            exact = predicted[forgotten, world.exact[forgotten]]
+            rows += position_rows(score.loss(predictions, truth[family]), seeds, **_labels(family, name, **labels))
+        rows += gates(predicted, close, world, gated, seeds, **labels)
+        log_ratio = shows[forgotten].log_ratio()
+        away = close[forgotten] - log_ratio
+        rows += position_rows(away, seeds, **labels, quantity="moved_odds", family=forgotten)
+        before_after = predicted[forgotten, before], predicted[forgotten, after]
+        first, second = (predicted[forgotten, name] for name in exact)
+        answers = Answers(*before_after, first, second, log_ratio, truth[forgotten])
+        rows += accounts.rows(answers, **labels, family=forgotten)
+        rows += range_gates(answers, (before, after), held_out, **labels, family=forgotten)
+        if case.name == "identity":
+            rows += accounts.shapley_rows(answers, **labels, family=forgotten)
+            for name in networks:
+                parts = attribution(held_out, predicted[forgotten, name], answers)
+                for part, values in parts._asdict().items():
+                    rows += curve_rows(values, seeds, **_labels(forgotten, name, **labels) | {"quantity": part})
             for name in compared:
-                distance = held_out.world.score.divergence(exact, predicted[forgotten, name])
-                rows += position_rows(distance, seeds, **_labels(forgotten, name, **shown) | {"quantity": "distance"})
-                errors = loss(predicted[forgotten, name], truth[forgotten])[..., 1:]  # all but the empty context
+                errors = score.loss(predicted[forgotten, name], truth[forgotten])[..., 1:]  # all but the empty context
                 where = close[forgotten][..., 1:]
-                rows += binned_rows(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **shown))
-    report(len(cases), len(cases) + 1)
-    for name, network in networks.items():
-        for conjugation, strength, moved in cases:
-            if conjugation in ("identity", world.dial):
-                labels = _labels(forgotten, name, "tuning", conjugation, strength)
-                rows += position_rows(
-                    held_out.errors(network, held_out.batch(forgotten, "tuning"), moved), seeds, **labels
-                )
+                rows += binned_rows(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **labels))
+    report(len(to_show), len(to_show) + 1)
+    tuning = held_out.batch(forgotten, "tuning")
+    for case in to_show:
+        if case.name in ("identity", world.dial):
+            shown = case.shows(held_out, tuning)
+            for name, network in networks.items():
+                errors = score.loss(shown.predictions(network), held_out.truth(tuning))
+                rows += position_rows(errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength))
     for family in batches:
-        floor = loss(truth[family], truth[family])
+        floor = score.loss(truth[family], truth[family])
         rows += position_rows(floor, seeds, **_labels(family, "oracle"))
     for name, network in networks.items():
         for family in batches:
             errors = held_out.shrunk_errors(network, family)
             rows += position_rows(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
-    report(len(cases) + 1, len(cases) + 1)
+    report(len(to_show) + 1, len(to_show) + 1)
     return [COLUMNS | row for row in rows]
 
 
-LABELS = ("seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "bin")
+LABELS = ("seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "range", "bin")
 COLUMNS: Row = dict.fromkeys((*LABELS, "n", "mean", "stderr"))
 
 
@@ -140,13 +154,3 @@ def exact_tasks(config: Config) -> dict[str, Callable[[Any], Tasks]]:
         "bayes_finetuning": lambda seed: stage_tasks(config, config.finetune, seed, weights["finetune"]),
         **{world.exact[name]: partial(family_tasks, config, name=name) for name in (world.forgotten, world.preferred)},
     }
-
-
-def _cases(held_out: HeldOut) -> list[Case]:
-    """The identity first, then every conjugation of the world at every strength."""
-    cases: list[Case] = [("identity", None, None)]
-    for name, move in held_out.described.moves.items():
-        for strength in getattr(held_out.config.probe, move.field) if move.field else (None,):
-            conjugation = partial(held_out.world.conjugation, move=name, strength=strength)
-            cases.append((name, strength, held_out.packed.each(conjugation)))
-    return cases

@@ -19,6 +19,25 @@ def position_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list
     ]
 
 
+def curve_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """One row for each seed and position from values [S, K]."""
+    return [
+        labels | {"seed": seed, "position": k, "mean": value}
+        for seed, curve in zip(seeds, values.tolist(), strict=True)
+        for k, value in enumerate(curve)
+    ]
+
+
+def averaged_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+    """One row for each seed from values [S, prompts, positions], averaged over positions; stderr is over prompts."""
+    n, own = values.shape[1], values.mean(axis=2)
+    means, stderrs = own.mean(axis=1), own.std(axis=1, ddof=1) / np.sqrt(n)
+    return [
+        labels | {"seed": seed, "n": n, "mean": float(mean), "stderr": float(stderr)}
+        for seed, mean, stderr in zip(seeds, means, stderrs, strict=True)
+    ]
+
+
 def binned_rows(
     errors: Values, coordinate: Values, edges: tuple[float, ...], seeds: tuple[int, ...], **labels: Any
 ) -> list[Row]:

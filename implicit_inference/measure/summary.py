@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from implicit_inference.bayes.attribution import CONSTANT_PULL
 from implicit_inference.config.errors import counted, named, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure import attribution
-from implicit_inference.measure.formulas import Values, net_recovery, recovered_fraction, recovery_above
+from implicit_inference.measure.formulas import RANGES, Values, recovered_fraction, recovery_above
 from implicit_inference.measure.lookup import (
     IDENTITY,
-    RANGES,
     SHRUNK,
     Table,
     estimated,
@@ -18,7 +18,17 @@ from implicit_inference.measure.lookup import (
 )
 from implicit_inference.runs.store import Row, Run, StoreError, interpreted
 
-SECTIONS = {"loss", "recovery", "controls", "effective_prior", "attribution", "gate", "ranking"}
+SECTIONS = {
+    "loss",
+    "recovery",
+    "controls",
+    "effective_prior",
+    "attribution",
+    "accounts",
+    "gate",
+    "conjugations",
+    "calibration",
+}
 
 
 def summary_of(run: Run) -> dict[str, Any]:
@@ -75,8 +85,10 @@ def summarise(rows: list[Row], config: Config) -> dict[str, Any]:
         "controls": _controls(table),
         "effective_prior": {name: _effective_prior(table, name) for name in (table.before, table.after)},
         "attribution": attribution.attributed(table),
+        "accounts": attribution.accounted(table),
         "gate": attribution.gated(table, table.chosen("early")),
-        "ranking": attribution.ranked(table),
+        "conjugations": attribution.conjugated(table),
+        "calibration": attribution.calibrated(table),
     }
     plain: dict[str, Any] = finite(found)
     return plain
@@ -99,23 +111,24 @@ def _gain(table: Table, family: str) -> dict[str, Any]:
 
 def _recovery(table: Table) -> dict[str, Any]:
     """At the chosen strength of the dial in each range; at every strength; and, at the early choice, by position."""
-    shrunk = table.curve(table.after, case=SHRUNK)
     summary: dict[str, Any] = {"conjugation": table.world.dial, "positions": "early"}
     for where in RANGES:
         strength = table.chosen(where)
         case = table.on_dial(strength)
-        losses = [table.curve(name, case=of) for of in (IDENTITY, case) for name in (table.before, table.after)]
-        before, after, before_moved, after_moved = (table.averaged(loss, where) for loss in losses)
-        control = table.averaged(shrunk, where)
-        summary[where] = {"strength": strength} | fraction(recovered_fraction(before, after, after_moved))
-        summary[where]["above_shrink_only"] = fraction(recovery_above(before, after, control, after_moved))
-        summary[where]["net_of_pretrained"] = fraction(net_recovery(before, after, before_moved, after_moved))
+        pairs = ((name, of) for of in (IDENTITY, SHRUNK, case) for name in (table.before, table.after))
+        losses = [table.averaged(table.curve(name, case=of), where) for name, of in pairs]
+        summary[where] = {"strength": strength} | fraction(recovered_fraction(losses[0], losses[1], losses[-1]))
+        summary[where]["above_shrink_only"] = fraction(recovery_above(*losses))
+        summary[where]["net_of_pretrained"] = fraction(table.net(where, case))
+        summary[where]["net_by_null"] = fraction(attribution.predicted_net(table, CONSTANT_PULL, where, case))
+        summary[where]["gate_closed"] = fraction(attribution.gate_closed(table, where, case))
     summary |= {key: value for key, value in summary["early"].items() if isinstance(value, float | str | None)}
     summary["by_strength"] = {}
     for g in (g for g in table.strengths() if (table.world.dial, g) in table.cases()):
         moved = table.curve(table.after, case=table.on_dial(g))
         entry: dict[str, Any] = {where: fraction(table.recovered(where, moved)) for where in RANGES}
         entry["predicted"] = {where: fraction(table.predicted(where, g)) for where in RANGES}
+        entry["net"] = {where: fraction(table.net(where, table.on_dial(g))) for where in RANGES}
         summary["by_strength"][f"{g:g}"] = entry | entry["early"]
     strength = summary["strength"]
     parts = (*table.forgetting_of(table.networks), table.curve(table.after, case=table.on_dial(strength)))
@@ -129,10 +142,11 @@ def _recovery(table: Table) -> dict[str, Any]:
 def _controls(table: Table) -> dict[str, Any]:
     """The dial on networks that forgot nothing or never knew, and the best map that leaves the prompt alone.
 
-    `conjugated`: at the strength chosen for the network after; `best`: at the strength chosen for each itself.
+    `conjugated`: at the strength chosen for the network after; `best`: at the strength chosen for each itself; `net`:
+    what the chosen strength brings back of the gap to the network before, net of what it does to that one.
     """
     controls: dict[str, Any] = {}
-    for name in table.networks:
+    for name in dict.fromkeys((*table.networks, *table.controls)):
         controls[name] = {}
         for where in RANGES:
             own = table.chosen(where, name)
@@ -144,6 +158,8 @@ def _controls(table: Table) -> dict[str, Any]:
                 "change": estimated(moved - plain),
                 "best": {"strength": own} | estimated(best),
             }
+            if name != table.before:
+                controls[name][where]["net"] = fraction(table.net(where, table.on_dial(table.chosen(where)), name))
     shrunk = table.curve(table.after, case=SHRUNK)
     controls["shrink_only"] = {"positions": "early"} | fraction(table.recovered("early", shrunk))
     for where in RANGES:

@@ -2,8 +2,8 @@
 
 If fine-tuning only shifts the inferred odds between two task families, a fine-tuned network is the mixture of the same
 two exact predictors under other odds. The effective prior is the odds of the mixture that imitates it best, and its
-residual says how far it is from being one. From the effective priors before and after, and nothing else, follow the
-forgetting that a mere shift would show (the rest is lost capability) and what every conjugation would recover.
+residual says how far it is from being one. From the effective priors before and after, and nothing else, follows what
+every conjugation would recover. Its excess parts into one on the line between the two exact predictors and one off it.
 
 `first` is the family that fine-tuning prefers (the discrete set) and `second` the one that is forgotten (Gaussian: its
 exact prediction is ridge). An *excess* is a mean over prompts of `second` of (f - exact prediction under `second`)^2;
@@ -13,12 +13,14 @@ on these prompts it is the loss of f above the least possible, whichever truth t
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+from einops import rearrange
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from implicit_inference.bayes.attribution import Attribution, attribution
+from implicit_inference.bayes.attribution import GATE_EDGES, Attribution
 from implicit_inference.bayes.conjugation import Conjugation, conjugated
 from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
+from implicit_inference.bayes.projection import attributed
 from implicit_inference.bayes.shapes import require_scalar
 from implicit_inference.regression.conjugations import Identity, fitting
 from implicit_inference.regression.inference import log_posterior_odds
@@ -82,24 +84,24 @@ def shifted_excess(
     return excess(conjugated(ideal, conjugation or Identity())(prompts), second, prompts, noise_std)
 
 
-def forgetting_attribution(
-    before: Array,
-    after: Array,
-    logits: tuple[Array | float, Array | float],
+def excess_attribution(
+    predictions: Shaped[Array, "*batch K"],
     first: TaskDistribution,
     second: TaskDistribution,
     prompts: Prompts,
     noise_std: Array | float,
 ) -> Attribution:
-    """The forgetting on prompts of `second`, by position [K]: (forgetting, inference shift, capability loss).
+    """Splits the excess of predictions for prompts of `second`, by position [K]: on the line to `first`, and off it.
 
-    forgetting = E(after - ridge)^2 - E(before - ridge)^2; inference shift = the same of the ideal learners with the
-    effective priors `logits`, (before, after); capability loss = the rest. `before` and `after` [..., K] are
-    predictions of the network for `prompts`, all of which must come from `second`; fit `logits` by `effective_prior`
-    on others. Average over positions first and then take the share, a ratio of means over seeds (metrics.ratio).
+    In each bin of the log evidence ratio (bayes.attribution.GATE_EDGES) the nearest point of the line from the exact
+    predictions under `second` to those under `first` is taken. Take the parts of the network after from those of the
+    network before: forgetting on the line is task inference in the wide sense, off it the capability has changed.
     """
-    exact = [shifted_excess(logit, first, second, prompts, noise_std) for logit in logits]
-    return attribution(*(excess(f, second, prompts, noise_std) for f in (before, after)), *exact)
+    predictions = fitting(predictions, prompts)
+    means = (posterior_predictive(tasks, prompts, noise_std).mean for tasks in (first, second))
+    bins = jnp.digitize(log_evidence_ratio(first, second, prompts, noise_std), jnp.asarray(GATE_EDGES))
+    flat = (rearrange(values, "... K -> (...) K") for values in (predictions, *means, bins))
+    return attributed(*flat, len(GATE_EDGES) + 1, squared)
 
 
 def predicted_recovery(

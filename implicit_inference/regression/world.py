@@ -68,6 +68,10 @@ def weights_prior(tasks: TasksConfig) -> TaskDistribution:
     return GaussianTasks(mean, std if tasks.prior == "gaussian" else std / math.sqrt(n))
 
 
+CHOICES = 8
+"""Rotations of the inputs, of which one is chosen for each prompt and position."""
+
+
 @dataclass(frozen=True)
 class World(worlds.World):
     """In-context regression: a discrete set of tasks, and the continuous prior that it was drawn from."""
@@ -147,6 +151,10 @@ class World(worlds.World):
     def conjugation(self, seed: Array | int, move: str, strength: Array | float | None) -> Conjugation:
         """Labels or inputs scaled, a shift of the length `strength` in a direction of the seed, a rotation of it."""
         return MOVES[move](self.tasks.dim, seed, strength)
+
+    def choices(self, seed: Array | int) -> tuple[Conjugation, ...]:
+        """Random rotations of the inputs, reflections among them."""
+        return rotations(keys.stream(seed, "probe choice of rotation"), self.tasks.dim, CHOICES)
 
 
 def _shift(dim: int, seed: Array | int, length: Array | float) -> Conjugation:

@@ -16,7 +16,7 @@ from implicit_inference.config.changes import value_of
 from implicit_inference.config.errors import counted
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
-from implicit_inference.show.notation import GREY, Look, Notation, spread
+from implicit_inference.show.notation import Look, Notation, spread
 
 PLAIN = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 
@@ -69,23 +69,6 @@ def estimates(
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
     axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
-
-
-def ranks(axes: Axes, names: Sequence[str], across: Values, along: Values, colour: str) -> None:
-    """Marks each name at its rank by `across` and its rank by `along`, 1 the least; on the line both agree."""
-    places = [np.argsort(np.argsort(values)) + 1 for values in (across, along)]
-    axes.plot([1, len(names)], [1, len(names)], color=GREY, linewidth=0.8)
-    for name, x, y in zip(names, *places, strict=True):
-        axes.plot(x, y, "o", color=colour)
-        left = 2 * x > len(names)
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(-6 if left else 6, -3),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            fontsize=7,
-        )
 
 
 def there(values: Values) -> bool:

@@ -50,6 +50,13 @@ LOOKS = {
     "bayes_effective": Look("exact Bayes with the effective priors", BLACK, "--"),
     "network": Look("network", BLUE),
     "ideal": Look("ideal learner with the inferred prior odds", BLACK, "--"),
+    "damaged_norm": Look("pretrained, damaged at random: by the norm of the change", GREY),
+    "damaged_rise": Look("pretrained, damaged at random: by the rise of the loss", GREY, "--"),
+    "uninformed": Look("uninformed (sees no exemplars)", GREY, ":"),
+    "constant_pull": Look("null: constant pull, no evidence used", GREY, "-."),
+    "prior_shift": Look("account: prior odds shifted", BLACK, "--"),
+    "prior_and_weight": Look("account: prior odds and weight of evidence", PURPLE, "--"),
+    "lapse": Look("account: lapses", ORANGE, "--"),
 }
 
 SYMBOLS = {
@@ -112,6 +119,7 @@ class Notation:
     def conjugation(self, name: str, strength: float | None = None) -> str:
         """`label_scale`, 2 -> `labels × 2`; one without an entry goes by its name."""
         plain = {"identity": "as they are", "shrink_only": "predictions shrunk only"}
+        plain["choice"] = f"least {self.family(self.world.preferred)} of several, for each past"
         if name in self.world.moves:
             text = self.world.moves[name].label
         else:

@@ -19,20 +19,17 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
             "rise of the distance to its exact predictor",
             {
                 Look("forgetting", BLACK): [s["attribution"]["early"]["forgetting"] for s in summaries],
-                Look("inference shift", SKY): [s["attribution"]["early"]["inference_shift"] for s in summaries],
-                Look("capability loss", ORANGE): [s["attribution"]["early"]["capability_loss"] for s in summaries],
+                Look("on the line", SKY): [s["attribution"]["early"]["on_line"] for s in summaries],
+                Look("off the line", ORANGE): [s["attribution"]["early"]["off_line"] for s in summaries],
             },
         )
-        by_strength = [s["recovery"]["by_strength"].get(f"{s['recovery']['strength']:g}") for s in summaries]
         _dots(
             panels[1],
             "early, the chosen strength",
-            "recovered fraction",
+            "net recovered fraction",
             {
-                Look("measured", RED): [s["recovery"]["early"] for s in summaries],
-                Look("predicted from the effective priors", BLACK): [
-                    found["predicted"]["early"] if found else {"mean": None, "stderr": None} for found in by_strength
-                ],
+                Look("measured", RED): [s["recovery"]["early"]["net_of_pretrained"] for s in summaries],
+                Look("null: constant pull", GREY): [s["recovery"]["early"]["net_by_null"] for s in summaries],
             },
         )
         _dots(

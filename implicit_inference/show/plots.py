@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from implicit_inference.bayes.attribution import GATE_EDGES
 from implicit_inference.config.errors import counted
 from implicit_inference.measure import attribution
-from implicit_inference.measure.formulas import CLOSENESS_EDGES, GATE_EDGES, Estimate, over_seeds
+from implicit_inference.measure.formulas import CLOSENESS_EDGES, Estimate, over_seeds
 from implicit_inference.measure.lookup import SHRUNK, UNDEFINED, Curves, Table, while_training
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
@@ -22,7 +23,6 @@ from implicit_inference.show.drawing import (
     curve,
     estimates,
     legend_below,
-    ranks,
     rendered,
     style,
     titled,
@@ -31,6 +31,7 @@ from implicit_inference.show.drawing import (
 from implicit_inference.show.notation import (
     BLACK,
     BLUE,
+    GREEN,
     GREY,
     LOOKS,
     ORANGE,
@@ -45,7 +46,6 @@ from implicit_inference.show.notation import (
 from implicit_inference.show.notation import bins as bin_names
 
 WHERE = ("early", "late")
-WHICH = ("predicted", "measured")
 
 
 def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
@@ -108,10 +108,15 @@ def recovery(table: Table) -> Figure:
     shrunk, exact = table.curve(table.after, case=SHRUNK), table.world.exact[table.world.forgotten]
     for (top, bottom), where in zip(grid.T, WHERE, strict=True):
         moved = {g: table.curve(table.after, case=table.on_dial(g)) for g in strengths}
-        measured = [table.recovered(where, moved[g]) for g in strengths]
-        estimates(top, Look("measured", SKY, marker="o"), strengths, measured)
-        estimates(top, LOOKS["bayes_effective"], strengths, [table.predicted(where, g) for g in strengths])
-        estimates(top, LOOKS["shrink_only"], strengths, [table.recovered(where, shrunk)] * len(strengths))
+        for name in ("constant_pull", "prior_shift", "prior_and_weight"):
+            found = [attribution.predicted_net(table, name, where, table.on_dial(g)) for g in strengths]
+            estimates(top, names.look(name), strengths, found, shade=0)
+        gates = [attribution.gate_closed(table, where, table.on_dial(g)) for g in strengths]
+        estimates(top, Look("gap of the gates closed", GREEN, marker="s"), strengths, gates)
+        gross = [table.recovered(where, moved[g]) for g in strengths]
+        estimates(top, Look("measured, gross", SKY, ":"), strengths, gross, shade=0)
+        net = [table.net(where, table.on_dial(g)) for g in strengths]
+        estimates(top, Look("measured, net of the pretrained", RED, marker="o"), strengths, net)
         top.set(title=RANGES[where], ylabel="recovered fraction", ylim=(-1.25, 1.5))
         undefined(top, UNDEFINED)
         top.axhline(0, color=GREY, linewidth=0.8)
@@ -186,23 +191,24 @@ def closeness(table: Table) -> Figure:
 
 
 def origin_of_forgetting(table: Table) -> Figure:
-    """Where the capability went: what a shift of the prior odds explains, the gates, theory's ranking."""
+    """Where the capability went: on the line and off it, the gates, what accounts predict of every conjugation."""
     figure = Figure(figsize=(12, 4.8))
     left, middle, right = figure.subplots(1, 3)
     _attribution(left, table)
     _gates(middle, table)
-    _ranking(right, table)
+    _calibration(right, table)
     legend_below(figure)
     return titled(figure, "Where did the capability go?", table.config, "bands and bars")
 
 
 def _attribution(axes: Axes, table: Table) -> None:
-    """The forgetting at every position, in its two parts."""
+    """The forgetting at every position, on the line between the exact predictors and off it."""
     names, forgotten = Notation.of(table.config), table.world.forgotten
-    by_position = [table.attribution(slice(k, k + 1)) for k in range(table.length)]
-    looks = (Look("forgetting", BLACK), Look("inference shift", SKY, "--"), Look("capability loss", ORANGE, "-."))
-    for look, parts in zip(looks, zip(*by_position, strict=True), strict=True):
-        estimates(axes, look, range(table.length), [over_seeds(values) for values in parts])
+    parts = table.attribution_by_position()
+    looks = (Look("on the line", SKY, "--"), Look("off the line", ORANGE, "-."))
+    curve(axes, Look("forgetting", BLACK), range(table.length), parts.on_line + parts.off_line)
+    for look, values in zip(looks, parts, strict=True):
+        curve(axes, look, range(table.length), values)
     axes.axhline(0, color=GREY, linewidth=0.8)
     exact = names.predictor(table.world.exact[forgotten])
     axes.set(title=f"{names.family(forgotten)} prompts", ylabel=f"rise of the distance to {exact}")
@@ -223,16 +229,24 @@ def _gates(axes: Axes, table: Table) -> None:
     axes.set(title="Prompts of both families", ylabel="effective gate", xlabel="log evidence ratio of the past")
 
 
-def _ranking(axes: Axes, table: Table) -> None:
-    """Each conjugation's rank by the loss that the ideal learner shows and by the one that the network shows."""
-    found, names = attribution.ranked(table)["early"], Notation.of(table.config)
-    cases = found["conjugations"]
-    predicted, measured = (np.array([case[of]["mean"] for case in cases]) for of in WHICH)
-    labels = [names.conjugation(case["conjugation"], case["strength"]) for case in cases]
-    ranks(axes, labels, predicted, measured, RED)
-    axes.set_title(f"conjugations, early: Kendall's τ = {estimate(found['by_loss']['kendall'])}")
-    counts(axes.xaxis, "rank by exact Bayes, effective prior after")
-    counts(axes.yaxis, "rank by the loss of the network after")
+SPAN = (-1.3, 1.1)
+"""The range of net recovery that is drawn"""
+
+
+def _calibration(axes: Axes, table: Table) -> None:
+    """Net recovery under each conjugation, measured against what the null and an account say of it."""
+    names, summary = Notation.of(table.config), attribution.conjugated(table)["early"]
+    fits = attribution.calibrated(table)["early"]
+    for name, marker in (("constant_pull", "x"), ("prior_and_weight", "o")):
+        pairs = [(case["predicted"][name]["mean"], case["net"]["mean"]) for case in summary]
+        shown = [pair for pair in pairs if None not in pair and all(SPAN[0] <= value <= SPAN[1] for value in pair)]
+        if shown:
+            label = f"{names.predictor(name)}: R² = {estimate(fits[name]['r2'])}"
+            axes.plot(*zip(*shown, strict=True), marker, color=names.look(name).colour, label=label)
+    undefined(axes, UNDEFINED)
+    axes.plot(SPAN, SPAN, color=GREY, linewidth=0.8)
+    axes.set(title="every conjugation, early", xlim=SPAN, ylim=SPAN)
+    axes.set(xlabel="net recovery, predicted", ylabel="net recovery, measured")
 
 
 def training_curves(tables: dict[str, Curves], names: Notation) -> Figure:

@@ -10,7 +10,8 @@ import jinja2
 
 from implicit_inference.config.errors import counted, one_line
 from implicit_inference.config.fields import Config
-from implicit_inference.measure.lookup import RANGES, Table
+from implicit_inference.measure.formulas import RANGES
+from implicit_inference.measure.lookup import Table
 from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
@@ -21,13 +22,13 @@ from implicit_inference.worlds import described
 
 CAPTIONS = {
     "loss_by_position": "Loss against the number of exemplars in context, for every predictor on the same prompts.",
-    "recovery": "Recovery by {dial}. Above: fraction of the forgetting undone (positive strengths; cut at -1.25); "
-    "dashed, an ideal learner whose prior odds shift as the network's seem to, as a fraction of its own forgetting. "
-    "Below: the losses themselves.",
-    "origin": "Where the capability went. Left: the forgetting, what an ideal learner with the effective priors would "
-    "show of it (inference shift), and the rest. Middle: the weight that each predictor gives to the {preferred} "
-    "family's exact prediction, beside exact Bayes; a shifted prior moves the curve sideways. Right: the conjugations, "
-    "the identity among them, ranked by the loss that this learner shows and by the measured one; 1 = the lowest loss.",
+    "recovery": "Recovery by {dial}. Above: the fraction of the forgetting undone, net of what the conjugation does to "
+    "the pretrained network (positive strengths; cut at -1.25), beside what accounts of the fine-tuning say; the null, "
+    "a constant pull, uses no evidence. The gate cannot be closed by shrinking. Below: the losses themselves.",
+    "origin": "Where the capability went. Left: the forgetting, on the line between the two exact predictors and off "
+    "it. Middle: the weight that each predictor gives to the {preferred} family's exact prediction, and exact Bayes'; "
+    "a shifted prior moves the curve sideways. Right: net recovery under every conjugation, measured against two "
+    "accounts; on the diagonal an account is right.",
     "conjugations": "Every conjugation on the network that forgot, the one before it, and one that never knew.",
     "closeness": "Rise of the loss by how close the past of a {forgotten} prompt is to the {preferred} family; all "
     "positions but the empty context together, so that the bins around 0 hold mostly short pasts.",
@@ -114,7 +115,7 @@ def write_beside(probe: Told) -> Path:
 def findings(summary: dict[str, Any], config: Config) -> list[str]:
     """Puts the numbers into sentences; an undefined recovery is said to be so."""
     names, shown = Notation.of(config), described(config.world).shown(config)
-    before, after, scratch = (name for name in summary["controls"] if name != "shrink_only")
+    _, after, scratch = list(summary["controls"])[:3]
     lines = [
         f"Fine-tuning changed the loss on {names.family(shown)} prompts by {estimate(_negative(summary['gain']))} "
         f"and on {names.family(names.world.forgotten)} prompts by {estimate(summary['forgetting'])}, averaged over "
@@ -128,33 +129,42 @@ def findings(summary: dict[str, Any], config: Config) -> list[str]:
         moved = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in (after, scratch)}
         lines.append(
             f"At {where} positions ({summary['positions'][where]}) the conjugation "
-            f"{names.dial.label.format(found['strength'])} recovers {estimate(found)} of the forgetting, "
-            f"{estimate(found['above_shrink_only'])} more than the best change of predictions alone, to a loss of "
-            f"{moved[after]}; a network that never had the capability is at {moved[scratch]}. The same conjugation "
-            f"changes the loss of the pretrained network by "
-            f"{estimate(summary['controls'][before][where]['change'])}; net of that, "
-            f"{estimate(found['net_of_pretrained'])} of the gap is closed."
+            f"{names.dial.label.format(found['strength'])} brings back {estimate(found['net_of_pretrained'])} of the "
+            f"forgetting, net of what it does to the pretrained network; that is "
+            f"{estimate(found['above_shrink_only'])} more than the best change of predictions alone. The loss becomes "
+            f"{moved[after]}; a network that never had the capability is at {moved[scratch]}."
         )
     return [*lines, *_origin(summary, names)]
 
 
 def _origin(summary: dict[str, Any], names: Notation) -> list[str]:
-    """Where the capability went, in two sentences."""
+    """Says where the capability went, in four sentences."""
     odds = [estimate(prior["logit"]) for prior in summary["effective_prior"].values()]
-    parts = {where: summary["attribution"][where] for where in ("early", "late")}
-    split = [
-        f"at {where} positions {estimate(found['inference_shift'])} of {estimate(found['forgetting'])} "
-        f"(share: {estimate(found['share'])})"
-        for where, found in parts.items()
-    ]
-    ranking = summary["ranking"]["early"]["by_loss"]
     exact = names.predictor(names.world.exact[names.world.forgotten])
+    split = "; ".join(
+        f"at {where} positions {estimate(found['on_line'])} of {estimate(found['forgetting'])} "
+        f"(share: {estimate(found['share'])})"
+        for where, found in ((where, summary["attribution"][where]) for where in ("early", "late"))
+    )
+    numbers = {where: summary["accounts"][where]["prior_and_weight"]["numbers"] for where in ("early", "late")}
+    fits = "; ".join(
+        f"{where}: log odds {estimate(found['odds']['before'])} to {estimate(found['odds']['after'])}, weight "
+        f"{estimate(found['weight']['before'])} to {estimate(found['weight']['after'])}"
+        for where, found in numbers.items()
+    )
+    nets = "; ".join(
+        f"{where} {estimate(found['net_by_null'])}, measured {estimate(found['net_of_pretrained'])}"
+        for where, found in ((where, summary["recovery"][where]) for where in ("early", "late"))
+    )
     return [
-        f"Where did the capability go? The prior odds with which exact Bayes best imitates the network, median and "
-        f"range over seeds, went from {odds[0]} to {odds[1]} in log odds. That shift alone would raise the distance "
-        f"to {exact} by: {'; '.join(split)}. The rest is lost capability.",
-        f"Exact Bayes with the later odds ranks the conjugations as the network does with Kendall's τ = "
-        f"{estimate(ranking['kendall'])} (Spearman's ρ = {estimate(ranking['spearman'])}; early positions, by loss).",
+        f"Does that need inference? The null is a constant pull towards the {names.family(names.world.preferred)} "
+        f"family, which uses no evidence. Net, it would bring back: {nets}.",
+        f"Where did the capability go? Of the rise of the distance to {exact}, the part on the line between the two "
+        f"exact predictors is: {split}. The rest is off the line: the capability itself has changed.",
+        f"The prior odds with which exact Bayes best imitates the network, median and range over seeds, went from "
+        f"{odds[0]} to {odds[1]} in log odds.",
+        f"Read as a gate on the line, the network changed its prior log odds and the weight it gives the evidence, "
+        f"1 for an ideal learner. {fits[0].upper()}{fits[1:]}.",
     ]
 
 

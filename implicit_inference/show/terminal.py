@@ -162,7 +162,7 @@ def summary_table(summary: dict[str, Any], config: Config) -> Table:
     """The numbers to look at first, in 80 columns."""
     spread = "" if summary["forgetting"]["stderr"] is None else ", mean ± standard error over seeds"
     names, forgotten = Notation.of(config), described(config.world).forgotten
-    networks = [name for name in summary["controls"] if name != "shrink_only"]
+    networks = list(summary["controls"])[:3]
     table = Table(title=f"{names.loss}{spread}", title_justify="left")
     for column in ("", "early", "late"):
         table.add_column(column, justify="right" if column else "left")
@@ -184,8 +184,10 @@ def summary_table(summary: dict[str, Any], config: Config) -> Table:
             *(
                 (label, recovery["early"][name], recovery["late"][name])
                 for label, name in (
-                    ("- above shrinking alone", "above_shrink_only"),
                     ("- net of the pretrained", "net_of_pretrained"),
+                    ("- net, above shrinking alone", "above_shrink_only"),
+                    ("- net, by a constant pull (null)", "net_by_null"),
+                    ("gap of the gates closed", "gate_closed"),
                 )
             ),
             *(
@@ -204,14 +206,18 @@ def summary_table(summary: dict[str, Any], config: Config) -> Table:
             (label, attribution["early"][name], attribution["late"][name])
             for label, name in (
                 (f"forgetting (distance to {names.predictor(names.world.exact[forgotten])})", "forgetting"),
-                ("- inference shift", "inference_shift"),
-                ("- capability loss", "capability_loss"),
-                ("inference shift / forgetting", "share"),
+                ("- on the line between exact predictors", "on_line"),
+                ("- off the line", "off_line"),
+                ("on the line / forgetting", "share"),
             )
         ],
     )
-    ranking = (summary["ranking"][where]["by_loss"]["kendall"] for where in ("early", "late"))
-    table.add_row("  theory's ranking, Kendall's τ", *(estimate(value) for value in ranking))
+    fits = {where: summary["accounts"][where]["prior_and_weight"]["numbers"] for where in ("early", "late")}
+    for number, label in (("odds", "prior log odds"), ("weight", "weight of the evidence")):
+        changes = (
+            f"{found[number]['before']['mean']:.2f} to {found[number]['after']['mean']:.2f}" for found in fits.values()
+        )
+        table.add_row(f"  {label}, before to after", *changes)
     before, after = (estimate(prior["logit"]) for prior in summary["effective_prior"].values())
     table.caption = f"effective prior, log odds, median (range over seeds): {before} before, {after} after\n"
     table.caption += f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "

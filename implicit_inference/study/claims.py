@@ -1,4 +1,4 @@
-"""Claims, judged: one family of comparisons an experiment, corrected for their number."""
+"""Claims, judged by intervals over seeds: supported, refuted, undecided, or not asked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,23 @@ from implicit_inference.measure.formulas import Estimate
 from implicit_inference.show.notation import mean_text
 
 Claim = tuple[str, Sequence[Estimate], str]
-"""(claim, the estimates that are all positive if it holds, numbers); no estimates where nothing is claimed"""
+"""(claim, effects that are all above 0 if it holds, numbers); an effect is what lies beyond its benchmark"""
 
 LEVEL = 0.05
-VERDICTS = {True: "held", False: "NOT held", None: "open"}
+SUPPORTED, REFUTED, UNDECIDED, NOT_ASKED = "supported", "refuted", "undecided", "not asked"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim and the numbers on it; `held` is None where nothing was claimed or the number is undefined."""
+    """One claim, its verdict, the effects with their intervals, and the numbers in words."""
 
     claim: str
-    held: bool | None
+    verdict: str
+    effects: list[tuple[float, float, float]]
+    """(mean, low, high) of the 95 % interval over seeds"""
     numbers: str
     comparisons: int
-    """The number of comparisons that it was corrected for, by `judged`."""
+    """The number of claims that the verdict was corrected for, by `judged`; 1: none"""
 
 
 def said(estimate: Estimate) -> str:
@@ -31,18 +33,45 @@ def said(estimate: Estimate) -> str:
     return mean_text(estimate.mean, estimate.stderr) if np.isfinite(estimate.mean) else "undefined"
 
 
-def judged(claims: Sequence[Claim], seeds: int) -> list[Finding]:
-    """The findings of an experiment: its claims are one family of comparisons, corrected for their number (Holm 1979).
+def judged(claims: Sequence[Claim], seeds: int, primary: bool = False) -> list[Finding]:
+    """The findings of an experiment.
 
-    One-sided t tests over seeds; a claim about several estimates has the largest of their p-values. From the smallest
-    p on, the i-th of m holds at p <= LEVEL / (m - i + 1), up to the first that does not. Undefined ones do not count.
+    Supported: the 95 % intervals of all effects lie above 0 (Student's t over seeds, two-sided). Refuted: one of them
+    lies below 0. Undecided: else, or where an effect is undefined. Not asked: a description without an effect. Primary
+    claims are one family: supported ones must stand Holm's correction (1979), too: from the smallest p on, the i-th of
+    m at p <= LEVEL / 2 / (m - i + 1), up to the first that does not.
     """
-    p = np.array([max((p_value(e, seeds) for e in estimates), default=np.nan) for _, estimates, _ in claims])
-    defined = [bool(estimates) and all(np.isfinite(e.mean) for e in estimates) for _, estimates, _ in claims]
-    order = [i for i in np.argsort(p) if defined[i]]
-    passed = [bool(p[i] <= LEVEL / (len(order) - rank)) for rank, i in enumerate(order)]
-    held = dict(zip(order, np.logical_and.accumulate(passed).tolist(), strict=True)) if order else {}
-    return [Finding(claim, held.get(i), numbers, len(order)) for i, (claim, _, numbers) in enumerate(claims)]
+    effects = [[interval(estimate, seeds) for estimate in estimates] for _, estimates, _ in claims]
+    verdicts = [_verdict(found) for found in effects]
+    asked = [i for i, verdict in enumerate(verdicts) if verdict != NOT_ASKED]
+    if primary:
+        p = {i: max(p_value(estimate, seeds) for estimate in claims[i][1]) for i in asked}
+        stands = True
+        for rank, i in enumerate(sorted(asked, key=p.__getitem__)):
+            stands = stands and p[i] <= LEVEL / 2 / (len(asked) - rank)
+            if verdicts[i] == SUPPORTED and not stands:
+                verdicts[i] = UNDECIDED
+    comparisons = len(asked) if primary else 1
+    return [
+        Finding(claim, verdict, found, numbers, comparisons)
+        for (claim, _, numbers), verdict, found in zip(claims, verdicts, effects, strict=True)
+    ]
+
+
+def _verdict(effects: Sequence[tuple[float, float, float]]) -> str:
+    if not effects:
+        return NOT_ASKED
+    if any(high < 0 for _, _, high in effects):
+        return REFUTED
+    return SUPPORTED if all(low > 0 for _, low, _ in effects) else UNDECIDED
+
+
+def interval(estimate: Estimate, seeds: int) -> tuple[float, float, float]:
+    """(mean, low, high) of the 95 % interval of a mean over seeds: Student's t, two-sided; nan for one seed."""
+    from scipy import stats  # which takes a second to import
+
+    reach = float(stats.t.isf(LEVEL / 2, seeds - 1)) * estimate.stderr if seeds > 1 else float("nan")
+    return estimate.mean, estimate.mean - reach, estimate.mean + reach
 
 
 def p_value(estimate: Estimate, seeds: int) -> float:

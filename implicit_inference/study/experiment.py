@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from implicit_inference.config.fields import Config
+from implicit_inference.measure.lookup import finite
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Row
 from implicit_inference.show.terminal import sweep_progress
@@ -13,6 +14,17 @@ from implicit_inference.study.claims import Claim, Finding, judged
 from implicit_inference.study.results import Results, write_csv
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.sweep import Variant, sweep
+
+
+def effects(claims: Sequence[Claim], results: Results) -> Results:
+    """The effects of claims, a row each: quantity `effect`."""
+    numbers = {"quantity": "effect", "seeds": results.seeds, "n": int(max(results.levels("n")))}
+    rows = [
+        numbers | {"claim": claim, "mean": estimate.mean, "stderr": estimate.stderr}
+        for claim, estimates, _ in claims
+        for estimate in estimates
+    ]
+    return Results(rows)
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,8 @@ class Experiment:
     measure: Callable[[Trained], list[Row]]
     conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
+    primary: bool = False
+    """Whether its claims are one family, corrected for their number"""
 
     def run(self, base: Config, scale: str, runs: Path, data: Path) -> list[Finding]:
         """Trains what is missing, measures, judges; stores the table as data/NAME.csv, the findings as NAME.json.
@@ -33,8 +47,11 @@ class Experiment:
         with sweep_progress(self.name) as report:
             rows = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
         results = Results(rows)
-        findings = judged(self.conclude(results), results.seeds)
+        claims = self.conclude(results)
+        findings = judged(claims, results.seeds, self.primary)
+        if self.primary:
+            results = Results.joined([results, effects(claims, results)])
         write_csv(results, data / f"{self.name}.csv")
-        text = json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)
+        text = json.dumps(finite([asdict(finding) for finding in findings]), indent=2, ensure_ascii=False)
         write_whole(data / f"{self.name}.json", (text + "\n").encode())
         return findings

@@ -13,8 +13,6 @@ Draw = Callable[[Results], Figure]
 Entries = Mapping[str, tuple[str, str]]
 """figure -> (experiment, what it shows)"""
 
-VERDICTS = {True: "held", False: "**did not hold**", None: "open"}
-
 
 def save(draw: Draw, table: Results, path: Path) -> Path:
     """Draws a figure as PNG; returns its path."""
@@ -50,9 +48,15 @@ def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, intr
         parts.append(f"`python experiments/{experiment}.py --scale {data.name}`")
         if experiment not in told:
             findings = json.loads((data / f"{experiment}.json").read_text())
-            rows = [f"| {f['claim']} | {VERDICTS[f['held']]} | {f['numbers']} |" for f in findings]
+            rows = [f"| {f['claim']} | {f['verdict']} | {effects(f['effects'])} | {f['numbers']} |" for f in findings]
             if (comparisons := findings[0]["comparisons"]) > 1:
-                parts.append(f"One family of {comparisons} comparisons.")
-            parts.append("\n".join(["| claim | at this scale | numbers |", "|---|---|---|", *rows]))
+                parts.append(f"One family of {comparisons} claims, corrected for their number.")
+            parts.append("\n".join(["| claim | verdict | effects | numbers |", "|---|---|---|---|", *rows]))
         told.add(experiment)
     return "\n\n".join(parts) + "\n"
+
+
+def effects(found: Iterable[tuple[float | None, float | None, float | None]]) -> str:
+    """Writes effects with their 95 % intervals."""
+    texts = ("undefined" if None in effect else "{:.3f} ({:.3f} to {:.3f})".format(*effect) for effect in found)
+    return "; ".join(texts)

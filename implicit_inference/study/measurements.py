@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from implicit_inference.bayes.attribution import Attribution
+from implicit_inference.measure.beliefs import Answers, attribution
 from implicit_inference.measure.formulas import Estimate, Values, net_recovery, recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Row
@@ -61,3 +63,11 @@ def distances(held_out: HeldOut) -> Callable[..., Values]:
         return held_out.world.score.divergence(exact, held_out.predictions(predictor, batch, conjugation)).mean(axis=1)
 
     return distance
+
+
+def attributions(held_out: HeldOut, predictor: Predictor) -> Attribution:
+    """The parts of its divergence from the forgotten family's exact predictor [S, K], on that family's prompts."""
+    batch = held_out.batch(held_out.described.forgotten)
+    own, first, second = (held_out.predictions(f, batch) for f in (predictor, held_out.preferred, held_out.forgotten))
+    log_ratio = held_out.closeness(batch.prompts)
+    return attribution(held_out, own, Answers(own, own, first, second, log_ratio, held_out.truth(batch)))

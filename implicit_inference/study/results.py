@@ -97,7 +97,7 @@ class Results:
     @property
     def sizes(self) -> str:
         """The n of the table: seeds, and prompts for each family and seed."""
-        seeds, prompts = (int(max(self.levels(name))) for name in ("seeds", "n"))
+        seeds, prompts = int(self.seeds), int(max(self.levels("n")))
         return f"{counted(seeds, 'seed')} × {counted(prompts, 'prompt')}{spread(seeds, 'bands and bars')}"
 
     def reduced(self) -> Results:
@@ -140,9 +140,9 @@ def write_csv(results: Results, path: Path) -> None:
 
 
 def read_csv(path: Path) -> Results:
-    """Reads the table that an experiment has stored, as means over seeds; raises UserError if there is none."""
+    """Reads the table that an experiment has stored, a row a seed; raises UserError if there is none."""
     if not path.exists():
         raise UserError(
             f"{path}: there is no such table; python experiments/{path.stem}.py --scale {path.parent.name} writes it"
         )
-    return Results(pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])).reduced()
+    return Results(pd.read_csv(path, keep_default_na=False, na_values=["", "nan"]))

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from implicit_inference.bayes.attribution import Attribution, attribution
-from implicit_inference.measure.attribution import share_of
 from implicit_inference.measure.formulas import (
     Estimate,
+    calibration,
     effective_gate,
     net_recovery,
     over_seeds,
@@ -13,6 +12,7 @@ from implicit_inference.measure.formulas import (
     ratio,
     recovered_fraction,
     recovery_above,
+    share,
     significant,
 )
 from implicit_inference.regression.score import shrinkage
@@ -87,13 +87,6 @@ def test_the_gate_is_least_squares_by_bin_and_thin_bins_have_none():
         effective_gate(predictions, first[:1], second, log_odds)
 
 
-def test_attribution_adds_up():
-    parts = attribution(*(np.array([x, 2 * x]) for x in (1.0, 4.0, 0.5, 2.0)))
-    np.testing.assert_array_equal(parts.forgetting, [3, 6])
-    np.testing.assert_array_equal(parts.inference_shift, [1.5, 3])
-    np.testing.assert_array_equal(parts.capability_loss, [1.5, 3])
-
-
 def test_rank_correlations_of_known_orders():
     order = np.arange(5.0)
     assert rank_correlation(order, 2 * order + 1) == pytest.approx((1.0, 1.0))
@@ -117,7 +110,7 @@ ONE, TWO, THREE = np.ones(1), np.ones(2), np.ones(3)
         (recovered_fraction, (ONE, THREE, THREE)),
         (recovered_fraction, (THREE, THREE, ONE)),
         (shrinkage, (np.ones((3, 5, 2)), np.ones((1, 5, 2)))),
-        (attribution, (THREE, THREE, THREE, ONE)),
+        (calibration, (np.ones((3, 5)), np.ones((3, 4)))),
         (effective_gate, (THREE, THREE, THREE, ONE)),
         (rank_correlation, (TWO, ONE)),
     ],
@@ -137,16 +130,14 @@ def test_what_is_not_known_is_no_estimate():
         broken = losses.copy()
         broken[i, 1] = np.nan
         assert np.isnan(recovered_fraction(*broken).mean)
-        shifted = Attribution(forgetting=broken[i], inference_shift=losses[0], capability_loss=losses[1])
-        assert np.isnan(share_of(shifted).mean)
-        assert np.isnan(share_of(shifted._replace(forgetting=losses[0], inference_shift=broken[i])).mean)
+        assert np.isnan(share(losses[1], broken[i]).mean)
+        assert np.isnan(share(broken[i], losses[0]).mean)
     assert not significant(over_seeds(unknown))
     assert np.isnan(rank_correlation(unknown, np.arange(3.0))).all()
     predictions, targets = np.ones((2, 4, 3)), np.ones((2, 4, 3))
     predictions[0, 1, 2] = targets[1, 0, 0] = np.nan
     np.testing.assert_array_equal(shrinkage(predictions, targets), [[1, 1, np.nan], [np.nan, 1, 1]])
     assert np.isnan(shrinkage(np.ones((2, 0, 3)), np.ones((2, 0, 3)))).all()
-    assert np.isnan(attribution(THREE, unknown, THREE, THREE).capability_loss[1])
 
 
 def test_log_odds_of_nan_are_counted_in_no_bin_and_might_be_in_any():
@@ -185,5 +176,6 @@ def test_net_recovery_is_exactly_zero_where_nothing_moves_and_one_where_all_come
     moved = before - 0.05
     found = net_recovery(before, after, moved, moved)
     assert found.mean == pytest.approx(1.0)
-    above = recovery_above(before, after, after - 0.1, before)
-    assert above.mean == pytest.approx(np.mean(after - 0.1 - before) / np.mean(after - before))
+    above = recovery_above(before, after, before, after - 0.1, moved, moved + 0.1)
+    control = net_recovery(before, after, before, after - 0.1)
+    assert above.mean == pytest.approx(net_recovery(before, after, moved, moved + 0.1).mean - control.mean)

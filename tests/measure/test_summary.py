@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from made_up import CONFIG, PREDICTORS, table
+from made_up import CONFIG, MOVED, PREDICTORS, table
 
 from implicit_inference.config.changes import override
 from implicit_inference.measure.lookup import Table
@@ -45,10 +45,12 @@ def test_every_number_is_the_one_put_in():
 def test_where_the_capability_went_is_what_was_put_in():
     summary = summarise(table(), CONFIG)
     for where in ("early", "late", "all"):
+        scratch = summary["attribution"][where].pop("scratch")
         parts = {name: part["mean"] for name, part in summary["attribution"][where].items()}
         assert parts == pytest.approx(
-            {"forgetting": 1.0, "inference_shift": 0.75, "capability_loss": 0.25, "share": 0.75}
+            {"forgetting": 1.0, "on_line": 0.75, "off_line": 0.25, "share": 0.75, "odds": 0.6, "weight": 0.4}
         )
+        assert scratch["share"]["mean"] == pytest.approx(0.8)
     assert summary["attribution"]["early"]["share"]["stderr"] == pytest.approx(0, abs=1e-9)
     gate = summary["gate"]
     assert [entry["bin"] for entry in gate["bins"]] == list(range(9)), "the last bin is there in one seed alone"
@@ -59,13 +61,36 @@ def test_where_the_capability_went_is_what_was_put_in():
     assert gate["bins"][4]["n"] == 21
 
 
-def test_theory_and_measurement_are_ranked_against_each_other():
-    """Losses: measured 2, 2.5, 1.2, 1.6 as they are and at 0.5, 2, 3; predicted 1.9, then 1.4 three times."""
-    ranking = summarise(table(), CONFIG)["ranking"]["early"]
-    moved = {case["strength"]: case["moved_odds"]["mean"] for case in ranking["conjugations"]}
-    assert moved == {None: 0.0, 0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
-    assert ranking["by_odds"]["kendall"]["mean"] == pytest.approx(4 / 6), "one of six pairs is the other way round"
-    assert ranking["by_loss"]["kendall"]["mean"] == pytest.approx((2 - 1) / (6 * 3) ** 0.5), "three pairs are ties"
+def test_accounts_say_what_was_put_in():
+    summary = summarise(table(), CONFIG)
+    for where in ("early", "late", "all"):
+        found = summary["accounts"][where]
+        assert {name: fit["forgetting"]["mean"] for name, fit in found.items()} == pytest.approx(
+            {"constant_pull": 0.8, "prior_shift": 1.2, "prior_and_weight": 1.0, "lapse": 0.9}
+        )
+        assert found["prior_shift"]["share"]["mean"] == pytest.approx(1.2)
+        assert found["constant_pull"]["r2"]["mean"] == pytest.approx(1 - 0.3 / 0.5)
+        weight = found["prior_and_weight"]["numbers"]["weight"]
+        assert (weight["before"]["mean"], weight["after"]["mean"]) == pytest.approx((0.8, 0.2))
+        by_strength = {entry["strength"]: entry for entry in summary["conjugations"][where]}
+        assert by_strength[2.0]["predicted"]["prior_shift"]["mean"] == pytest.approx(0.5)
+        assert by_strength[2.0]["predicted"]["constant_pull"]["mean"] == pytest.approx(0.25)
+        assert by_strength[2.0]["gate_closed"]["mean"] == pytest.approx(0.5)
+        assert by_strength[2.0]["net"]["mean"] == pytest.approx(0.8)
+        assert by_strength[2.0]["controls"]["scratch"]["mean"] == pytest.approx(0.0)
+        assert {entry["strength"]: entry["moved_odds"]["mean"] for entry in by_strength.values()} == MOVED
+
+
+def test_calibration_is_the_line_through_measured_against_predicted_net_recovery():
+    found = summarise(table(), CONFIG)["calibration"]["early"]
+    measured = np.array([-0.5, 0.8, 0.4])  # at 0.5, 2, 3
+    for name, predicted in (
+        ("prior_shift", np.array([0.25, 0.5, 0.75])),
+        ("constant_pull", np.array([0.125, 0.25, 0.375])),
+    ):
+        slope, _ = np.polyfit(predicted, measured, 1)
+        assert found[name]["slope"]["mean"] == pytest.approx(slope)
+        assert found[name]["r2"]["mean"] == pytest.approx(np.corrcoef(predicted, measured)[0, 1] ** 2)
 
 
 def test_recovery_is_said_to_be_undefined_without_forgetting():
@@ -81,8 +106,8 @@ def test_recovery_is_said_to_be_undefined_without_forgetting():
 def test_prior_odds_without_a_limit_are_said_to_have_none():
     rows = table()
     for row in rows:
-        if (row["quantity"][:5], row["predictor"], row["seed"]) == ("prior", "finetuned", 8):
-            row["mean"] = {"prior_logit": 60.0, "prior_residual": 0.1, "prior_bound": 1}[row["quantity"]]
+        if (row["predictor"], row["seed"]) == ("finetuned", 8):
+            row["mean"] = {"prior_logit": 60.0, "prior_bound": 1}.get(row["quantity"], row["mean"])
     summary = summarise(rows, CONFIG)
     assert summary["effective_prior"]["finetuned"]["logit"]["median"] == 1.5
     said = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"

@@ -98,7 +98,7 @@ TURN = ii.RotateInputs(jnp.eye(D))
         (lambda: ii.ScaleInputs(jnp.ones(D)).apply(P), ["factor of ScaleInputs", "(3,)"]),
         (lambda: ii.effective_prior(jnp.ones(K), DISCRETE, GAUSSIAN, P, 1.0), ["predictions", "(4,)", "(2, 4)"]),
         (lambda: ii.excess(jnp.ones(1), GAUSSIAN, P, 1.0), ["predictions", "(1,)"]),
-        (lambda: ii.forgetting_attribution(P.ys[0], P.ys[0], (0.0, 1.0), DISCRETE, GAUSSIAN, P, 1.0), ["predictions"]),
+        (lambda: ii.excess_attribution(P.ys[0], DISCRETE, GAUSSIAN, P, 1.0), ["predictions"]),
         (lambda: ii.continued(ii.bayes_predictor(GAUSSIAN, 1.0), P, 1, jnp.zeros(K)), ["noise", "(4,)"]),
         (lambda: ii.continued(ii.bayes_predictor(GAUSSIAN, 1.0), P, -2, P.ys), ["start = -2", "0 to 4"]),
         (lambda: ii.continued(ii.bayes_predictor(GAUSSIAN, 1.0), P, 5, P.ys), ["start = 5", "0 to 4"]),
@@ -246,7 +246,7 @@ CALLS = {
     "vmap": lambda: jax.vmap(lambda one: ii.component_posterior(MIXTURE, one, 1.0))(P),
     "effective": lambda: (
         ii.effective_prior(P.ys, DISCRETE, GAUSSIAN, P, 1.0),
-        ii.forgetting_attribution(P.ys, 2 * P.ys, (0.0, 1.0), DISCRETE, GAUSSIAN, P, 1.0),
+        ii.excess_attribution(P.ys, DISCRETE, GAUSSIAN, P, 1.0),
         ii.predicted_recovery((0.0, 1.0), ii.scales((2.0, 3.0)), DISCRETE, GAUSSIAN, P, 1.0),
         ii.moved_odds(ii.ScaleLabels(2.0), DISCRETE, GAUSSIAN, P, 1.0),
     ),

@@ -1,8 +1,9 @@
 import subprocess
 import sys
 
+from implicit_inference.bayes.attribution import GATE_EDGES
 from implicit_inference.config.changes import fields_of
-from implicit_inference.measure.formulas import CLOSENESS_EDGES, GATE_EDGES
+from implicit_inference.measure.formulas import CLOSENESS_EDGES
 from implicit_inference.show import notation
 from implicit_inference.worlds import described
 

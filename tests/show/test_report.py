@@ -140,6 +140,6 @@ def test_the_filter_works_in_a_browser_without_an_error(page, tmp_path):
     assert len(shown) == len(rows) > 100
     assert f"{len(rows)} of {len(rows)} rows" in dom
     assert '<option value="labels × 2">' in dom
-    rows, shown, dom = opened("capability%20LOSS")
-    assert [row[:2] for row in shown] == [["A", "capability loss"], ["B", "capability loss"]]
+    rows, shown, dom = opened("WHOLE%20rise")
+    assert [row[:2] for row in shown] == [["A", "on the line / whole rise"], ["B", "on the line / whole rise"]]
     assert f"2 of {len(rows)} rows" in dom

@@ -35,4 +35,10 @@ def test_results_are_flat_rows_of_text():
     assert {len(row) for row in rows} == {len(side_by_side.COLUMNS)}
     assert len({row[:4] for row in rows}) == len(rows)
     assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in rows
-    assert ("capability loss", "Gaussian", "fine-tuned", "as they are", *3 * ("0.250 ± 0.000",)) in rows
+    assert (
+        "rise of the distance off the line",
+        "Gaussian",
+        "fine-tuned",
+        "as they are",
+        *3 * ("0.250 ± 0.000",),
+    ) in rows

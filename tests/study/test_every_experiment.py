@@ -38,6 +38,7 @@ COSTLY = ("control", "lessons", "other_conjugations")
 """Those that compile the most: stages of their own, groups of conjugations"""
 PARAMETERS = [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
 
+SHOWN_AS = ("identity", "choice", "shrink_only")
 COLUMNS = {"seed", "quantity", "family", "predictor", "conjugation", "strength", "position", "range", "step", "bin"}
 COLUMNS |= {"n", "mean", "stderr", "seeds"}
 MORE = {
@@ -46,6 +47,7 @@ MORE = {
     "finetuning_prompts": {"shown"},
     "lessons": {"quantile"},
     "other_conjugations": {"way"},
+    "primary": {"claim"},
     "single_distribution": {"noise_variance"},
     "tradeoff": {"prior"},
 }
@@ -137,7 +139,12 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
     of_seeds = table.get("seeds", pd.Series(np.nan, table.index)).isna()
     assert set(table.loc[of_seeds, "seed"]) == set(BASE.seeds)
     if "conjugation" in table and name != "other_conjugations":
-        assert set(table["conjugation"].dropna()) <= {"identity", *described("regression").moves}
+        assert set(table["conjugation"].dropna()) <= {
+            "identity",
+            "choice",
+            "shrink_only",
+            *described("regression").moves,
+        }
 
     figures = {figure: (experiment, "shows it") for figure, experiment in SHOWN.items() if experiment == name}
     assert figures
@@ -151,7 +158,7 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
 
 
 def test_the_fifths_of_closeness_are_in_the_order_of_the_log_odds(run):
-    table = read_csv(run("closeness")[1]).where(tasks__n_discrete=BASE.tasks.n_discrete)
+    table = read_csv(run("closeness")[1]).reduced().where(tasks__n_discrete=BASE.tasks.n_discrete)
     for k in table.levels("position"):
         assert np.all(np.diff(table.where(quantity="log_odds", position=k).column("mean")) > 0)
 
@@ -192,9 +199,9 @@ def test_an_experiment_runs_from_its_command_line(one_world, capsys, monkeypatch
     arguments = ["--scale", "smoke", "--runs", str(folder / "runs"), "--data", str(folder / "by hand")]
     assert script.main(small, arguments) == 0
     out = capsys.readouterr().out
-    assert "open: batches of 8, 4 steps" in out
+    assert "not asked: batches of 8, 4 steps" in out
     assert "±" in out
-    table = read_csv(folder / "by hand" / "smoke" / "finetuning_prompts.csv")
+    table = read_csv(folder / "by hand" / "smoke" / "finetuning_prompts.csv").reduced()
     assert set(table.column("seeds")) == {2}
     rise = table.where(family="gaussian")
     rows = trained.run_of("finetune").read_table("training.parquet")

@@ -45,11 +45,12 @@ def test_an_experiment_in_a_wrong_environment_is_one_line():
 @pytest.mark.parametrize("name", NAMES)
 def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale(name):
     module = load(EXPERIMENTS, name)
-    assert f"python experiments/{name}.py --scale smoke|laptop|paper" in module.__doc__
+    assert f"python experiments/{name}.py --scale {'|'.join(module.EXPERIMENT.variants)}" in module.__doc__
     assert "?" in module.__doc__.split("\n\n")[0]
     assert module.EXPERIMENT.name == name
-    for scale, base in sys.modules["experiment"].SCALES.items():
-        variants = module.EXPERIMENT.variants[scale]
+    assert {"smoke", "laptop"} <= module.EXPERIMENT.variants.keys()
+    for scale, variants in module.EXPERIMENT.variants.items():
+        base = sys.modules["experiment"].SCALES[scale]
         configs = [override(base, variant) for variant in variants]
         assert len(set(configs)) == len(variants), scale
 
@@ -94,20 +95,25 @@ def test_a_figure_of_one_seed_and_of_lone_or_missing_numbers_says_so():
     assert {text.get_text() for text in picture.legends[0].get_texts()} == {"lone", "level"}
 
 
-def test_the_claims_of_an_experiment_are_judged_by_holm_and_one_alone_by_its_t():
-    """p of 0.012, 0.020, 0.04 and 0.3 against 0.05 / 4, 3, 2, 1: the second fails, and so do all behind it."""
-    seeds, wanted = 5, (0.04, 0.012, 0.3, 0.02)
+def test_claims_are_judged_by_intervals_and_primary_ones_by_holm():
+    """One-sided p of 0.006, 0.010, 0.02 and 0.3: three intervals lie above 0; 0.025 / 4, 3, 2, 1 leave the first."""
+    seeds, wanted = 5, (0.02, 0.006, 0.3, 0.010)
     estimates = [Estimate(float(stats.t.isf(p, seeds - 1)), 1.0) for p in wanted]
     claims = [(str(p), [e], "") for p, e in zip(wanted, estimates, strict=True)]
     undefined = ("undefined", [estimates[1], Estimate(float("nan"), float("nan"))], "")
-    unclaimed = ("a description", [], "")
-    found = judged([*claims, undefined, unclaimed], seeds)
-    assert [f.held for f in found] == [False, True, False, False, None, None]
-    assert {f.comparisons for f in found} == {4}
-    assert [f.held for f in judged(claims[:1], seeds)] == [True]
-    assert [(f.held, f.comparisons) for f in judged([unclaimed], seeds)] == [(None, 0)]
-    both = ("both", [estimates[0], estimates[2]], "")
-    assert [f.held for f in judged([both], seeds)] == [False], "all of its estimates must be positive"
+    below = ("below", [estimates[1], Estimate(-9.0, 1.0)], "")
+    described = ("a description", [], "")
+    found = judged([*claims, undefined, below, described], seeds)
+    words = ["supported", "supported", "undecided", "supported", "undecided", "refuted", "not asked"]
+    assert [f.verdict for f in found] == words
+    mean, low, high = found[0].effects[0]
+    assert (low + high) / 2 == pytest.approx(mean)
+    assert low == pytest.approx(mean - stats.t.isf(0.025, seeds - 1))
+    corrected = judged([*claims, described], seeds, primary=True)
+    assert [f.verdict for f in corrected] == ["undecided", "supported", "undecided", "undecided", "not asked"]
+    assert {f.comparisons for f in corrected} == {4}
+    assert [f.verdict for f in judged(claims[:1], seeds, primary=True)] == ["supported"]
+    assert [f.verdict for f in judged(claims[:1], 1)] == ["undecided"], "one seed has no interval"
 
 
 def test_a_missing_table_says_which_command_writes_it(tmp_path):

@@ -1,0 +1,63 @@
+"""The main picture of a ladder of worlds: what comes back beside the null, the gate, where the forgetting lies."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from figure import NAMES
+
+from implicit_inference.bayes.attribution import CONSTANT_PULL
+from implicit_inference.measure.formulas import Estimate
+from implicit_inference.show.drawing import Axes, Figure, estimates
+from implicit_inference.show.notation import BLACK, GREEN, ORANGE, RANGES, RED, SKY, Look
+from implicit_inference.study.panels import categories, finished, zero
+from implicit_inference.study.probed import MEASURED, gate_closed, net
+from implicit_inference.study.results import Results
+
+Variants = Sequence[tuple[str, Results]]
+SCALED, CHOSEN = ("label_scale", 2.0), ("choice", None)
+LOWEST = -1.0
+
+
+def draw_ladder(table: Results, variants: Variants, title: str) -> Figure:
+    """Early positions above, late ones below; `variants` are (name, rows a seed) from left to right."""
+    figure = Figure(figsize=(12, 7))
+    for row, where in zip(figure.subplots(2, 3), ("early", "late"), strict=True):
+        recovered(row[0], variants, where, SCALED)
+        recovered(row[1], variants, where, CHOSEN)
+        parts(row[2], variants, where)
+        row[0].set_ylabel(f"net recovery, {RANGES[where]}")
+    figure.axes[0].set_title("labels × 2")
+    figure.axes[1].set_title("chosen rotations")
+    figure.axes[2].set_title("rise of the distance to ridge")
+    return finished(figure, f"{title} (net recovery above {LOWEST:g} is shown)", table)
+
+
+def recovered(axes: Axes, variants: Variants, where: str, case: tuple[str, float | None]) -> None:
+    """Net recovery as measured, by the null and by two accounts, and the share of the gates' gap that is closed."""
+    places = categories(axes, [name for name, _ in variants])
+    for name in (CONSTANT_PULL, "prior_shift", "prior_and_weight", "scratch"):
+        line(axes, NAMES.look(name), places, [net(own, where, name, case) for _, own in variants])
+    closed = [gate_closed(own, where, case) for _, own in variants]
+    line(axes, Look("gap of the gates closed", GREEN, marker="s"), places, closed)
+    measured = [net(own, where, MEASURED, case) for _, own in variants]
+    line(axes, Look("measured", RED, marker="o"), places, measured)
+    zero(axes, 0.0, 1.0)
+    axes.set_ylim(LOWEST, 1.25)
+
+
+def parts(axes: Axes, variants: Variants, where: str) -> None:
+    """The forgetting, on the line between the exact predictors and off it."""
+    places = categories(axes, [name for name, _ in variants])
+    looks = {"on_line": Look("on the line", SKY, "--", "o"), "off_line": Look("off the line", ORANGE, "-.", "o")}
+    for quantity, look in looks.items():
+        own = [rows.estimate(quantity=quantity, range=where, predictor=MEASURED) for _, rows in variants]
+        line(axes, look, places, own)
+    rise = [rows.estimate(quantity="forgetting", range=where) for _, rows in variants]
+    line(axes, Look("forgetting", BLACK, marker="o"), places, rise)
+    zero(axes)
+
+
+def line(axes: Axes, look: Look, places: np.ndarray, found: Sequence[Estimate]) -> None:
+    """Estimates with their bands, one for each variant."""
+    estimates(axes, replace(look, marker=look.marker or "."), places, found)

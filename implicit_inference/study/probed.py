@@ -1,0 +1,132 @@
+"""A probe's measurement as rows of an experiment: a value a seed, so that differences can be paired."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from implicit_inference.bayes.attribution import ACCOUNTS, CONSTANT_PULL
+from implicit_inference.measure.attribution import ACCOUNT_NAMES
+from implicit_inference.measure.formulas import Estimate, Values, jackknife, net_recovery
+from implicit_inference.measure.lookup import IDENTITY, SHRUNK, UNCHANGED, Case, Table
+from implicit_inference.measure.probe import measure
+from implicit_inference.measure.rows import seed_rows
+from implicit_inference.runs.store import Row
+from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.measurements import RANGES
+from implicit_inference.study.results import Results
+from implicit_inference.training.loop import Trained
+
+MEASURED = "finetuned"
+BEFORE_AFTER = ("pretrained", MEASURED)
+UNDEFINED = Estimate(float("nan"), float("nan"))
+
+
+def probed(trained: Trained) -> list[Row]:
+    """Measures the fine-tuned network and all its controls, by range of positions.
+
+    forgetting, gain; excess_FAMILY of the pretrained network; rise: the loss of a predictor, a control or an account of
+    the fine-tuning above that of the pretrained network, both under one conjugation; gate, before and after; on_line
+    and off_line; account_residual; the numbers of the accounts; shapley_odds and shapley_weight; moved_odds.
+    """
+    table = Table(measure(trained, lambda done, of: None), trained.config)
+    world, seeds, rows = table.world, table.seeds, list[Row]()
+    for where in RANGES:
+
+        def add(values: Values, quantity: str, at: str = where, **labels: Any) -> None:
+            own = labels | {"quantity": quantity, "range": at, "n": trained.config.probe.prompts}
+            rows.extend(seed_rows(values, seeds, **own))
+
+        def loss(name: str, case: Case = IDENTITY, family: str | None = None, at: str = where) -> Values:
+            return table.averaged(table.curve(name, family, case), at)
+
+        shown = world.shown(trained.config)
+        add(loss(table.after) - loss(table.before), "forgetting")
+        add(loss(table.before, family=shown) - loss(table.after, family=shown), "gain")
+        for family in world.families:
+            add(loss(table.before, family=family) - loss(world.exact[family], family=family), f"excess_{family}")
+        for case in (*table.cases(), SHRUNK):
+            labels: dict[str, Any] = {"conjugation": case[0], "strength": case[1]}
+            for name in (table.after, *table.controls):
+                add(loss(name, case) - loss(table.before, case), "rise", predictor=name, **labels)
+            if case == SHRUNK:
+                continue
+            for name in ACCOUNT_NAMES:
+                add(table.rise(name, where, case), "rise", predictor=name, **labels)
+            for name in table.networks[:2]:
+                add(table.ranged("range_gate", name, where, case), "gate", predictor=name, **labels)
+            moved = table.averaged(table.curve(None, case=case, quantity="moved_odds"), where)
+            add(moved, "moved_odds", **labels)
+        for name in (table.after, table.networks[-1]):
+            for part, values in table.attribution(where, name)._asdict().items():
+                add(values, part, predictor=name)
+        for name in (UNCHANGED, *ACCOUNT_NAMES):
+            add(table.ranged("account_residual", name, where), "account_residual", predictor=name)
+        for name, numbers in ACCOUNTS.items():
+            for number in numbers:
+                for network in table.networks[:2]:
+                    values = table.ranged(f"{name}_{number}", network, where, None)
+                    add(values, f"{name}_{number}", predictor=network)
+        for part in ("odds", "weight"):
+            add(table.ranged(f"shapley_{part}", None, where), f"shapley_{part}")
+    return rows
+
+
+def rises(results: Results, where: str, predictor: str, case: Case) -> tuple[Values, Values]:
+    """The rises [S] of a predictor as the prompts are, and under a conjugation."""
+
+    def of(conjugation: str, strength: float | None) -> Values:
+        labels = {"conjugation": conjugation, "strength": strength, "range": where, "predictor": predictor}
+        return results.values(quantity="rise", **labels)
+
+    return of(*IDENTITY), of(*case)
+
+
+def net(results: Results, where: str, predictor: str, case: Case) -> Estimate:
+    """The net recovery of a predictor under a conjugation; undefined without a rise to recover from."""
+    still, moved = rises(results, where, predictor, case)
+    zero = np.zeros_like(still)
+    return net_recovery(zero, still, zero, moved) or UNDEFINED
+
+
+def beyond(results: Results, where: str, case: Case, benchmark: str = CONSTANT_PULL) -> Estimate:
+    """How far the measured net recovery lies beyond that of a benchmark, seed by seed; undefined where one is."""
+    if not all(np.isfinite(net(results, where, name, case).mean) for name in (MEASURED, benchmark)):
+        return UNDEFINED
+
+    def difference(still: Values, moved: Values, still_there: Values, moved_there: Values) -> float:
+        return float(moved_there.mean() / still_there.mean() - moved.mean() / still.mean())
+
+    return jackknife(difference, *rises(results, where, MEASURED, case), *rises(results, where, benchmark, case))
+
+
+def gate_closed(results: Results, where: str, case: Case) -> Estimate:
+    """The share that a conjugation closes of the gap between the gates before and after."""
+    gates = (
+        results.values(quantity="gate", range=where, predictor=name, conjugation=of[0], strength=of[1])
+        for of in (IDENTITY, case)
+        for name in BEFORE_AFTER
+    )
+    return net_recovery(*gates) or UNDEFINED
+
+
+def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[Claim]:
+    """Claims of one variant, by range of positions: each of `moves` brings back more than the constant pull."""
+    claims: list[Claim] = []
+    predictors = (MEASURED, *ACCOUNT_NAMES, "scratch", "damaged_rise")
+    for where in RANGES:
+        here = results.where(range=where)
+        for move, case in moves.items():
+            nets = {of: said(net(results, where, of, case)) for of in predictors}
+            parts = [said(here.estimate(quantity=part, predictor=MEASURED)) for part in ("on_line", "off_line")]
+            weights = [said(here.estimate(quantity="prior_and_weight_weight", predictor=of)) for of in BEFORE_AFTER]
+            numbers = (
+                f"net {nets[MEASURED]}; by the null {nets[CONSTANT_PULL]}, by prior odds {nets['prior_shift']}, with "
+                f"weight {nets['prior_and_weight']}; scratch {nets['scratch']}, damaged {nets['damaged_rise']}; gap of "
+                f"the gates closed {said(gate_closed(results, where, case))}; forgetting "
+                f"{said(here.estimate(quantity='forgetting'))}, on the line {parts[0]}, off it {parts[1]}; weight of "
+                f"the evidence {weights[0]} to {weights[1]}"
+            )
+            claim = f"{name}, {where}: {move} bring back more than the null"
+            claims.append((claim, [beyond(results, where, case)], numbers))
+    return claims
