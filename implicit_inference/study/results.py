@@ -92,7 +92,7 @@ class Results:
     @property
     def seeds(self) -> int:
         """The number of seeds."""
-        return max([self.frame["seed"].nunique(), *self.levels("seeds")])
+        return max([len(self.levels("seed")), *self.levels("seeds")])
 
     @property
     def sizes(self) -> str:
