@@ -2,7 +2,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 EXPERIMENTS := primary single_distribution tradeoff forgetting conjugation other_conjugations finetuning_sets replay \
-  lessons finetuning_prompts origin closeness task_diversity worlds model_size nonlinear methods control
+  lessons finetuning_prompts origin closeness task_diversity worlds erasure weight_path \
+  splicing model_size nonlinear methods control
 SCALE ?= laptop
 
 .PHONY: demo test test-slow smoke experiments figures bench clean

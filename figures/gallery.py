@@ -39,6 +39,9 @@ ENTRIES = {
         "origin",
         "What comes back against the share of the discrete set, beside the null and accounts of the fine-tuning.",
     ),
+    "erasure": ("erasure", "Relearning after fine-tuning, ever harder: suppressed, or erased?"),
+    "weight_path": ("weight_path", "The straight path of the weights, before and beyond both networks."),
+    "splicing": ("splicing", "Parts of the pretrained network in the fine-tuned one."),
     "finetuning_sets": (
         "finetuning_sets",
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",

@@ -1,7 +1,6 @@
 """Controls that inferred nothing: a network with random damage, and a predictor that has learned nothing."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from implicit_inference import keys
 from implicit_inference.measure.formulas import Values
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.network.adapt import flat, nested
+from implicit_inference.network.decoder import Params
 from implicit_inference.worlds import Predictor, Prompts
 
 FACTORS = (2.0**-6, 2.0**6)
@@ -33,7 +33,7 @@ class Uninformed:
         return jnp.broadcast_to(answers[:, :1], answers.shape)
 
 
-def damage(seed: Array, before: Any, after: Any) -> Any:
+def damage(seed: Array, before: Params, after: Params) -> Params:
     """Random numbers for each parameter of `before`, with the norm of the change that fine-tuning made to it.
 
     Parameters that fine-tuning added, controls among them, are left out; those that it left alone are not damaged.
@@ -47,8 +47,8 @@ def damage(seed: Array, before: Any, after: Any) -> Any:
     return nested(noise)
 
 
-def damaged(held_out: HeldOut, stage: str) -> dict[str, Predictor]:
-    """The pretrained network, damaged: by the norm of what a stage changed, and by its rise of the loss.
+def damaged(held_out: HeldOut, stage: str) -> dict[str, Params]:
+    """The parameters of the pretrained network, damaged: by the norm of a stage's change, and by its rise of the loss.
 
     The rise is that on the `tuning` prompts of the forgotten family, all positions but the empty context; the factor
     of the damage that has it is searched seed by seed. Without a rise there is next to no damage.
@@ -58,8 +58,8 @@ def damaged(held_out: HeldOut, stage: str) -> dict[str, Predictor]:
     noise = packed.program(damage)(packed.seeds, before, after)
     add = packed.program(lambda params, noise, factor: jax.tree.map(lambda p, n: p + factor * n, params, noise))
 
-    def network(factors: Values) -> Predictor:
-        return trained.programs.network(add(before, noise, packed.sharded(jnp.asarray(factors, jnp.float32))))
+    def with_noise(factors: Values) -> Params:
+        return add(before, noise, packed.sharded(jnp.asarray(factors, jnp.float32)))
 
     def loss(predictor: Predictor) -> Values:
         return held_out.averaged(held_out.loss(predictor, forgotten, split="tuning"), "all")
@@ -68,6 +68,6 @@ def damaged(held_out: HeldOut, stage: str) -> dict[str, Predictor]:
     low, high = (np.full(len(aim), np.log(end)) for end in FACTORS)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        above = loss(network(np.exp(middle))) > aim
+        above = loss(trained.programs.network(with_noise(np.exp(middle)))) > aim
         low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return {"damaged_norm": network(np.ones(len(aim))), "damaged_rise": network(np.exp((low + high) / 2))}
+    return {"damaged_norm": with_noise(np.ones(len(aim))), "damaged_rise": with_noise(np.exp((low + high) / 2))}

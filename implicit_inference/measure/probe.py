@@ -69,7 +69,9 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
         rows += prior_rows(prior, seeds, split="tuning", predictor=name)
         odds = beliefs.odds_by_position(networks[name])
         rows += curve_rows(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
-    networks |= damaged(held_out, config.probe.stage) | {"uninformed": Uninformed(held_out.forgotten)}
+    broken = damaged(held_out, config.probe.stage)
+    networks |= {name: trained.programs.network(params) for name, params in broken.items()}
+    networks["uninformed"] = Uninformed(held_out.forgotten)
     predictors = networks | {name: held_out.exact(tasks) for name, tasks in exact_tasks(config).items()} | ideals
     accounts = Accounts(held_out, beliefs, networks[before], networks[after])
     rows += accounts.number_rows(before, after, split="tuning")

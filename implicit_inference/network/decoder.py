@@ -69,6 +69,14 @@ class Decoder(nnx.Module):
         self.readout = nnx.Linear(config.width, outputs, rngs=rngs)
 
     def __call__(self, tokens: Array, prompt: Array) -> Array:
+        stream, _ = self.streams(tokens, prompt)
+        outputs = rearrange(
+            self.readout(self.norm(stream)), "(batch token) out -> batch token out", batch=tokens.shape[0]
+        )
+        return outputs[:, len(prompt) :]
+
+    def streams(self, tokens: Array, prompt: Array, watched: bool = False) -> tuple[Array, Array | None]:
+        """The residual stream [batch * T, width] after the last block, and after every block if it is `watched`."""
         batch, length, _ = tokens.shape
         embedded = self.embed(rearrange(tokens, "batch token number -> (batch token) number"))
         embedded = rearrange(embedded, "(batch token) width -> batch token width", batch=batch)
@@ -78,12 +86,11 @@ class Decoder(nnx.Module):
         stream = rearrange(jnp.concatenate([before, placed], axis=1), "batch token width -> (batch token) width")
         graph, stacked = nnx.split(self.blocks)
 
-        def layer(stream: Array, state: Any) -> tuple[Array, None]:
-            return nnx.merge(graph, state)(stream, length), None
+        def layer(stream: Array, state: Any) -> tuple[Array, Array | None]:
+            stream = nnx.merge(graph, state)(stream, length)
+            return stream, stream if watched else None
 
-        stream, _ = jax.lax.scan(layer, stream, stacked, unroll=4)
-        outputs = rearrange(self.readout(self.norm(stream)), "(batch token) out -> batch token out", token=length)
-        return outputs[:, len(prompt) :]
+        return jax.lax.scan(layer, stream, stacked, unroll=4)
 
 
 def init(config: ModelConfig, token_width: int, length: int, outputs: int, key: Array) -> Params:
@@ -97,12 +104,27 @@ def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T to
 
     These stand before the embedded tokens, without positions of their own.
     """
+    decoder, prompt = _decoder(config, params, tokens)
+    flat, leading = pack([tokens], "* token number")
+    (found,) = unpack(decoder(flat, prompt), leading, "* token out")
+    return found.astype(jnp.float32)
+
+
+def streams(config: ModelConfig, params: Params, tokens: Float[Array, "N T token"]) -> Float[Array, "layer N T width"]:
+    """The residual stream after every block, at each token."""
+    decoder, prompt = _decoder(config, params, tokens)
+    _, watched = decoder.streams(tokens, prompt, watched=True)
+    assert watched is not None
+    found = rearrange(watched, "layer (N token) width -> layer N token width", N=tokens.shape[0])
+    return found[:, :, len(prompt) :]
+
+
+def _decoder(config: ModelConfig, params: Params, tokens: Array) -> tuple[Decoder, Array]:
+    """The module with these parameters, and the vectors that stand before the tokens."""
     max_length, width = params["positions"].shape
     prompt = params.get("prompt", jnp.zeros((0, width)))
     outputs = params["readout"]["bias"].shape[-1]
     abstract = nnx.eval_shape(lambda: Decoder(config, tokens.shape[-1], max_length, outputs, rngs=nnx.Rngs(0)))
     graph, state = nnx.split(abstract)
     nnx.replace_by_pure_dict(state, {name: part for name, part in params.items() if name != "prompt"})
-    flat, leading = pack([tokens], "* token number")
-    (found,) = unpack(nnx.merge(graph, state)(flat, prompt), leading, "* token out")
-    return found.astype(jnp.float32)
+    return nnx.merge(graph, state), prompt

@@ -34,7 +34,7 @@ BASE = override(
         "control.grades": (0.0, 0.5, 1.0),
     },
 )
-COSTLY = ("control", "lessons", "other_conjugations")
+COSTLY = ("control", "erasure", "lessons", "other_conjugations")
 """Those that compile the most: stages of their own, groups of conjugations"""
 PARAMETERS = [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
 
@@ -48,6 +48,8 @@ MORE = {
     "lessons": {"quantile"},
     "other_conjugations": {"way"},
     "primary": {"claim"},
+    "splicing": {"way", "block"},
+    "weight_path": {"prior", "t"},
     "single_distribution": {"noise_variance"},
     "tradeoff": {"prior"},
 }
