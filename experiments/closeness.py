@@ -35,8 +35,8 @@ from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.regression.prompts import Batch, sample_batch
 from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.regression.world import World, weights_prior
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import by_range
 from implicit_inference.study.results import Results
@@ -48,8 +48,8 @@ ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Angles as fractions of a right one: 0 is a discrete task, 1 a fresh one."""
 
 
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), list[Row]()
+def measure(trained: Trained) -> list[Record]:
+    held_out, records = HeldOut(trained), list[Record]()
     beliefs, batch, d = Beliefs(held_out), held_out.batch("gaussian"), trained.config.tasks.dim
     closeness = beliefs.closeness(batch.prompts)
     networks = {"before": trained.network("pretrain"), "after": trained.network("finetune")}
@@ -79,8 +79,8 @@ def measure(trained: Trained) -> list[Row]:
                 if kind == "network":
                     found["rest_rise_network"] = rest["after"] - rest["before"]
             for quantity, by_seed in found.items():
-                rows += held_out.rows(by_seed, quantity=quantity, position=k, bin=b)
-    return rows + interpolated(held_out, networks)
+                records += held_out.records(by_seed, quantity=quantity, position=k, bin=b)
+    return records + interpolated(held_out, networks)
 
 
 def fifths(coordinate: Values) -> list[NDArray[np.integer]]:
@@ -89,7 +89,7 @@ def fifths(coordinate: Values) -> list[NDArray[np.integer]]:
     return np.split(np.argsort(coordinate, axis=1)[:, : BINS * size], BINS, axis=1)
 
 
-def interpolated(held_out: HeldOut, networks: Mapping[str, Predictor]) -> list[Row]:
+def interpolated(held_out: HeldOut, networks: Mapping[str, Predictor]) -> list[Record]:
     """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
     config, n, world = held_out.config, held_out.config.probe.prompts, World.of(held_out.config)
 
@@ -102,20 +102,20 @@ def interpolated(held_out: HeldOut, networks: Mapping[str, Predictor]) -> list[R
         tasks = world.on_features(seed, DiscreteTasks(turned))
         return sample_batch(prompt_key, tasks, n, config.prompts.length, world.noise_std)
 
-    rows, drawn = list[Row](), held_out.packed.program(between)
+    records, drawn = list[Record](), held_out.packed.program(between)
     for angle in ANGLES:
         batch = drawn(held_out.packed.seeds, held_out.packed.repeated(jnp.asarray(angle)))
         loss = {name: held_out.errors(f, batch).mean(axis=1) for name, f in networks.items()}
-        rows += by_range(held_out, loss["after"] - loss["before"], quantity="loss_rise_network", angle=angle)
-    return rows
+        records += by_range(held_out, loss["after"] - loss["before"], quantity="loss_rise_network", angle=angle)
+    return records
 
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups(*(name for name in results.frame if "." in name)):
+    for labels, part in results.groups(*(name for name in results.frame if "." in name)):
         world = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
-        for k in sorted(own.levels("position")):
-            fifth = [own.where(position=k, bin=b) for b in range(BINS)]
+        for k in sorted(part.levels("position")):
+            fifth = [part.where(position=k, bin=b) for b in range(BINS)]
 
             def contrast(quantity: str, fifth: list[Results] = fifth) -> Estimate:
                 """How much more in the closest fifth than in the farthest."""
@@ -123,8 +123,8 @@ def conclude(results: Results) -> list[Claim]:
 
             def told(quantity: str, fifth: list[Results] = fifth) -> tuple[str, int]:
                 """The contrast, and the fifth with the largest rise: 1 the farthest, 5 the closest."""
-                means = [rows.estimate(quantity=quantity).mean for rows in fifth]
-                return said(contrast(quantity)), 1 + int(np.argmax(means))
+                means = [records.estimate(quantity=quantity).mean for records in fifth]
+                return as_text(contrast(quantity)), 1 + int(np.argmax(means))
 
             numbers = [
                 "{} {}, most in fifth {} (an ideal learner whose prior shifts: {}, {})".format(
@@ -132,7 +132,7 @@ def conclude(results: Results) -> list[Claim]:
                 )
                 for word in ("loss", "gate")
             ]
-            off_line = f"rise off the line between the exact predictors {said(contrast('rest_rise_network'))}"
+            off_line = f"rise off the line between the exact predictors {as_text(contrast('rest_rise_network'))}"
             claim = f"{world}: at {k} exemplars the closest fifth is hurt more than the farthest"
             claims.append((claim, [contrast("loss_rise_network")], "; ".join([*numbers, off_line])))
     return claims

@@ -35,11 +35,11 @@ from typing import Any
 import numpy as np
 from experiment import FAMILIES, SCALES, main
 
-from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.beliefs import Beliefs, prior_records
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.results import Results
@@ -57,19 +57,19 @@ CHOSEN = {"soft_prompt": (1e-2, 5e-3), "lora": (3e-2, 2e-2)}
 LENGTHS, RANKS = (1, 16), (1, 8)
 
 
-def variant(total: int, first: float, rates: tuple[float, float], **adapt: Any) -> Row:
+def variant(total: int, first: float, rates: tuple[float, float], **adapt: Any) -> Record:
     """Stage 1 for a fraction of the steps, stage 2 for the rest, at their learning rates."""
-    found: Row = {"control.grades": GRADES}
+    found: Record = {"control.grades": GRADES}
     for stage, steps, rate in zip(("tune", "steer"), (s := round(first * total), total - s), rates, strict=True):
         found |= {f"{stage}.steps": steps, f"{stage}.warmup": min(20, steps // 4), f"{stage}.learning_rate": rate}
     return found | {f"control.adapt.{name}": value for name, value in adapt.items()}
 
 
-def variants(scale: str) -> list[Row]:
+def variants(scale: str) -> list[Record]:
     """Splits of the steps for soft prompts and for low-rank additions, a hand-made control, lengths and ranks."""
     base = SCALES[scale]
 
-    def of(method: str, first: float, **more: Any) -> Row:
+    def of(method: str, first: float, **more: Any) -> Record:
         rates = (base.tune.learning_rate, base.steer.learning_rate) if scale == "paper" else CHOSEN[method]
         return variant(base.finetune.steps, first, rates, method=method, **more)
 
@@ -83,16 +83,16 @@ def variants(scale: str) -> list[Row]:
     found += [of("soft_prompt", 0.5, prompt_length=length) for length in LENGTHS]
     found += [of("lora", 0.5, rank=rank) for rank in RANKS]
     found.append(of("soft_prompt", 0.0) | {"control.train": "network"})
-    return [each | plain for each in found]
+    return [changes | plain for changes in found]
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     """Losses of every network under every control, by family; the prior log odds that each control amounts to.
 
     predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain; pretrained;
     ideal, exact Bayes under the grade's mixture. controllability: of `controlled` and of `ideal`.
     """
-    held_out, rows = HeldOut(trained), list[Row]()
+    held_out, records = HeldOut(trained), list[Record]()
     beliefs = Beliefs(held_out)
 
     def ideal(grade: float) -> Predictor:
@@ -108,36 +108,36 @@ def measure(trained: Trained) -> list[Row]:
     }
     losses = {(*key, family): held_out.loss(f, family) for key, f in predictors.items() for family in FAMILIES}
     for (name, grade, family), loss in losses.items():
-        rows += by_range(held_out, loss, quantity="loss", predictor=name, grade=grade, family=family)
+        records += by_range(held_out, loss, quantity="loss", predictor=name, grade=grade, family=family)
     for name in ("controlled", "ideal"):
         right, wrong = (
             np.mean([losses[name, abs(RIGHT[family] - turned), family] for family in FAMILIES], axis=0)
             for turned in (0, 1)
         )
-        rows += by_range(held_out, wrong - right, quantity="controllability", predictor=name)
-        rows += by_range(held_out, right, quantity="right_loss", predictor=name)
+        records += by_range(held_out, wrong - right, quantity="controllability", predictor=name)
+        records += by_range(held_out, right, quantity="right_loss", predictor=name)
     for family in FAMILIES:
         for name, grade in (("controlled", RIGHT[family]), ("uncontrolled", None), ("plain", None)):
             rise = losses[name, grade, family] - losses["pretrained", None, family]
-            rows += by_range(held_out, rise, quantity="rise", predictor=name, family=family)
+            records += by_range(held_out, rise, quantity="rise", predictor=name, family=family)
     for grade, network in controlled.items():
-        rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
-    return rows
+        records += prior_records(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
+    return records
 
 
-def about(own: Results) -> str:
+def in_words(part: Results) -> str:
     """The numbers of one variant in a line."""
     parts = []
     for where in RANGES:
-        here = own.where(range=where)
+        here = part.where(range=where)
         kept, right = (here.estimate(quantity=q, predictor="controlled") for q in ("controllability", "right_loss"))
         rise = here.where(quantity="rise", family="gaussian")
         under, without = (rise.estimate(predictor=name) for name in ("controlled", "uncontrolled"))
         parts.append(
-            f"{where}: controllability {said(kept)}, loss under the right control {said(right)}, rise on Gaussian "
-            f"prompts under it {said(under)}, without any {said(without)}"
+            f"{where}: controllability {as_text(kept)}, loss under the right control {as_text(right)}, rise on "
+            f"Gaussian prompts under it {as_text(under)}, without any {as_text(without)}"
         )
-    odds = ", ".join(own.prior_odds(predictor="controlled", grade=grade) for grade in GRADES)
+    odds = ", ".join(part.prior_odds(predictor="controlled", grade=grade) for grade in GRADES)
     return "; ".join([*parts, f"inferred prior log odds {odds}"])
 
 
@@ -150,8 +150,8 @@ def conclude(results: Results) -> list[Claim]:
         labels = usual | {f"control.{name}": value for name, value in changes.items()}
         return results.where(**labels, **{"control.adapt.method": method, "tune.steps": round(split * total)})
 
-    def value(own: Results, quantity: str, where: str) -> Values:
-        return own.values(quantity=quantity, range=where, predictor="controlled")
+    def value(part: Results, quantity: str, where: str) -> Values:
+        return part.values(quantity=quantity, range=where, predictor="controlled")
 
     for method, splits in SPLITS.items():
         name, joint, halves = method.replace("_", " "), of(method, 0), of(method, 0.5)
@@ -161,22 +161,22 @@ def conclude(results: Results) -> list[Claim]:
                 for quantity, more, less in (("controllability", halves, joint), ("right_loss", joint, halves))
             )
             more, less = "more controllability than joint", "less loss under the right control"
-            claims.append((f"{name}, stage 1 first: {more}, {where}", [control], said(control)))
-            claims.append((f"{name}, stage 1 first: {less}, {where}", [better], said(better)))
+            claims.append((f"{name}, stage 1 first: {more}, {where}", [control], as_text(control)))
+            claims.append((f"{name}, stage 1 first: {less}, {where}", [better], as_text(better)))
         for split in splits:
-            claims.append((f"{name}, {split:.0%} of the steps in stage 1", [], about(of(method, split))))
+            claims.append((f"{name}, {split:.0%} of the steps in stage 1", [], in_words(of(method, split))))
     others = {f"soft prompts of {n}, in halves": of("soft_prompt", 0.5, **{"adapt.prompt_length": n}) for n in LENGTHS}
     others |= {f"lora of rank {r}, in halves": of("lora", 0.5, **{"adapt.rank": r}) for r in RANKS}
     others["hand-made soft prompts, never trained"] = of("soft_prompt", 0, train="network")
-    claims += [(name, [], about(own)) for name, own in others.items()]
+    claims += [(name, [], in_words(part)) for name, part in others.items()]
     parts = []
     for where in RANGES:
         here = of("soft_prompt", 0.5).where(range=where)
         ideal, right = (here.estimate(quantity=q, predictor="ideal") for q in ("controllability", "right_loss"))
         plain = here.estimate(quantity="rise", predictor="plain", family="gaussian")
         parts.append(
-            f"{where}: controllability {said(ideal)}, loss under the right control {said(right)}; plain fine-tuning, "
-            f"rise on Gaussian prompts {said(plain)}"
+            f"{where}: controllability {as_text(ideal)}, loss under the right control {as_text(right)}; plain "
+            f"fine-tuning, rise on Gaussian prompts {as_text(plain)}"
         )
     return [*claims, ("exact Bayes, and plain fine-tuning", [], "; ".join(parts))]
 

@@ -30,8 +30,8 @@ from implicit_inference.bayes.attribution import attribution
 from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import net_recovery, recovered_fraction, share
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import headline
 from implicit_inference.study.measurements import NETWORKS, RANGES, by_range, conjugations, distances, estimated
@@ -54,49 +54,51 @@ FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty")
 STRENGTHS = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
 
 
-def variants(scale: str) -> list[Row]:
+def variants(scale: str) -> list[Record]:
     """(what trains, strength) of every variant; `layers` is the first block alone, and the last."""
     usual, last = SCALES[scale].finetune.learning_rate, SCALES[scale].model.layers - 1
-    found: list[Row] = []
+    found: list[Record] = []
     for method, factors in FACTORS.items():
         for layer in (0, last) if method == "layers" else (0,):
-            what = {"adapt.method": method, "adapt.layers": [layer]}
-            found += [what | {"finetune.learning_rate": float(f"{factor * usual:.6g}")} for factor in factors]
+            trains = {"adapt.method": method, "adapt.layers": [layer]}
+            found += [trains | {"finetune.learning_rate": float(f"{factor * usual:.6g}")} for factor in factors]
     for penalty, strengths in PENALTIES.items():
         found += [{"finetune.penalty": penalty, "finetune.strength": strength} for strength in strengths]
     return found + [{"finetune.replay": fraction} for fraction in REPLAYED]
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting.
 
     recovered_at, net_at: by labels x GAMMA, and net of what that does for the pretrained network; shrunk: by the best
     constant alone, chosen on other prompts; scratch_at: the same fraction for the network that saw the fine-tuning
     tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
     """
-    held_out, rows = HeldOut(trained), headline(trained)
+    held_out, records = HeldOut(trained), headline(trained)
     beliefs, distance = Beliefs(held_out), distances(held_out)
     networks = [trained.network(stage) for stage in NETWORKS.values()]
     scaled = conjugations(held_out, "label_scale", [GAMMA])[GAMMA]
     before, after, scratch = (held_out.loss(network, "gaussian") for network in networks)
-    before_moved, after_moved, scratch_moved = (held_out.loss(network, "gaussian", scaled) for network in networks)
+    before_conjugated, after_conjugated, scratch_conjugated = (
+        held_out.loss(network, "gaussian", scaled) for network in networks
+    )
     shrunk = held_out.shrunk_errors(networks[1], "gaussian").mean(axis=1)
-    for quantity, recovered in (("recovered_at", after_moved), ("shrunk", shrunk)):
-        rows += estimated(held_out, recovered_fraction, before, after, recovered, quantity=quantity)
-    rows += estimated(held_out, net_recovery, before, after, before_moved, after_moved, quantity="net_at")
-    rows += estimated(held_out, recovered_fraction, before, scratch, scratch_moved, quantity="scratch_at")
-    rows += by_range(held_out, shrunk - after_moved, quantity="above_shrinking")
+    for quantity, recovered in (("recovered_at", after_conjugated), ("shrunk", shrunk)):
+        records += estimated(held_out, recovered_fraction, before, after, recovered, quantity=quantity)
+    records += estimated(held_out, net_recovery, before, after, before_conjugated, after_conjugated, quantity="net_at")
+    records += estimated(held_out, recovered_fraction, before, scratch, scratch_conjugated, quantity="scratch_at")
+    records += by_range(held_out, shrunk - after_conjugated, quantity="above_shrinking")
     ideals = [beliefs.ideal(beliefs.prior(network).logit) for network in networks[:2]]
     parts = attribution(*(distance(predictor) for predictor in (*networks[:2], *ideals)))
-    return rows + estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="inference_share")
+    return records + estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="inference_share")
 
 
 def conclude(results: Results) -> list[Claim]:
     """Claims about each way to fine-tune at its last strength, in the order of `variants`."""
     claims: list[Claim] = []
-    for name, own in {way(labels): rows for labels, rows in results.groups(*FIELDS, *STRENGTHS)}.items():
+    for name, part in {way(labels): records for labels, records in results.groups(*FIELDS, *STRENGTHS)}.items():
         for where in RANGES:
-            here = own.where(range=where)
+            here = part.where(range=where)
             gain, forgetting, recovered, net, shrunk, explained, above = (
                 here.estimate(quantity=quantity)
                 for quantity in (
@@ -106,20 +108,20 @@ def conclude(results: Results) -> list[Claim]:
             )
             claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
             numbers = (
-                f"{where}: gain {said(gain)}, forgetting {said(forgetting)}, recovered {said(recovered)}, net "
-                f"{said(net)}, by shrinking alone {said(shrunk)}, share of the odds {said(explained)}"
+                f"{where}: gain {as_text(gain)}, forgetting {as_text(forgetting)}, recovered {as_text(recovered)}, "
+                f"net {as_text(net)}, by shrinking alone {as_text(shrunk)}, share of the odds {as_text(explained)}"
             )
             claims.append((claim, [above, net], numbers))
-    known = ", ".join(f"{where} {said(own.estimate(quantity='scratch_at', range=where))}" for where in RANGES)
+    known = ", ".join(f"{where} {as_text(part.estimate(quantity='scratch_at', range=where))}" for where in RANGES)
     return [*claims, (f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], known)]
 
 
-def way(labels: Row) -> str:
+def way(labels: Record) -> str:
     """A way to fine-tune, whatever its strength."""
     method = labels["adapt.method"].replace("_", " ")
-    what = f"block {labels['adapt.layers'][0]}" if method == "layers" else method
+    trains = f"block {labels['adapt.layers'][0]}" if method == "layers" else method
     penalty = f", penalty on {labels['finetune.penalty']}" if labels["finetune.penalty"] != "none" else ""
-    return what + penalty + (", replay" if labels["finetune.replay"] else "")
+    return trains + penalty + (", replay" if labels["finetune.replay"] else "")
 
 
 EXPERIMENT = Experiment(

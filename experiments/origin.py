@@ -30,13 +30,13 @@ from tradeoff import ALPHAS, VARIANTS
 from implicit_inference import keys
 from implicit_inference.bayes.attribution import attribution
 from implicit_inference.bayes.conjugation import Conjugation
-from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.beliefs import Beliefs, prior_records
 from implicit_inference.measure.formulas import rank_correlation, recovered_fraction, share
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import Case
 from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES, by_range, distances, estimated
 from implicit_inference.study.results import Results
@@ -56,65 +56,65 @@ def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
     }
 
 
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows, course = HeldOut(trained), list[Row](), []
+def measure(trained: Trained) -> list[Record]:
+    held_out, records, course = HeldOut(trained), list[Record](), []
     beliefs, distance = Beliefs(held_out), distances(held_out)
     for step in kept_steps(trained.run_of("finetune")):
         network = trained.network("finetune", step)
         prior = beliefs.prior(network)
         ideal = beliefs.ideal(prior.logit)
         course.append((distance(network), distance(ideal)))
-        rows += prior_rows(prior, trained.config.seeds, step=step)
+        records += prior_records(prior, trained.config.seeds, step=step)
         parts = attribution(course[0][0], course[-1][0], course[0][1], course[-1][1])
         for quantity, values in parts._asdict().items():
-            rows += by_range(held_out, values, quantity=quantity, step=step)
-        rows += estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="share", step=step)
-    moves, prompts = held_out.packed.each(lambda seed: maps(trained, seed)), held_out.batch("gaussian").prompts
-    shown = {case: held_out.packed.shown(move, prompts) for case, move in moves.items()}
-    away = {case: (beliefs.closeness(prompts) - beliefs.closeness(x)).mean(axis=1) for case, x in shown.items()}
+            records += by_range(held_out, values, quantity=quantity, step=step)
+        records += estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="share", step=step)
+    moves, prompts = held_out.packed.by_seed(lambda seed: maps(trained, seed)), held_out.batch("gaussian").prompts
+    under_maps = {case: held_out.packed.conjugated(move, prompts) for case, move in moves.items()}
+    away = {case: (beliefs.closeness(prompts) - beliefs.closeness(x)).mean(axis=1) for case, x in under_maps.items()}
     under = {case: (distance(network, move), distance(ideal, move)) for case, move in moves.items()}
     before, after = course[0], course[-1]
     for case in moves:
         labels = {"conjugation": case[0], "strength": case[1]}
         for i, kind in enumerate(("measured", "predicted")):
-            moved = under[case][i]
-            rows += estimated(held_out, recovered_fraction, before[i], after[i], moved, quantity=kind, **labels)
-            rows += by_range(held_out, after[i] - moved, quantity=f"returned_{kind}", **labels)
-        rows += by_range(held_out, away[case], quantity="moved_odds", **labels)
+            conjugated = under[case][i]
+            records += estimated(held_out, recovered_fraction, before[i], after[i], conjugated, quantity=kind, **labels)
+            records += by_range(held_out, after[i] - conjugated, quantity=f"returned_{kind}", **labels)
+        records += by_range(held_out, away[case], quantity="moved_odds", **labels)
     measured, predicted = ([pair[i] for pair in (after, *under.values())] for i in (0, 1))
     for theory, ranks in (("loss", predicted), ("odds", [0 * after[0], *(-values for values in away.values())])):
         for where in RANGES:
             lists = (np.stack([held_out.averaged(x, where) for x in of], axis=1) for of in (ranks, measured))
             agreement = np.array([rank_correlation(*pair).kendall for pair in zip(*lists, strict=True)])
-            rows += held_out.rows(agreement, quantity=f"kendall_by_{theory}", range=where)
-    return rows
+            records += held_out.records(agreement, quantity=f"kendall_by_{theory}", range=where)
+    return records
 
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
     last = max(results.levels("step"))
     for alpha in ALPHAS:
-        own = results.where(pretrain__discrete_prob=alpha)
-        before, after = (own.prior_odds(step=step) for step in (0, last))
+        part = results.where(pretrain__discrete_prob=alpha)
+        before, after = (part.prior_odds(step=step) for step in (0, last))
         for where in RANGES:
-            here, end = own.where(range=where), own.where(range=where, step=last)
+            here, end = part.where(range=where), part.where(range=where, step=last)
             parts = {q: end.estimate(quantity=q) for q in ("forgetting", "inference_shift", "share", "capability_loss")}
             scaled = {g: here.where(conjugation="label_scale", strength=g) for g in (1.5, 2.0, 3.0)}
             recovered = (
-                f"γ = {g:g}: {said(rows.estimate(quantity='measured'))} against "
-                f"{said(rows.estimate(quantity='predicted'))}"
-                for g, rows in scaled.items()
+                f"γ = {g:g}: {as_text(records.estimate(quantity='measured'))} against "
+                f"{as_text(records.estimate(quantity='predicted'))}"
+                for g, records in scaled.items()
             )
             claims.append(
                 (
                     f"alpha {alpha:g}, {where}: a part of forgetting is a shift of the inferred prior odds",
                     [parts["inference_shift"], parts["forgetting"]],
-                    f"prior log odds {before} to {after}; forgetting {said(parts['forgetting'])}, of it "
-                    f"{said(parts['inference_shift'])} by the shift (a share of {said(parts['share'])}) and "
-                    f"{said(parts['capability_loss'])} lost capability; recovery measured against predicted: "
+                    f"prior log odds {before} to {after}; forgetting {as_text(parts['forgetting'])}, of it "
+                    f"{as_text(parts['inference_shift'])} by the shift (a share of {as_text(parts['share'])}) and "
+                    f"{as_text(parts['capability_loss'])} lost capability; recovery measured against predicted: "
                     f"{', '.join(recovered)}; ranking of conjugations, Kendall's tau "
-                    f"{said(here.estimate(quantity='kendall_by_loss'))} by the ideal learner's loss, "
-                    f"{said(here.estimate(quantity='kendall_by_odds'))} by moved odds",
+                    f"{as_text(here.estimate(quantity='kendall_by_loss'))} by the ideal learner's loss, "
+                    f"{as_text(here.estimate(quantity='kendall_by_odds'))} by moved odds",
                 )
             )
     return claims

@@ -41,9 +41,9 @@ from implicit_inference.regression.conjugations import (
     selected,
     sign_flips,
 )
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.show.notation import Notation
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import NETWORKS, RANGES, RECOVERIES, by_range, recovery
 from implicit_inference.study.results import Results
@@ -92,14 +92,14 @@ def orbits(trained: Trained, seed: Array) -> dict[Case, tuple[Conjugation, ...]]
 
 def in_order(held_out: HeldOut, named: Callable[[Array], dict[Case, Any]]) -> list[tuple[Case, Any]]:
     """(name, packed over seeds), in the order of the names; packing would sort them."""
-    packed = held_out.packed.each(named)
+    packed = held_out.packed.by_seed(named)
     return [(name, packed[name]) for name in named(jnp.asarray(0))]
 
 
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), list[Row]()
+def measure(trained: Trained) -> list[Record]:
+    held_out, records = HeldOut(trained), list[Record]()
     networks = {name: trained.network(stage) for name, stage in NETWORKS.items()}
-    discrete = held_out.packed.each(lambda seed: held_out.world.families(seed)["discrete"])
+    discrete = held_out.packed.by_seed(lambda seed: held_out.world.families(seed)["discrete"])
     noise_std = held_out.packed.repeated(trained.config.tasks.noise_std)
 
     def chosen(network: Predictor, orbit: Sequence[Conjugation]) -> Predictor:
@@ -115,13 +115,13 @@ def measure(trained: Trained) -> list[Row]:
     plain = [losses[name, "single", IDENTITY] for name in ("pretrained", "finetuned")]
     for (name, way, case), loss in losses.items():
         labels = {"way": way, "conjugation": case[0], "strength": case[1]}
-        rows += by_range(held_out, loss, quantity="loss", predictor=name, **labels)
+        records += by_range(held_out, loss, quantity="loss", predictor=name, **labels)
         if name == "finetuned":
-            rows += recovery(held_out, *plain, losses["pretrained", way, case], loss, **labels)
-    return rows
+            records += recovery(held_out, *plain, losses["pretrained", way, case], loss, **labels)
+    return records
 
 
-def named(labels: Row) -> str:
+def named(labels: Record) -> str:
     """A way to move a prompt, for people."""
     case = labels["conjugation"], labels["strength"]
     return f"{labels['way']}, {GROUPS.get(case[0]) or NAMES.conjugation(*case)}"
@@ -130,17 +130,17 @@ def named(labels: Row) -> str:
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
     pretrained = results.where(quantity="loss", predictor="pretrained", range="early")
-    for labels, own in results.groups("way", "conjugation", "strength"):
+    for labels, part in results.groups("way", "conjugation", "strength"):
         if labels["conjugation"] == "identity":
             continue
-        found, net = ({w: own.estimate(quantity=q, range=w) for w in RANGES} for q in RECOVERIES)
+        found, net = ({w: part.estimate(quantity=q, range=w) for w in RANGES} for q in RECOVERIES)
         change = over_seeds(pretrained.values(**labels) - pretrained.values(way="single", conjugation="identity"))
         claims.append(
             (
                 f"{named(labels)}: recovers early, net of what it does for the pretrained network",
                 [net["early"]],
-                f"early {said(found['early'])} (net {said(net['early'])}), late {said(found['late'])} "
-                f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
+                f"early {as_text(found['early'])} (net {as_text(net['early'])}), late {as_text(found['late'])} "
+                f"(net {as_text(net['late'])}); changes the pretrained loss early by {as_text(change)}",
             )
         )
     return claims

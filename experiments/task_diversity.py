@@ -13,14 +13,14 @@ import sys
 
 from experiment import main
 
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import headline, summary
 from implicit_inference.study.results import Results
 
 
-def counts(*counts: int) -> list[Row]:
+def counts(*counts: int) -> list[Record]:
     return [{"tasks.n_discrete": n} for n in counts]
 
 

@@ -25,17 +25,17 @@ def draw(table: Results) -> Figure:
     figure = Figure(figsize=(3.6 * len(alphas) + 1, 12.5))
     grid = figure.subplots(5, len(alphas), sharey="row", squeeze=False)
     for column, alpha in zip(grid.T, alphas, strict=True):
-        own = table.where(pretrain__discrete_prob=alpha)
-        odds = own.where(quantity="prior_logit")
+        part = table.where(pretrain__discrete_prob=alpha)
+        odds = part.where(quantity="prior_logit")
         by_seed(
             column[0], Look("inferred prior log odds: median and seeds", GREY, marker="o"), odds.column("step"), odds
         )
         column[0].set(title=f"α = {alpha:g}")
         counts(column[0].xaxis, "fine-tuning step")
-        parts(column[1], own.where(range="early"))
-        parts(column[2], own.where(range="late"))
-        recovery(column[3], own)
-        order(column[4], own)
+        parts(column[1], part.where(range="early"))
+        parts(column[2], part.where(range="late"))
+        recovery(column[3], part)
+        order(column[4], part)
     for axes, label in zip(
         grid[:, 0],
         (
@@ -51,20 +51,20 @@ def draw(table: Results) -> Figure:
     return finished(figure, f"Where the capability went (recovery: {LOWEST:g} to {HIGHEST:g} shown)", table)
 
 
-def parts(axes: Axes, rows: Results) -> None:
+def parts(axes: Axes, results: Results) -> None:
     """The forgetting on Gaussian prompts and what it consists of."""
     for quantity, look in PARTS.items():
-        chosen = rows.where(quantity=quantity)
+        chosen = results.where(quantity=quantity)
         band(axes, look, chosen.column("step"), chosen)
     zero(axes)
     counts(axes.xaxis, "fine-tuning step")
 
 
-def recovery(axes: Axes, rows: Results) -> None:
+def recovery(axes: Axes, results: Results) -> None:
     """Against the label scale, as measured and as predicted from the inferred odds alone."""
     for where, colour in zip(("early", "late"), COLOURS, strict=False):
         for quantity, (line, marker) in KINDS.items():
-            scaled = rows.where(quantity=quantity, range=where, conjugation="label_scale")
+            scaled = results.where(quantity=quantity, range=where, conjugation="label_scale")
             scaled = Results(scaled.frame[scaled.frame["strength"] > 0])
             look = Look(f"recovered, {where}, {quantity}", colour, line, marker)
             band(axes, look, scaled.column("strength"), scaled)
@@ -72,13 +72,13 @@ def recovery(axes: Axes, rows: Results) -> None:
     axes.set(xlabel="label scale γ", ylim=(LOWEST, HIGHEST))
 
 
-def order(axes: Axes, rows: Results) -> None:
+def order(axes: Axes, results: Results) -> None:
     """Conjugations, from what brings the loss down the most to the least, early: predicted against measured."""
-    cases = [labels for labels, _ in rows.given("conjugation").groups("conjugation", "strength")]
-    returned = {kind: rows.where(quantity=f"returned_{kind}", range="early") for kind in KINDS}
-    gained = [np.array([own.where(**case).column("mean")[0] for case in cases]) for own in returned.values()]
+    cases = [labels for labels, _ in results.given("conjugation").groups("conjugation", "strength")]
+    returned = {kind: results.where(quantity=f"returned_{kind}", range="early") for kind in KINDS}
+    gained = [np.array([part.where(**case).column("mean")[0] for case in cases]) for part in returned.values()]
     ranks(axes, [NAMES.conjugation(*case.values()) for case in cases], -gained[0], -gained[1], GREY)
-    tau = rows.estimate(quantity="kendall_by_loss", range="early")
+    tau = results.estimate(quantity="kendall_by_loss", range="early")
     axes.set_title(f"early; Kendall's τ {mean_text(tau.mean, tau.stderr, 2)}", fontsize=9)
     counts(axes.xaxis, "measured rank, 1 the best")
     counts(axes.yaxis, "")

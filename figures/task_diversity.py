@@ -10,7 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
-    variants = [(f"n = {labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
+    variants = [(f"n = {labels['tasks.n_discrete']}", results) for labels, results in table.groups("tasks.n_discrete")]
     return draw_headlines(table, variants, "Number of tasks in the discrete set")
 
 

@@ -95,16 +95,16 @@ def ranked(table: Table) -> dict[str, Any]:
     """
     summary: dict[str, Any] = {}
     for where in RANGES:
-        cases, measured, predicted, moved = ranking_of(table, where)
+        cases, measured, predicted, conjugated = ranking_of(table, where)
         summary[where] = {
             "conjugations": [
                 {"conjugation": name, "strength": strength}
                 | {"measured": estimated(measured[:, c]), "predicted": estimated(predicted[:, c])}
-                | {"moved_odds": estimated(moved[:, c])}
+                | {"moved_odds": estimated(conjugated[:, c])}
                 for c, (name, strength) in enumerate(cases)
             ]
         }
-        for name, theory in (("by_loss", predicted), ("by_odds", -moved)):
-            each = np.array([rank_correlation(*pair) for pair in zip(theory, measured, strict=True)])
-            summary[where][name] = {"kendall": estimated(each[:, 0]), "spearman": estimated(each[:, 1])}
+        for name, theory in (("by_loss", predicted), ("by_odds", -conjugated)):
+            correlations = np.array([rank_correlation(*pair) for pair in zip(theory, measured, strict=True)])
+            summary[where][name] = {"kendall": estimated(correlations[:, 0]), "spearman": estimated(correlations[:, 1])}
     return summary

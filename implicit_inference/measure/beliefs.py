@@ -12,8 +12,8 @@ from jax import Array
 from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shifted_weights
 from implicit_inference.measure.formulas import Values, effective_gate
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.measure.rows import gate_rows
-from implicit_inference.runs.store import Row
+from implicit_inference.measure.records import gate_records
+from implicit_inference.runs.store import Record
 from implicit_inference.worlds import Description, Predictor, Prompts
 
 Predicted = Mapping[tuple[str, str], Values]
@@ -30,8 +30,8 @@ class Beliefs:
 
     def prior(self, predictor: Predictor) -> EffectivePrior:
         """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
-        predictions = self._packed.predict(predictor, self._both)
-        found = self._fit(self._packed.seeds, self._both, predictions)
+        predictions = self._packed.predict(predictor, self._prompts)
+        found = self._fit(self._packed.seeds, self._prompts, predictions)
         return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
 
     def ideal(self, logits: Values) -> Predictor:
@@ -43,7 +43,7 @@ class Beliefs:
         return np.asarray(self._ratio(self._packed.seeds, prompts), np.float64)
 
     @cached_property
-    def _both(self) -> Prompts:
+    def _prompts(self) -> Prompts:
         """[S, 2N, K]"""
         join = self._packed.program(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
         return join(*(self._held_out.batch(family, "tuning").prompts for family in self._held_out.described.families))
@@ -64,7 +64,7 @@ class Beliefs:
         return self._held_out.world.log_odds(preferred, forgotten, prompts)
 
 
-def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def prior_records(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """prior_logit, prior_residual and prior_bound of each seed; log odds stay by seed, they need not have a mean."""
     return [
         labels | {"seed": seed, "quantity": f"prior_{quantity}", "mean": float(value)}
@@ -80,7 +80,7 @@ def gates(
     names: Sequence[str],
     seeds: tuple[int, ...],
     **labels: Any,
-) -> list[Row]:
+) -> list[Record]:
     """Effective gates under one conjugation, by bins of the closeness of the prompts as they were, both families.
 
     The exact predictions that they are measured against are conjugated too, so an ideal learner's gate is its posterior
@@ -93,10 +93,10 @@ def gates(
     first, second = (joined(world.exact[family]) for family in world.families)
     where = np.concatenate([closeness[family] for family in world.families], axis=1)[:, :, 1:]
     where = np.broadcast_to(np.expand_dims(where, tuple(range(3, first.ndim))), first.shape)
-    rows = []
+    records = []
     for name in names:
         values = joined(name)
         for s, seed in enumerate(seeds):
             gate = effective_gate(values[s], first[s], second[s], where[s])
-            rows += gate_rows(gate, seed, **labels, quantity="gate", family="both", predictor=name)
-    return rows
+            records += gate_records(gate, seed, **labels, quantity="gate", family="both", predictor=name)
+    return records

@@ -97,20 +97,22 @@ def share(part: Values, whole: Values) -> Estimate | None:
     return ratio(part, whole) if significant(over_seeds(whole)) else None
 
 
-def net_recovery(before: Values, after: Values, before_moved: Values, after_moved: Values) -> Estimate | None:
+def net_recovery(before: Values, after: Values, before_conjugated: Values, after_conjugated: Values) -> Estimate | None:
     """1 - (L_after,s - L_before,s) / (L_after - L_before), losses by seed [S]: recovery net of what s costs everyone.
 
     Undefined (None) and nan as `recovered_fraction`.
     """
-    return recovered_fraction(before, after, after_moved + (before - before_moved))  # exactly 0 where nothing moves
+    return recovered_fraction(
+        before, after, after_conjugated + (before - before_conjugated)
+    )  # exactly 0 where nothing moves
 
 
-def recovery_above(before: Values, after: Values, control: Values, moved: Values) -> Estimate | None:
+def recovery_above(before: Values, after: Values, control: Values, conjugated: Values) -> Estimate | None:
     """(L_control - L_moved) / (L_after - L_before), losses by seed [S]: how much more than a control comes back.
 
     Undefined (None) and nan as `recovered_fraction`.
     """
-    return recovered_fraction(before, after, after - (control - moved))
+    return recovered_fraction(before, after, after - (control - conjugated))
 
 
 class Gate(NamedTuple):

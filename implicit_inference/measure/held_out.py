@@ -8,8 +8,8 @@ import numpy as np
 from jax import Array
 
 from implicit_inference.measure.formulas import Estimate, Values, positions
-from implicit_inference.measure.rows import estimate_row, seed_rows
-from implicit_inference.runs.store import Row
+from implicit_inference.measure.records import estimate_record, seed_records
+from implicit_inference.runs.store import Record
 from implicit_inference.training.batches import held_out
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor, Tasks, described
@@ -32,11 +32,11 @@ class HeldOut:
     def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
         n = self.config.probe.prompts
-        return self.packed.each(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
+        return self.packed.by_seed(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
 
     def exact(self, tasks: TasksOf) -> Predictor:
         """Exact Bayes under a prior."""
-        return self.packed.each(lambda seed: self.world.exact(tasks(seed)))
+        return self.packed.by_seed(lambda seed: self.world.exact(tasks(seed)))
 
     @cached_property
     def preferred(self) -> Predictor:
@@ -77,10 +77,10 @@ class HeldOut:
         """[S]: the mean over a range of positions (early, late or all) of values [S, K]."""
         return values[:, positions(where, self.described.early(self.config), self.config.prompts.length)].mean(axis=1)
 
-    def rows(self, values: Values, **labels: Any) -> list[Row]:
+    def records(self, values: Values, **labels: Any) -> list[Record]:
         """A row for each seed of values [S]."""
-        return seed_rows(values, self.config.seeds, **labels, n=self.config.probe.prompts)
+        return seed_records(values, self.config.seeds, **labels, n=self.config.probe.prompts)
 
-    def estimate(self, estimate: Estimate | None, **labels: Any) -> Row:
+    def estimate(self, estimate: Estimate | None, **labels: Any) -> Record:
         """One row for all seeds, for what is no mean over seeds, such as a ratio; empty where it is undefined."""
-        return estimate_row(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)
+        return estimate_record(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)

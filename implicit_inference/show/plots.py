@@ -50,20 +50,20 @@ WHICH = ("predicted", "measured")
 
 def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
     """{file name: picture} of every figure of a probe, in every kind (png, svg). Writes nothing."""
-    config, rows = run.config(), run.read_table("table.parquet")
+    config, records = run.config(), run.read_table("table.parquet")
     curves = {}
     for parent in run.parents():
         losses = parent.read_table("training.parquet")
         with interpreted(parent.path("training.parquet")):
             curves[parent.stage] = while_training(losses)
     with style(), interpreted(run.path("table.parquet")):
-        table = Table(rows, config)
+        table = Table(records, config)
         figures = {
             "loss_by_position": loss_by_position(table),
             "recovery": recovery(table),
             "conjugations": conjugations(table),
             "closeness": closeness(table),
-            "origin": origin_of_forgetting(table),
+            "origin": attribution_of_forgetting(table),
             "training": training_curves(curves, Notation.of(config)),
         }
         return {f"{name}.{kind}": rendered(figure, kind) for name, figure in figures.items() for kind in kinds}
@@ -91,8 +91,8 @@ def loss_by_position(table: Table) -> Figure:
     for axes, family in zip(figure.subplots(1, 2), reversed(world.families), strict=True):
         for name in predictors:
             curve(axes, names.look(name), range(table.length), table.curve(name, family))
-        moved = table.curve(table.after, family, table.on_dial(strength))
-        curve(axes, names.moved(strength), range(table.length), moved)
+        conjugated = table.curve(table.after, family, table.on_dial(strength))
+        curve(axes, names.conjugated(strength), range(table.length), conjugated)
         axes.set(title=f"{names.family(family)} prompts", ylabel=names.loss)
         counts(axes.xaxis, "exemplars in context")
         axes.set_ylim(bottom=0)
@@ -107,8 +107,8 @@ def recovery(table: Table) -> Figure:
     strengths = [g for g in table.strengths() if g > 0]
     shrunk, exact = table.curve(table.after, case=SHRUNK), table.world.exact[table.world.forgotten]
     for (top, bottom), where in zip(grid.T, WHERE, strict=True):
-        moved = {g: table.curve(table.after, case=table.on_dial(g)) for g in strengths}
-        measured = [table.recovered(where, moved[g]) for g in strengths]
+        conjugated = {g: table.curve(table.after, case=table.on_dial(g)) for g in strengths}
+        measured = [table.recovered(where, conjugated[g]) for g in strengths]
         estimates(top, Look("measured", SKY, marker="o"), strengths, measured)
         estimates(top, LOOKS["bayes_effective"], strengths, [table.predicted(where, g) for g in strengths])
         estimates(top, LOOKS["shrink_only"], strengths, [table.recovered(where, shrunk)] * len(strengths))
@@ -185,7 +185,7 @@ def closeness(table: Table) -> Figure:
     return titled(figure, f"Which {forgotten} prompts does fine-tuning hurt?", table.config)
 
 
-def origin_of_forgetting(table: Table) -> Figure:
+def attribution_of_forgetting(table: Table) -> Figure:
     """Where the capability went: what a shift of the prior odds explains, the gates, theory's ranking."""
     figure = Figure(figsize=(12, 4.8))
     left, middle, right = figure.subplots(1, 3)
@@ -214,7 +214,7 @@ def _gates(axes: Axes, table: Table) -> None:
     names, strength = Notation.of(table.config), table.chosen("early")
     found = attribution.gated(table, strength)
     looks = {n: names.look(n) for n in (*table.networks, "bayes_pretraining", f"bayes_effective_{table.after}")}
-    for name, look in {**looks, "moved": names.moved(strength)}.items():
+    for name, look in {**looks, "moved": names.conjugated(strength)}.items():
         values = [Estimate(**entry[name]) for entry in found["bins"]]
         estimates(axes, replace(look, marker="o"), range(len(values)), values)
     undefined(axes, "no bin has gates of every predictor")

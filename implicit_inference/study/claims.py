@@ -26,7 +26,7 @@ class Finding:
     """The number of comparisons that it was corrected for, by `judged`."""
 
 
-def said(estimate: Estimate) -> str:
+def as_text(estimate: Estimate) -> str:
     """mean ± standard error over seeds, as text."""
     return mean_text(estimate.mean, estimate.stderr) if np.isfinite(estimate.mean) else "undefined"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from implicit_inference.config.fields import Config
 from implicit_inference.runs.files import write_whole
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.show.terminal import sweep_progress
 from implicit_inference.study.claims import Claim, Finding, judged
 from implicit_inference.study.results import Results, write_csv
@@ -21,7 +21,7 @@ class Experiment:
 
     name: str
     variants: Mapping[str, Sequence[Variant]]
-    measure: Callable[[Trained], list[Row]]
+    measure: Callable[[Trained], list[Record]]
     conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
 
@@ -31,8 +31,8 @@ class Experiment:
         The table keeps one row a seed.
         """
         with sweep_progress(self.name) as report:
-            rows = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
-        results = Results(rows)
+            records = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
+        results = Results(records)
         findings = judged(self.conclude(results), results.seeds)
         write_csv(results, data / f"{self.name}.csv")
         text = json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 from implicit_inference.measure.formulas import Estimate, Values, net_recovery, recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.worlds import Predictor
 
 RANGES = ("early", "late")
@@ -16,20 +16,24 @@ Formula = Callable[..., Estimate | None]
 """values by seed [S] -> an estimate over seeds"""
 
 
-def _recovered(before: Values, after: Values, before_moved: Values, after_moved: Values) -> Estimate | None:
-    return recovered_fraction(before, after, after_moved)
+def _recovered(before: Values, after: Values, before_conjugated: Values, after_conjugated: Values) -> Estimate | None:
+    return recovered_fraction(before, after, after_conjugated)
 
 
 RECOVERIES: dict[str, Formula] = {"recovered": _recovered, "net_of_pretrained": net_recovery}
 """quantity -> its formula of the losses before, after, before under the conjugation, after under the conjugation"""
 
 
-def by_range(held_out: HeldOut, values: Values, **labels: Any) -> list[Row]:
+def by_range(held_out: HeldOut, values: Values, **labels: Any) -> list[Record]:
     """Averages values [S, K] over early and late positions: one row for each range and seed."""
-    return [row for where in RANGES for row in held_out.rows(held_out.averaged(values, where), **labels, range=where)]
+    return [
+        record
+        for where in RANGES
+        for record in held_out.records(held_out.averaged(values, where), **labels, range=where)
+    ]
 
 
-def estimated(held_out: HeldOut, formula: Formula, *values: Values, **labels: Any) -> list[Row]:
+def estimated(held_out: HeldOut, formula: Formula, *values: Values, **labels: Any) -> list[Record]:
     """Applies a formula to values [S, K], averaged over early and late positions: one row for each range."""
     return [
         held_out.estimate(formula(*(held_out.averaged(part, where) for part in values)), **labels, range=where)
@@ -37,10 +41,10 @@ def estimated(held_out: HeldOut, formula: Formula, *values: Values, **labels: An
     ]
 
 
-def recovery(held_out: HeldOut, *losses: Values, **labels: Any) -> list[Row]:
+def recovery(held_out: HeldOut, *losses: Values, **labels: Any) -> list[Record]:
     """Rows of every formula of RECOVERIES by range, from its four losses [S, K]."""
     found = (estimated(held_out, f, *losses, quantity=quantity, **labels) for quantity, f in RECOVERIES.items())
-    return [row for rows in found for row in rows]
+    return [record for records in found for record in records]
 
 
 def conjugations(held_out: HeldOut, move: str, strengths: Iterable[float]) -> dict[float, Any]:

@@ -62,8 +62,8 @@ def test_where_the_capability_went_is_what_was_put_in():
 def test_theory_and_measurement_are_ranked_against_each_other():
     """Losses: measured 2, 2.5, 1.2, 1.6 as they are and at 0.5, 2, 3; predicted 1.9, then 1.4 three times."""
     ranking = summarise(table(), CONFIG)["ranking"]["early"]
-    moved = {case["strength"]: case["moved_odds"]["mean"] for case in ranking["conjugations"]}
-    assert moved == {None: 0.0, 0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
+    conjugated = {case["strength"]: case["moved_odds"]["mean"] for case in ranking["conjugations"]}
+    assert conjugated == {None: 0.0, 0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
     assert ranking["by_odds"]["kendall"]["mean"] == pytest.approx(4 / 6), "one of six pairs is the other way round"
     assert ranking["by_loss"]["kendall"]["mean"] == pytest.approx((2 - 1) / (6 * 3) ** 0.5), "three pairs are ties"
 
@@ -79,19 +79,19 @@ def test_recovery_is_said_to_be_undefined_without_forgetting():
 
 
 def test_prior_odds_without_a_limit_are_said_to_have_none():
-    rows = table()
-    for row in rows:
-        if (row["quantity"][:5], row["predictor"], row["seed"]) == ("prior", "finetuned", 8):
-            row["mean"] = {"prior_logit": 60.0, "prior_residual": 0.1, "prior_bound": 1}[row["quantity"]]
-    summary = summarise(rows, CONFIG)
+    records = table()
+    for record in records:
+        if (record["quantity"][:5], record["predictor"], record["seed"]) == ("prior", "finetuned", 8):
+            record["mean"] = {"prior_logit": 60.0, "prior_residual": 0.1, "prior_bound": 1}[record["quantity"]]
+    summary = summarise(records, CONFIG)
     assert summary["effective_prior"]["finetuned"]["logit"]["median"] == 1.5
-    said = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
-    assert any(said in line for line in findings(summary, CONFIG))
+    as_text = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
+    assert any(as_text in line for line in findings(summary, CONFIG))
 
 
 def test_one_seed_has_no_standard_error_and_stays_json():
     config = override(CONFIG, {"seeds": [5]})
-    summary = summarise([row for row in table() if row["seed"] == 5], config)
+    summary = summarise([record for record in table() if record["seed"] == 5], config)
     assert summary["forgetting"]["stderr"] is None
     assert summary["recovery"]["mean"] is None
     json.dumps(summary, allow_nan=False)

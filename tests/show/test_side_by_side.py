@@ -30,9 +30,9 @@ def test_letters_go_on_after_z(index, name):
     assert side_by_side.letter(index) == name
 
 
-def test_results_are_flat_rows_of_text():
-    rows = side_by_side.result_rows(Table(table(), CONFIG), summarise(table(), CONFIG))
-    assert {len(row) for row in rows} == {len(side_by_side.COLUMNS)}
-    assert len({row[:4] for row in rows}) == len(rows)
-    assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in rows
-    assert ("capability loss", "Gaussian", "fine-tuned", "as they are", *3 * ("0.250 ± 0.000",)) in rows
+def test_results_are_flat_records_of_text():
+    records = side_by_side.result_records(Table(table(), CONFIG), summarise(table(), CONFIG))
+    assert {len(record) for record in records} == {len(side_by_side.COLUMNS)}
+    assert len({record[:4] for record in records}) == len(records)
+    assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in records
+    assert ("capability loss", "Gaussian", "fine-tuned", "as they are", *3 * ("0.250 ± 0.000",)) in records
