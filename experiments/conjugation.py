@@ -24,7 +24,7 @@ from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import NETWORKS, RANGES, RECOVERIES, by_range, conjugations, recovery
+from implicit_inference.study.measurements import RANGES, RECOVERIES, by_range, conjugations, networks, recovery
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
@@ -38,9 +38,12 @@ def scaled(strength: float) -> Record:
 
 def measure(trained: Trained) -> list[Record]:
     held_out, records = HeldOut(trained), list[Record]()
-    networks = {name: trained.network(stage) for name, stage in NETWORKS.items()}
-    scales = {1.0: None} | conjugations(held_out, "label_scale", SCALES)
-    loss = {(name, g): held_out.loss(f, "gaussian", s) for name, f in networks.items() for g, s in scales.items()}
+    moves = conjugations(held_out, [("label_scale", g) for g in (1.0, *SCALES)])
+    loss = {
+        (name, g): held_out.loss(network, "gaussian", move)
+        for name, network in networks(trained).items()
+        for g, move in zip((1.0, *SCALES), moves.values(), strict=True)
+    }
     for (name, g), values in (loss | {("ridge", 1.0): held_out.loss(held_out.forgotten, "gaussian")}).items():
         records += by_range(held_out, values, quantity="loss", predictor=name, **scaled(g))
     for g in SCALES:

@@ -26,16 +26,13 @@ import sys
 
 from experiment import SCALES, main
 
-from implicit_inference.bayes.attribution import attribution
-from implicit_inference.measure.beliefs import Beliefs
-from implicit_inference.measure.formulas import net_recovery, recovered_fraction, share
-from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Record
-from implicit_inference.study.claims import Claim, as_text
+from implicit_inference.study.claims import Claim, listed
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import headline
-from implicit_inference.study.measurements import NETWORKS, RANGES, by_range, conjugations, distances, estimated
+from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
+from implicit_inference.study.suppression import suppression
 from implicit_inference.training.loop import Trained
 
 GAMMA = 2.0
@@ -52,6 +49,10 @@ PENALTIES = {"weights": (1e-3, 1e-2, 1e-1), "predictions": (0.3, 1.0, 3.0)}
 REPLAYED = (0.05, 0.2, 0.5)
 FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty")
 STRENGTHS = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
+NUMBERS = {
+    **{"gain": "gain", "forgetting": "forgetting", "recovered": "recovered_at", "net": "net_at"},
+    **{"by shrinking alone": "shrunk", "share of the odds": "inference_share"},
+}
 
 
 def variants(scale: str) -> list[Record]:
@@ -68,51 +69,19 @@ def variants(scale: str) -> list[Record]:
 
 
 def measure(trained: Trained) -> list[Record]:
-    """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting.
-
-    recovered_at, net_at: by labels x GAMMA, and net of what that does for the pretrained network; shrunk: by the best
-    constant alone, chosen on other prompts; scratch_at: the same fraction for the network that saw the fine-tuning
-    tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
-    """
-    held_out, records = HeldOut(trained), headline(trained)
-    beliefs, distance = Beliefs(held_out), distances(held_out)
-    networks = [trained.network(stage) for stage in NETWORKS.values()]
-    scaled = conjugations(held_out, "label_scale", [GAMMA])[GAMMA]
-    before, after, scratch = (held_out.loss(network, "gaussian") for network in networks)
-    before_conjugated, after_conjugated, scratch_conjugated = (
-        held_out.loss(network, "gaussian", scaled) for network in networks
-    )
-    shrunk = held_out.shrunk_errors(networks[1], "gaussian").mean(axis=1)
-    for quantity, recovered in (("recovered_at", after_conjugated), ("shrunk", shrunk)):
-        records += estimated(held_out, recovered_fraction, before, after, recovered, quantity=quantity)
-    records += estimated(held_out, net_recovery, before, after, before_conjugated, after_conjugated, quantity="net_at")
-    records += estimated(held_out, recovered_fraction, before, scratch, scratch_conjugated, quantity="scratch_at")
-    records += by_range(held_out, shrunk - after_conjugated, quantity="above_shrinking")
-    ideals = [beliefs.ideal(beliefs.prior(network).logit) for network in networks[:2]]
-    parts = attribution(*(distance(predictor) for predictor in (*networks[:2], *ideals)))
-    return records + estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="inference_share")
+    """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting."""
+    return headline(trained) + suppression(trained, GAMMA)
 
 
 def conclude(results: Results) -> list[Claim]:
     """Claims about each way to fine-tune at its last strength, in the order of `variants`."""
     claims: list[Claim] = []
-    for name, part in {way(labels): records for labels, records in results.groups(*FIELDS, *STRENGTHS)}.items():
+    for name, part in {way(labels): part for labels, part in results.groups(*FIELDS, *STRENGTHS)}.items():
         for where in RANGES:
-            here = part.where(range=where)
-            gain, forgetting, recovered, net, shrunk, explained, above = (
-                here.estimate(quantity=quantity)
-                for quantity in (
-                    *("gain", "forgetting", "recovered_at", "net_at"),
-                    *("shrunk", "inference_share", "above_shrinking"),
-                )
-            )
+            above, net = (part.estimate(quantity=quantity, range=where) for quantity in ("above_shrinking", "net_at"))
             claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
-            numbers = (
-                f"{where}: gain {as_text(gain)}, forgetting {as_text(forgetting)}, recovered {as_text(recovered)}, "
-                f"net {as_text(net)}, by shrinking alone {as_text(shrunk)}, share of the odds {as_text(explained)}"
-            )
-            claims.append((claim, [above, net], numbers))
-    known = ", ".join(f"{where} {as_text(part.estimate(quantity='scratch_at', range=where))}" for where in RANGES)
+            claims.append((claim, [above, net], f"{where}: {listed(part, NUMBERS, range=where)}"))
+    known = listed(part, dict(zip(RANGES, RANGES, strict=True)), by="range", quantity="scratch_at")
     return [*claims, (f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], known)]
 
 

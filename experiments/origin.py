@@ -21,44 +21,29 @@ less noise.
 
 import sys
 
-import numpy as np
 from experiment import main
-from jax import Array
-from jax import numpy as jnp
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference import keys
 from implicit_inference.bayes.attribution import attribution
-from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.measure.beliefs import Beliefs, prior_records
-from implicit_inference.measure.formulas import rank_correlation, recovered_fraction, share
+from implicit_inference.measure.formulas import recovered_fraction, share
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.measure.lookup import Case
-from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, rotations
 from implicit_inference.runs.store import Record
-from implicit_inference.study.claims import Claim, as_text
+from implicit_inference.study.claims import Claim, as_text, listed
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import RANGES, by_range, distances, estimated
+from implicit_inference.study.measurements import RANGES, by_range, conjugations, distances, estimated, kendall
 from implicit_inference.study.results import Results
 from implicit_inference.training.checkpoints import kept_steps
 from implicit_inference.training.loop import Trained
 
 SCALES = (-1.0, 0.5, 1.25, 1.5, 2.0, 3.0)
-
-
-def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
-    """The conjugations that are ranked, beside none at all."""
-    return {
-        **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in SCALES},
-        ("input_scale", 2.0): ScaleInputs(jnp.asarray(2.0)),
-        ("input_scale", 0.5): ScaleInputs(jnp.asarray(0.5)),
-        ("rotation", None): rotations(keys.stream(seed, "probe rotation"), trained.config.tasks.dim, 1)[0],
-    }
+CASES = [*(("input_scale", c) for c in (0.5, 2.0)), *(("label_scale", g) for g in SCALES), ("rotation", None)]
+"""The conjugations that are ranked, beside none at all."""
 
 
 def measure(trained: Trained) -> list[Record]:
     held_out, records, course = HeldOut(trained), list[Record](), []
-    beliefs, distance = Beliefs(held_out), distances(held_out)
+    beliefs, distance, prompts = Beliefs(held_out), distances(held_out), held_out.batch("gaussian").prompts
     for step in kept_steps(trained.run_of("finetune")):
         network = trained.network("finetune", step)
         prior = beliefs.prior(network)
@@ -69,54 +54,40 @@ def measure(trained: Trained) -> list[Record]:
         for quantity, values in parts._asdict().items():
             records += by_range(held_out, values, quantity=quantity, step=step)
         records += estimated(held_out, share, parts.inference_shift, parts.forgetting, quantity="share", step=step)
-    moves, prompts = held_out.packed.by_seed(lambda seed: maps(trained, seed)), held_out.batch("gaussian").prompts
-    under_maps = {case: held_out.packed.conjugated(move, prompts) for case, move in moves.items()}
-    away = {case: (beliefs.closeness(prompts) - beliefs.closeness(x)).mean(axis=1) for case, x in under_maps.items()}
-    under = {case: (distance(network, move), distance(ideal, move)) for case, move in moves.items()}
-    before, after = course[0], course[-1]
-    for case in moves:
-        labels = {"conjugation": case[0], "strength": case[1]}
-        for i, kind in enumerate(("measured", "predicted")):
-            conjugated = under[case][i]
-            records += estimated(held_out, recovered_fraction, before[i], after[i], conjugated, quantity=kind, **labels)
-            records += by_range(held_out, after[i] - conjugated, quantity=f"returned_{kind}", **labels)
-        records += by_range(held_out, away[case], quantity="moved_odds", **labels)
-    measured, predicted = ([pair[i] for pair in (after, *under.values())] for i in (0, 1))
-    for theory, ranks in (("loss", predicted), ("odds", [0 * after[0], *(-values for values in away.values())])):
-        for where in RANGES:
-            lists = (np.stack([held_out.averaged(x, where) for x in of], axis=1) for of in (ranks, measured))
-            agreement = np.array([rank_correlation(*pair).kendall for pair in zip(*lists, strict=True)])
-            records += held_out.records(agreement, quantity=f"kendall_by_{theory}", range=where)
-    return records
+    losses, away = [course[-1]], [0 * course[-1][0]]
+    for (name, strength), move in conjugations(held_out, CASES).items():
+        losses.append((distance(network, move), distance(ideal, move)))
+        ratio, conjugated = (beliefs.closeness(x) for x in (prompts, held_out.packed.conjugated(move, prompts)))
+        away.append((ratio - conjugated).mean(axis=1))
+        for kind, *three in zip(("measured", "predicted"), course[0], course[-1], losses[-1], strict=True):
+            labels: Record = {"conjugation": name, "strength": strength}
+            records += estimated(held_out, recovered_fraction, *three, quantity=kind, **labels)
+            records += by_range(held_out, three[1] - three[2], quantity=f"returned_{kind}", **labels)
+        records += by_range(held_out, away[-1], quantity="moved_odds", **labels)
+    measured, predicted = zip(*losses, strict=True)
+    records += kendall(held_out, predicted, measured, quantity="kendall_by_loss")
+    return records + kendall(held_out, [-x for x in away], measured, quantity="kendall_by_odds")
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims: list[Claim] = []
-    last = max(results.levels("step"))
-    for alpha in ALPHAS:
+    claims, last = list[Claim](), max(results.levels("step"))
+    for alpha, where in ((alpha, where) for alpha in ALPHAS for where in RANGES):
         part = results.where(pretrain__discrete_prob=alpha)
         before, after = (part.prior_odds(step=step) for step in (0, last))
-        for where in RANGES:
-            here, end = part.where(range=where), part.where(range=where, step=last)
-            parts = {q: end.estimate(quantity=q) for q in ("forgetting", "inference_shift", "share", "capability_loss")}
-            scaled = {g: here.where(conjugation="label_scale", strength=g) for g in (1.5, 2.0, 3.0)}
-            recovered = (
-                f"γ = {g:g}: {as_text(records.estimate(quantity='measured'))} against "
-                f"{as_text(records.estimate(quantity='predicted'))}"
-                for g, records in scaled.items()
-            )
-            claims.append(
-                (
-                    f"alpha {alpha:g}, {where}: a part of forgetting is a shift of the inferred prior odds",
-                    [parts["inference_shift"], parts["forgetting"]],
-                    f"prior log odds {before} to {after}; forgetting {as_text(parts['forgetting'])}, of it "
-                    f"{as_text(parts['inference_shift'])} by the shift (a share of {as_text(parts['share'])}) and "
-                    f"{as_text(parts['capability_loss'])} lost capability; recovery measured against predicted: "
-                    f"{', '.join(recovered)}; ranking of conjugations, Kendall's tau "
-                    f"{as_text(here.estimate(quantity='kendall_by_loss'))} by the ideal learner's loss, "
-                    f"{as_text(here.estimate(quantity='kendall_by_odds'))} by moved odds",
-                )
-            )
+        here = part.where(range=where)
+        quantities = ("inference_shift", "forgetting", "share", "capability_loss")
+        shift, forgetting, fraction, lost = (here.estimate(quantity=quantity, step=last) for quantity in quantities)
+        scaled = {g: here.where(conjugation="label_scale", strength=g) for g in (1.5, 2.0, 3.0)}
+        recovered = (listed(scaled[g], {f"γ = {g:g}:": "measured", "against": "predicted"}, " ") for g in scaled)
+        loss, odds = (as_text(here.estimate(quantity=f"kendall_by_{theory}")) for theory in ("loss", "odds"))
+        claim = f"alpha {alpha:g}, {where}: a part of forgetting is a shift of the inferred prior odds"
+        numbers = (
+            f"prior log odds {before} to {after}; forgetting {as_text(forgetting)}, of it {as_text(shift)} by the "
+            f"shift (a share of {as_text(fraction)}) and {as_text(lost)} lost capability; recovery measured against "
+            f"predicted: {', '.join(recovered)}; ranking of conjugations, Kendall's tau {loss} by the ideal learner's "
+            f"loss, {odds} by moved odds"
+        )
+        claims.append((claim, [shift, forgetting], numbers))
     return claims
 
 

@@ -33,11 +33,11 @@ def headline(trained: Trained, stage: str = "finetune") -> list[Record]:
     for family, exact in ((world.forgotten, held_out.forgotten), (world.preferred, held_out.preferred)):
         excess = held_out.loss(before, family) - held_out.loss(exact, family)
         records += by_range(held_out, excess, quantity=f"excess_{family}")
-    moves = conjugations(held_out, world.dial, STRENGTHS)
-    tuning = {g: held_out.loss(after, lost, move, split="tuning") for g, move in moves.items()}
+    moves = conjugations(held_out, [(world.dial, g) for g in STRENGTHS])
+    tuning = {g: held_out.loss(after, lost, move, split="tuning") for (_, g), move in moves.items()}
     for where in RANGES:
         best = min(STRENGTHS, key=lambda g: float(held_out.averaged(tuning[g], where).mean()))
-        conjugated = [held_out.loss(network, lost, moves[best]) for network in networks]
+        conjugated = [held_out.loss(network, lost, moves[world.dial, best]) for network in networks]
         plain, under = ([held_out.averaged(x, where) for x in pair] for pair in (loss, conjugated))
         labels: Record = {"conjugation": world.dial, "strength": best, "range": where}
         for quantity, formula in RECOVERIES.items():

@@ -1,11 +1,17 @@
 """Measurements that experiments share: values over ranges of positions, and what a conjugation brings back."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from implicit_inference.measure.formulas import Estimate, Values, net_recovery, recovered_fraction
+import numpy as np
+from numpy.typing import NDArray
+
+from implicit_inference.measure.formulas import Estimate, Values, net_recovery, rank_correlation, recovered_fraction
 from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.measure.lookup import IDENTITY, Case
 from implicit_inference.runs.store import Record
+from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor
 
 RANGES = ("early", "late")
@@ -47,10 +53,42 @@ def recovery(held_out: HeldOut, *losses: Values, **labels: Any) -> list[Record]:
     return [record for records in found for record in records]
 
 
-def conjugations(held_out: HeldOut, move: str, strengths: Iterable[float]) -> dict[float, Any]:
-    """strength -> the world's conjugation of this name, packed over seeds."""
-    made = held_out.packed.program(lambda seed, strength: held_out.world.conjugation(seed, move, strength))
-    return {g: made(held_out.packed.seeds, held_out.packed.repeated(float(g))) for g in strengths}
+def conjugations(held_out: HeldOut, cases: Iterable[Case]) -> dict[Case, Any]:
+    """Makes the world's conjugations, packed over seeds: None for the identity, which moves nothing."""
+    packed, world = held_out.packed, held_out.world
+    made = cache(lambda move: packed.program(lambda seed, strength: world.conjugation(seed, move, strength)))
+    return {case: None if case == IDENTITY else made(case[0])(packed.seeds, packed.repeated(case[1])) for case in cases}
+
+
+def networks(trained: Trained, stages: Mapping[str, str] = NETWORKS) -> dict[str, Predictor]:
+    """Loads the networks that are compared, by their names in tables."""
+    return {name: trained.network(stage) for name, stage in stages.items()}
+
+
+def kendall(held_out: HeldOut, theory: Sequence[Values], measured: Sequence[Values], **labels: Any) -> list[Record]:
+    """Kendall's tau between two lists of values [S, K], averaged over early and late: one record for each seed."""
+    records = []
+    for where in RANGES:
+        lists = [np.stack([held_out.averaged(x, where) for x in values], axis=1) for values in (theory, measured)]
+        taus = np.array([rank_correlation(*pair).kendall for pair in zip(*lists, strict=True)])
+        records += held_out.records(taus, **labels, range=where)
+    return records
+
+
+def in_bins(coordinate: Values, bins: int) -> list[NDArray[np.integer]]:
+    """Sorts prompts by a coordinate [S, prompts] into bins of one size, ascending: the indices [S, members] of each."""
+    size = coordinate.shape[1] // bins
+    return np.split(np.argsort(coordinate, axis=1)[:, : bins * size], bins, axis=1)
+
+
+def projected(values: Values, direction: Values) -> dict[str, Values]:
+    """Projects values on a direction, both [S, members]: three numbers for each seed.
+
+    loss: the mean square of the values; gate: their coefficient; rest: the mean square of what is off the direction.
+    """
+    gate = np.sum(values * direction, axis=1) / np.sum(direction**2, axis=1)
+    squares = {"loss": values**2, "rest": (values - gate[:, None] * direction) ** 2}
+    return {"gate": gate} | {name: np.mean(square, axis=1) for name, square in squares.items()}
 
 
 def distances(held_out: HeldOut) -> Callable[..., Values]:
