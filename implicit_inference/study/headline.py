@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from implicit_inference.measure.beliefs import Beliefs, prior_records
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
@@ -67,6 +69,15 @@ def mean_of_ranges(results: Results, quantity: str, **labels: Any) -> Values:
     """The mean of early and late, by seed [S]."""
     early, late = (results.values(quantity=quantity, range=where, **labels) for where in RANGES)
     return (early + late) / 2
+
+
+def prior_difference(first: Results, second: Results) -> Estimate:
+    """How much higher the inferred prior log odds of one variant are; undefined where a seed's have no limit."""
+    logits, bounds = (
+        [part.values(predictor="finetuned", quantity=f"prior_{name}") for part in (first, second)]
+        for name in ("logit", "bound")
+    )
+    return Estimate(np.nan, np.nan) if np.any(bounds) else over_seeds(logits[0] - logits[1])
 
 
 def difference(results: Results, first: Record, second: Record) -> Estimate:

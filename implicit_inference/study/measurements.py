@@ -11,8 +11,9 @@ from implicit_inference.measure.formulas import Estimate, Values, net_recovery, 
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import IDENTITY, Case
 from implicit_inference.runs.store import Record
+from implicit_inference.training.batches import closeness
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import Predictor
+from implicit_inference.worlds import Predictor, Prompts
 
 RANGES = ("early", "late")
 NETWORKS = {"pretrained": "pretrain", "finetuned": "finetune", "scratch": "scratch"}
@@ -89,6 +90,15 @@ def projected(values: Values, direction: Values) -> dict[str, Values]:
     gate = np.sum(values * direction, axis=1) / np.sum(direction**2, axis=1)
     squares = {"loss": values**2, "rest": (values - gate[:, None] * direction) ** 2}
     return {"gate": gate} | {name: np.mean(square, axis=1) for name, square in squares.items()}
+
+
+def log_odds(held_out: HeldOut, prompts: Prompts, quantiles: Iterable[float]) -> list[Record]:
+    """Quantiles over prompts, packed over seeds, of their log odds under the preferred family: a record a seed."""
+    program = held_out.packed.program(lambda seed, prompts: closeness(held_out.config, seed, prompts))
+    odds, records = program(held_out.packed.seeds, prompts), list[Record]()
+    for quantile in quantiles:
+        records += held_out.records(np.quantile(odds, quantile, axis=1), quantity="log_odds", quantile=quantile)
+    return records
 
 
 def distances(held_out: HeldOut) -> Callable[..., Values]:

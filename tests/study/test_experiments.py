@@ -1,5 +1,6 @@
 """Experiments have valid configurations at every scale and end as commands do; figures draw from stored tables."""
 
+import ast
 import os
 import re
 import subprocess
@@ -52,6 +53,21 @@ def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale
         variants = module.EXPERIMENT.variants[scale]
         configs = [override(base, variant) for variant in variants]
         assert len(set(configs)) == len(variants), scale
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_is_sixty_lines_of_code_at_most(name):
+    """Docstrings, blank lines, and imports apart."""
+    tree = ast.parse((EXPERIMENTS / f"{name}.py").read_text())
+    apart = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    apart += [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    code = {line for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr) for line in span(node)}
+    assert len(code - {line for node in apart for line in span(node)}) <= 60
+
+
+def span(node):
+    """The lines of a node that hold code: the first and the last, and all that its parts are on."""
+    return (node.lineno, node.end_lineno) if hasattr(node, "body") else range(node.lineno, node.end_lineno + 1)
 
 
 @pytest.mark.parametrize(
