@@ -20,142 +20,91 @@ tasks cos(t) w + sin(t) u between a discrete task w and a fresh one u, which kee
 """
 
 import sys
-from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from experiment import main
-from jax import Array, random
 from jax import numpy as jnp
-from numpy.typing import NDArray
 
-from implicit_inference import keys
 from implicit_inference.measure.beliefs import Beliefs
-from implicit_inference.measure.formulas import Estimate, Values, over_seeds
+from implicit_inference.measure.formulas import Estimate, over_seeds
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.regression.prompts import Batch, sample_batch
-from implicit_inference.regression.tasks import DiscreteTasks
-from implicit_inference.regression.world import World, weights_prior
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.regression.world import World
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import by_range
+from implicit_inference.study.measurements import by_range, in_bins, projected
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import Predictor
 
-BINS = 5
+VARIANTS: dict[str, list[Record]] = {
+    "smoke": [{}, {"tasks.n_discrete": 12}],
+    "laptop": [
+        *({}, {"tasks.n_discrete": 16}, {"tasks.n_discrete": 64}, {"tasks.dim": 8}),
+        *({"pretrain.discrete_prob": 0.2}, {"pretrain.discrete_prob": 0.8}, {"pretrain.steps": 1000}),
+    ],
+    "paper": [{}, {"tasks.n_discrete": 16}, {"tasks.dim": 10}, {"pretrain.discrete_prob": 0.2}],
+}
+BINS, KINDS = 5, ("network", "ideal")
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Angles as fractions of a right one: 0 is a discrete task, 1 a fresh one."""
 
 
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), list[Row]()
+def measure(trained: Trained) -> list[Record]:
+    held_out, records = HeldOut(trained), list[Record]()
     beliefs, batch, d = Beliefs(held_out), held_out.batch("gaussian"), trained.config.tasks.dim
     closeness = held_out.closeness(batch.prompts)
-    networks = {"before": trained.network("pretrain"), "after": trained.network("finetune")}
-    ideals = {name: beliefs.ideal(beliefs.prior(network).logit) for name, network in networks.items()}
+    networks = [trained.network(name) for name in ("pretrain", "finetune")]
+    ideals = [beliefs.ideal(beliefs.prior(network).logit) for network in networks]
     ridge, discrete = (held_out.predictions(f, batch) for f in (held_out.forgotten, held_out.preferred))
     off_ridge = {
-        (kind, name): held_out.predictions(predictor, batch) - ridge
-        for kind, predictors in (("network", networks), ("ideal", ideals))
-        for name, predictor in predictors.items()
+        kind: [held_out.predictions(f, batch) - ridge for f in pair]
+        for kind, pair in zip(KINDS, (networks, ideals), strict=True)
     }
     for k in sorted({k for k in (max(d // 2, 1), d, 2 * d) if k < trained.config.prompts.length}):
-        for b, members in enumerate(fifths(closeness[:, :, k])):
-
-            def inside(values: Values, k: int = k, members: NDArray[np.integer] = members) -> Values:
-                """[S, prompts, K] -> [S, members]."""
-                return np.take_along_axis(values[:, :, k], members, axis=1)
-
-            apart = inside(discrete - ridge)
-            found = {"log_odds": inside(closeness).mean(axis=1), "apart": np.mean(apart**2, axis=1)}
-            for kind in ("network", "ideal"):
-                off = {name: inside(off_ridge[kind, name]) for name in networks}
-                gate = {name: np.sum(f * apart, axis=1) / np.sum(apart**2, axis=1) for name, f in off.items()}
-                loss = {name: np.mean(f**2, axis=1) for name, f in off.items()}
-                rest = {name: np.mean((f - gate[name][:, None] * apart) ** 2, axis=1) for name, f in off.items()}
-                found[f"loss_rise_{kind}"] = loss["after"] - loss["before"]
-                found[f"gate_rise_{kind}"] = gate["after"] - gate["before"]
-                if kind == "network":
-                    found["rest_rise_network"] = rest["after"] - rest["before"]
-            for quantity, by_seed in found.items():
-                rows += held_out.rows(by_seed, quantity=quantity, position=k, bin=b)
-    return rows + interpolated(held_out, networks)
-
-
-def fifths(coordinate: Values) -> list[NDArray[np.integer]]:
-    """The indices [S, members] of each fifth of the prompts by a coordinate [S, prompts], ascending."""
-    size = coordinate.shape[1] // BINS
-    return np.split(np.argsort(coordinate, axis=1)[:, : BINS * size], BINS, axis=1)
-
-
-def interpolated(held_out: HeldOut, networks: Mapping[str, Predictor]) -> list[Row]:
-    """The rise of the loss on prompts of tasks between a discrete one and a fresh one, the same two at every angle."""
-    config, n, world = held_out.config, held_out.config.probe.prompts, World.of(held_out.config)
-
-    def between(seed: Array, angle: Array) -> Batch:
-        task_key, fresh_key, prompt_key = random.split(keys.stream(seed, "probe between"), 3)
-        gaussian = weights_prior(config.tasks)
-        known = gaussian.sample(keys.stream(seed, "discrete tasks"), config.tasks.n_discrete)
-        known = known[random.randint(task_key, (n,), 0, config.tasks.n_discrete, jnp.int32)]
-        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * gaussian.sample(fresh_key, n)
-        tasks = world.on_features(seed, DiscreteTasks(turned))
-        return sample_batch(prompt_key, tasks, n, config.prompts.length, world.noise_std)
-
-    rows, drawn = list[Row](), held_out.packed.program(between)
+        for b, members in enumerate(in_bins(closeness[:, :, k], BINS)):
+            inside = partial(np.take_along_axis, indices=members, axis=1)
+            apart = inside((discrete - ridge)[:, :, k])
+            found = {"log_odds": inside(closeness[:, :, k]).mean(axis=1), "apart": np.mean(apart**2, axis=1)}
+            for kind, pair in off_ridge.items():
+                before, after = (projected(inside(values[:, :, k]), apart) for values in pair)
+                found |= {f"{name}_rise_{kind}": after[name] - before[name] for name in ("loss", "gate", "rest")}
+            del found["rest_rise_ideal"]  # ideal learners stay on the line
+            for quantity, values in found.items():
+                records += held_out.records(values, quantity=quantity, position=k, bin=b)
+    sample = partial(World.of(trained.config).sample_between, n=trained.config.probe.prompts)
     for angle in ANGLES:
-        batch = drawn(held_out.packed.seeds, held_out.packed.repeated(jnp.asarray(angle)))
-        loss = {name: held_out.errors(f, batch).mean(axis=1) for name, f in networks.items()}
-        rows += by_range(held_out, loss["after"] - loss["before"], quantity="loss_rise_network", angle=angle)
-    return rows
+        between = held_out.packed.program(sample)(held_out.packed.seeds, held_out.packed.repeated(jnp.asarray(angle)))
+        loss = [held_out.errors(network, between).mean(axis=1) for network in networks]
+        records += by_range(held_out, loss[1] - loss[0], quantity="loss_rise_network", angle=angle)
+    return records
+
+
+def contrast(part: Results, quantity: str) -> tuple[Estimate, int]:
+    """How much more in the closest fifth than in the farthest; the fifth with most: 1 the farthest, 5 the closest."""
+    fifths = [part.where(quantity=quantity, bin=b) for b in range(BINS)]
+    means = [fifth.estimate().mean for fifth in fifths]
+    return over_seeds(fifths[-1].values() - fifths[0].values()), 1 + int(np.argmax(means))
 
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups(*(name for name in results.frame if "." in name)):
+    for labels, part in results.groups(*(name for name in results.frame if "." in name)):
         world = ", ".join(f"{name.split('.')[1]} {value:g}" for name, value in labels.items())
-        for k in sorted(own.levels("position")):
-            fifth = [own.where(position=k, bin=b) for b in range(BINS)]
-
-            def contrast(quantity: str, fifth: list[Results] = fifth) -> Estimate:
-                """How much more in the closest fifth than in the farthest."""
-                return over_seeds(fifth[-1].values(quantity=quantity) - fifth[0].values(quantity=quantity))
-
-            def told(quantity: str, fifth: list[Results] = fifth) -> tuple[str, int]:
-                """The contrast, and the fifth with the largest rise: 1 the farthest, 5 the closest."""
-                means = [rows.estimate(quantity=quantity).mean for rows in fifth]
-                return said(contrast(quantity)), 1 + int(np.argmax(means))
-
-            numbers = [
-                "{} {}, most in fifth {} (an ideal learner whose prior shifts: {}, {})".format(
-                    word, *told(f"{word}_rise_network"), *told(f"{word}_rise_ideal")
-                )
-                for word in ("loss", "gate")
-            ]
-            off_line = f"rise off the line between the exact predictors {said(contrast('rest_rise_network'))}"
+        for k in sorted(part.levels("position")):
+            here, parts = part.where(position=k), []
+            for name in ("loss", "gate"):
+                (more, most), (ideal, most_ideal) = (contrast(here, f"{name}_rise_{kind}") for kind in KINDS)
+                shift = f"an ideal learner whose prior shifts: {as_text(ideal)}, {most_ideal}"
+                parts.append(f"{name} {as_text(more)}, most in fifth {most} ({shift})")
+            rest = as_text(contrast(here, "rest_rise_network")[0])
+            parts.append(f"rise off the line between the exact predictors {rest}")
             claim = f"{world}: at {k} exemplars the closest fifth is hurt more than the farthest"
-            claims.append((claim, [contrast("loss_rise_network")], "; ".join([*numbers, off_line])))
+            claims.append((claim, [contrast(here, "loss_rise_network")[0]], "; ".join(parts)))
     return claims
 
 
-EXPERIMENT = Experiment(
-    "closeness",
-    {
-        "smoke": [{}, {"tasks.n_discrete": 12}],
-        "laptop": [
-            {},
-            {"tasks.n_discrete": 16},
-            {"tasks.n_discrete": 64},
-            {"tasks.dim": 8},
-            {"pretrain.discrete_prob": 0.2},
-            {"pretrain.discrete_prob": 0.8},
-            {"pretrain.steps": 1000},
-        ],
-        "paper": [{}, {"tasks.n_discrete": 16}, {"tasks.dim": 10}, {"pretrain.discrete_prob": 0.2}],
-    },
-    measure,
-    conclude,
-)
+EXPERIMENT = Experiment("closeness", VARIANTS, measure, conclude)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

@@ -33,111 +33,59 @@ import sys
 from typing import Any
 
 import numpy as np
-from experiment import FAMILIES, SCALES, main
+from experiment import SCALES, main
 
-from implicit_inference.measure.beliefs import Beliefs, prior_rows
-from implicit_inference.measure.formulas import Values, over_seeds
-from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text, listed
+from implicit_inference.study.controllability import controllability
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import RANGES, by_range
+from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
-from implicit_inference.training.batches import log_weights, prior
-from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import Predictor
 
 GRADES = (0.0, 0.5, 1.0)
-RIGHT = {"gaussian": 0.0, "discrete": 1.0}
-"""family -> the grade of the control that is right for it"""
 SPLITS = {"soft_prompt": (0.0, 0.25, 0.5, 0.75, 1.0), "lora": (0.0, 0.5, 1.0)}
 """Fractions of the steps that stage 1 takes, by what a control is."""
 CHOSEN = {"soft_prompt": (1e-2, 5e-3), "lora": (3e-2, 2e-2)}
 """Learning rates of the two stages, by what a control is."""
-LENGTHS, RANKS = (1, 16), (1, 8)
+OTHERS: dict[str, tuple[str, float, Record]] = {
+    **{f"soft prompts of {n}, in halves": ("soft_prompt", 0.5, {"adapt.prompt_length": n}) for n in (1, 16)},
+    **{f"lora of rank {r}, in halves": ("lora", 0.5, {"adapt.rank": r}) for r in (1, 8)},
+    "hand-made soft prompts, never trained": ("soft_prompt", 0.0, {"train": "network"}),
+}
+"""Variants that no claim is about: what a control is, the fraction of stage 1, what else differs."""
+GAINS = {"controllability": "more controllability than joint", "right_loss": "less loss under the right control"}
+STAGES = ("pretrain", "finetune", "tune", "steer")
+MEASURED = {"controllability": "controllability", "loss under the right control": "right_loss"}
 
 
-def variant(total: int, first: float, rates: tuple[float, float], **adapt: Any) -> Row:
-    """Stage 1 for a fraction of the steps, stage 2 for the rest, at their learning rates."""
-    found: Row = {"control.grades": GRADES}
-    for stage, steps, rate in zip(("tune", "steer"), (s := round(first * total), total - s), rates, strict=True):
-        found |= {f"{stage}.steps": steps, f"{stage}.warmup": min(20, steps // 4), f"{stage}.learning_rate": rate}
-    return found | {f"control.adapt.{name}": value for name, value in adapt.items()}
-
-
-def variants(scale: str) -> list[Row]:
+def variants(scale: str) -> list[Record]:
     """Splits of the steps for soft prompts and for low-rank additions, a hand-made control, lengths and ranks."""
-    base = SCALES[scale]
+    base, usual = SCALES[scale], (SCALES[scale].tune.learning_rate, SCALES[scale].steer.learning_rate)
+    plain = {"discrete_prob": float(np.mean(GRADES)), "batch": len(GRADES) * base.steer.batch}
+    plain |= {"target": base.steer.target, "learning_rate": (usual if scale == "paper" else CHOSEN["soft_prompt"])[1]}
 
-    def of(method: str, first: float, **more: Any) -> Row:
-        rates = (base.tune.learning_rate, base.steer.learning_rate) if scale == "paper" else CHOSEN[method]
-        return variant(base.finetune.steps, first, rates, method=method, **more)
+    def variant(method: str, split: float, **changes: Any) -> Record:
+        """Stage 1 for a fraction of the steps, stage 2 for the rest."""
+        first, total, found = round(split * base.finetune.steps), base.finetune.steps, {"control.grades": GRADES}
+        rates = usual if scale == "paper" else CHOSEN[method]
+        for stage, steps, rate in zip(("tune", "steer"), (first, total - first), rates, strict=True):
+            found |= {f"{stage}.steps": steps, f"{stage}.warmup": min(20, steps // 4), f"{stage}.learning_rate": rate}
+        found |= {"control.adapt.method": method} | {f"control.{name}": value for name, value in changes.items()}
+        return found | {f"finetune.{name}": value for name, value in plain.items()}
 
-    plain = {
-        "finetune.discrete_prob": float(np.mean(GRADES)),
-        "finetune.batch": len(GRADES) * base.steer.batch,
-        "finetune.target": base.steer.target,
-        "finetune.learning_rate": base.steer.learning_rate if scale == "paper" else CHOSEN["soft_prompt"][1],
-    }
-    found = [of(method, first) for method, splits in SPLITS.items() for first in splits]
-    found += [of("soft_prompt", 0.5, prompt_length=length) for length in LENGTHS]
-    found += [of("lora", 0.5, rank=rank) for rank in RANKS]
-    found.append(of("soft_prompt", 0.0) | {"control.train": "network"})
-    return [each | plain for each in found]
+    splits = [variant(method, split) for method, splits in SPLITS.items() for split in splits]
+    return splits + [variant(method, split, **changes) for method, split, changes in OTHERS.values()]
 
 
-def measure(trained: Trained) -> list[Row]:
-    """Losses of every network under every control, by family; the prior log odds that each control amounts to.
-
-    predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain; pretrained;
-    ideal, exact Bayes under the grade's mixture. controllability: of `controlled` and of `ideal`.
-    """
-    held_out, rows = HeldOut(trained), list[Row]()
-    beliefs = Beliefs(held_out)
-
-    def ideal(grade: float) -> Predictor:
-        return held_out.exact(lambda seed: prior(trained.config, seed, log_weights(grade)))
-
-    controlled = {g: trained.network("steer", control=c) for c, g in enumerate(trained.config.control.grades)}
-    predictors: dict[tuple[str, float | None], Predictor] = {
-        **{("controlled", grade): network for grade, network in controlled.items()},
-        **{("ideal", grade): ideal(grade) for grade in controlled},
-        ("uncontrolled", None): trained.programs.network(trained.params_of("steer")),
-        ("plain", None): trained.network("finetune"),
-        ("pretrained", None): trained.network("pretrain"),
-    }
-    losses = {(*key, family): held_out.loss(f, family) for key, f in predictors.items() for family in FAMILIES}
-    for (name, grade, family), loss in losses.items():
-        rows += by_range(held_out, loss, quantity="loss", predictor=name, grade=grade, family=family)
-    for name in ("controlled", "ideal"):
-        right, wrong = (
-            np.mean([losses[name, abs(RIGHT[family] - turned), family] for family in FAMILIES], axis=0)
-            for turned in (0, 1)
-        )
-        rows += by_range(held_out, wrong - right, quantity="controllability", predictor=name)
-        rows += by_range(held_out, right, quantity="right_loss", predictor=name)
-    for family in FAMILIES:
-        for name, grade in (("controlled", RIGHT[family]), ("uncontrolled", None), ("plain", None)):
-            rise = losses[name, grade, family] - losses["pretrained", None, family]
-            rows += by_range(held_out, rise, quantity="rise", predictor=name, family=family)
-    for grade, network in controlled.items():
-        rows += prior_rows(beliefs.prior(network), trained.config.seeds, predictor="controlled", grade=grade)
-    return rows
-
-
-def about(own: Results) -> str:
+def in_words(part: Results) -> str:
     """The numbers of one variant in a line."""
     parts = []
     for where in RANGES:
-        here = own.where(range=where)
-        kept, right = (here.estimate(quantity=q, predictor="controlled") for q in ("controllability", "right_loss"))
-        rise = here.where(quantity="rise", family="gaussian")
-        under, without = (rise.estimate(predictor=name) for name in ("controlled", "uncontrolled"))
-        parts.append(
-            f"{where}: controllability {said(kept)}, loss under the right control {said(right)}, rise on Gaussian "
-            f"prompts under it {said(under)}, without any {said(without)}"
-        )
-    odds = ", ".join(own.prior_odds(predictor="controlled", grade=grade) for grade in GRADES)
+        rises = {"rise on Gaussian prompts under it": "controlled", "without any": "uncontrolled"}
+        rise = listed(part, rises, by="predictor", quantity="rise", family="gaussian", range=where)
+        parts.append(f"{where}: {listed(part, MEASURED, predictor='controlled', range=where)}, {rise}")
+    odds = ", ".join(part.prior_odds(predictor="controlled", grade=grade) for grade in GRADES)
     return "; ".join([*parts, f"inferred prior log odds {odds}"])
 
 
@@ -146,48 +94,30 @@ def conclude(results: Results) -> list[Claim]:
     total, claims = max(results.levels("steer.steps")), list[Claim]()
 
     def of(method: str, split: float, **changes: Any) -> Results:
-        usual = {"control.adapt.prompt_length": 4, "control.adapt.rank": 2, "control.train": "both"}
-        labels = usual | {f"control.{name}": value for name, value in changes.items()}
-        return results.where(**labels, **{"control.adapt.method": method, "tune.steps": round(split * total)})
-
-    def value(own: Results, quantity: str, where: str) -> Values:
-        return own.values(quantity=quantity, range=where, predictor="controlled")
+        labels = {"adapt.prompt_length": 4, "adapt.rank": 2, "train": "both"} | changes | {"adapt.method": method}
+        labels = {f"control.{name}": value for name, value in labels.items()}
+        return results.where(**labels, **{"tune.steps": round(split * total)})
 
     for method, splits in SPLITS.items():
-        name, joint, halves = method.replace("_", " "), of(method, 0), of(method, 0.5)
+        name = method.replace("_", " ")
         for where in RANGES:
-            control, better = (
-                over_seeds(value(more, quantity, where) - value(less, quantity, where))
-                for quantity, more, less in (("controllability", halves, joint), ("right_loss", joint, halves))
-            )
-            more, less = "more controllability than joint", "less loss under the right control"
-            claims.append((f"{name}, stage 1 first: {more}, {where}", [control], said(control)))
-            claims.append((f"{name}, stage 1 first: {less}, {where}", [better], said(better)))
+            for quantity, gain in GAINS.items():
+                labels: Record = {"quantity": quantity, "range": where, "predictor": "controlled"}
+                change = of(method, 0.5).values(**labels) - of(method, 0).values(**labels)
+                found = over_seeds(change if quantity == "controllability" else -change)
+                claims.append((f"{name}, stage 1 first: {gain}, {where}", [found], as_text(found)))
         for split in splits:
-            claims.append((f"{name}, {split:.0%} of the steps in stage 1", [], about(of(method, split))))
-    others = {f"soft prompts of {n}, in halves": of("soft_prompt", 0.5, **{"adapt.prompt_length": n}) for n in LENGTHS}
-    others |= {f"lora of rank {r}, in halves": of("lora", 0.5, **{"adapt.rank": r}) for r in RANKS}
-    others["hand-made soft prompts, never trained"] = of("soft_prompt", 0, train="network")
-    claims += [(name, [], about(own)) for name, own in others.items()]
-    parts = []
+            claims.append((f"{name}, {split:.0%} of the steps in stage 1", [], in_words(of(method, split))))
+    claims += [(name, [], in_words(of(method, split, **more))) for name, (method, split, more) in OTHERS.items()]
+    ideal, parts = of("soft_prompt", 0.5), []
     for where in RANGES:
-        here = of("soft_prompt", 0.5).where(range=where)
-        ideal, right = (here.estimate(quantity=q, predictor="ideal") for q in ("controllability", "right_loss"))
-        plain = here.estimate(quantity="rise", predictor="plain", family="gaussian")
-        parts.append(
-            f"{where}: controllability {said(ideal)}, loss under the right control {said(right)}; plain fine-tuning, "
-            f"rise on Gaussian prompts {said(plain)}"
-        )
+        rise = ideal.estimate(quantity="rise", predictor="plain", family="gaussian", range=where)
+        exact = listed(ideal, MEASURED, predictor="ideal", range=where)
+        parts.append(f"{where}: {exact}; plain fine-tuning, rise on Gaussian prompts {as_text(rise)}")
     return [*claims, ("exact Bayes, and plain fine-tuning", [], "; ".join(parts))]
 
 
-EXPERIMENT = Experiment(
-    "control",
-    {scale: variants(scale) for scale in SCALES},
-    measure,
-    conclude,
-    ("pretrain", "finetune", "tune", "steer"),
-)
+EXPERIMENT = Experiment("control", {scale: variants(scale) for scale in SCALES}, controllability, conclude, STAGES)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

@@ -17,8 +17,8 @@ from implicit_inference.measure.damage import damaged
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.network.predictions import initial_params
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.probed import gate_closed, net, probed
@@ -29,15 +29,15 @@ from implicit_inference.training.loop import Trained
 SCALED = ("label_scale", 2.0)
 
 
-def variants(scale: str) -> list[Row]:
+def variants(scale: str) -> list[Record]:
     usual = SCALES[scale].finetune
-    ladder: list[Row] = [
+    ladder: list[Record] = [
         {"finetune.learning_rate": float(f"{factor * usual.learning_rate:g}")} for factor in (1, 5, 25)
     ]
     return [*ladder, ladder[-1] | {"finetune.steps": 10 * usual.steps}]
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     held_out, rows = HeldOut(trained), probed(trained)
     family, packed = held_out.described.forgotten, held_out.packed
 
@@ -45,7 +45,7 @@ def measure(trained: Trained) -> list[Row]:
         return initial_params(trained.config, seed)
 
     begun = {name: trained.params_of(stage) for name, stage in (("finetuned", "finetune"), ("scratch", "scratch"))}
-    begun |= {"damaged_rise": damaged(held_out, "finetune")["damaged_rise"], "fresh": packed.each(fresh)}
+    begun |= {"damaged_rise": damaged(held_out, "finetune")["damaged_rise"], "fresh": packed.by_seed(fresh)}
     before = held_out.loss(trained.network("pretrain"), family)
     for name, params in begun.items():
         for step, relearning in relearned(trained, params):
@@ -65,11 +65,11 @@ def conclude(results: Results) -> list[Claim]:
     for labels, own in results.groups("finetune.learning_rate", "finetune.steps"):
         for where in RANGES:
             shares = {of: undone(own, where, of, CHUNK) for of in ("finetuned", "scratch", "damaged_rise", "fresh")}
-            texts = ", ".join(f"{name} {said(over_seeds(share))}" for name, share in shares.items())
+            texts = ", ".join(f"{name} {as_text(over_seeds(share))}" for name, share in shares.items())
             numbers = (
-                f"undone: {texts}; forgetting {said(own.estimate(quantity='forgetting', range=where))}, net recovery "
-                f"by labels times 2 {said(net(own, where, 'finetuned', SCALED))}, gap of the gates closed "
-                f"{said(gate_closed(own, where, SCALED))}"
+                f"undone: {texts}; forgetting {as_text(own.estimate(quantity='forgetting', range=where))}, net "
+                f"recovery by labels times 2 {as_text(net(own, where, 'finetuned', SCALED))}, gap of the gates closed "
+                f"{as_text(gate_closed(own, where, SCALED))}"
             )
             rung = "rate {:g}, {:g} steps".format(*labels.values())
             claim = f"{rung}, {where}: {CHUNK} steps of replay undo more than they do of scratch"

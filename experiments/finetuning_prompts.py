@@ -20,26 +20,34 @@ import numpy as np
 from experiment import FAMILIES, main
 
 from implicit_inference.measure.formulas import Values, over_seeds
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.programs import VALIDATION_PROMPTS
 
 
-def batches(*sizes: int) -> list[Row]:
+def batches(*sizes: int) -> list[Record]:
     return [{"finetune.batch": size} for size in sizes]
 
 
-def measure(trained: Trained) -> list[Row]:
-    table = [row for row in trained.run_of("finetune").read_table("training.parquet") if row["predictor"] == "network"]
-    before = {(row["seed"], row["family"]): row["mean"] for row in table if row["step"] == 0}
+def measure(trained: Trained) -> list[Record]:
+    table = [
+        record
+        for record in trained.run_of("finetune").read_table("training.parquet")
+        if record["predictor"] == "network"
+    ]
+    before = {(record["seed"], record["family"]): record["mean"] for record in table if record["step"] == 0}
     return [
-        {"step": row["step"], "shown": row["step"] * trained.config.finetune.batch, "family": row["family"]}
-        | {"seed": row["seed"], "mean": row["mean"] - before[row["seed"], row["family"]], "n": VALIDATION_PROMPTS}
-        for row in table
-        if row["family"] in FAMILIES
+        {"step": record["step"], "shown": record["step"] * trained.config.finetune.batch, "family": record["family"]}
+        | {
+            "seed": record["seed"],
+            "mean": record["mean"] - before[record["seed"], record["family"]],
+            "n": VALIDATION_PROMPTS,
+        }
+        for record in table
+        if record["family"] in FAMILIES
     ]
 
 
@@ -55,7 +63,7 @@ def conclude(results: Results) -> list[Claim]:
         for family, word in (("discrete", "gain"), ("gaussian", "forgetting")):
             ends = change(family, steps[-1])
             half = next(s for s in steps if np.mean(change(family, s)) / np.mean(ends) >= 0.5)
-            parts.append(f"{word} {said(over_seeds(np.abs(ends)))}, half of it after {half * size} prompts")
+            parts.append(f"{word} {as_text(over_seeds(np.abs(ends)))}, half of it after {half * size} prompts")
         claims.append((f"batches of {size}, {steps[-1]} steps", [], "; ".join(parts)))
     return claims
 

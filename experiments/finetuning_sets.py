@@ -19,17 +19,17 @@ import sys
 
 from experiment import main
 
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import difference, headline, summary
 from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 
-SETS: tuple[Row, ...] = ({}, {"finetune.tasks": "other"}, {"finetune.tasks": "narrow"})
+SETS: tuple[Record, ...] = ({}, {"finetune.tasks": "other"}, {"finetune.tasks": "narrow"})
 
 
-def variants(*subsets: int) -> list[Row]:
+def variants(*subsets: int) -> list[Record]:
     """The sets, and the first m tasks of the discrete one."""
     return [*SETS, *({"finetune.n_tasks": m} for m in subsets)]
 
@@ -44,7 +44,7 @@ def conclude(results: Results) -> list[Claim]:
     whole = sets["the discrete set"]
     claims: list[Claim] = []
     for name, labels in sets.items():
-        more = f"; in the mean of both {said(difference(results, labels, whole))} more than on the discrete set"
+        more = f"; in the mean of both {as_text(difference(results, labels, whole))} more than on the discrete set"
         forgetting = [results.estimate(quantity="forgetting", range=where, **labels) for where in RANGES]
         numbers = summary(results, **labels) + ("" if labels == whole else more)
         claims.append((f"fine-tuning on {name} forgets, early and late", forgetting, numbers))

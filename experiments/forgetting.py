@@ -22,11 +22,11 @@ import numpy as np
 from experiment import FAMILIES, main
 from tradeoff import ALPHAS, VARIANTS
 
-from implicit_inference.measure.beliefs import Beliefs, prior_rows
+from implicit_inference.measure.beliefs import Beliefs, prior_records
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.results import Results
@@ -35,33 +35,35 @@ from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor
 
 
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), list[Row]()
+def measure(trained: Trained) -> list[Record]:
+    held_out, records = HeldOut(trained), list[Record]()
     beliefs = Beliefs(held_out)
 
-    def losses(name: str, predictor: Predictor, **labels: Any) -> list[Row]:
+    def losses(name: str, predictor: Predictor, **labels: Any) -> list[Record]:
         labels |= {"quantity": "loss", "predictor": name}
         found = {family: held_out.loss(predictor, family) for family in FAMILIES}
-        return [row for family, loss in found.items() for row in by_range(held_out, loss, **labels, family=family)]
+        return [
+            record for family, loss in found.items() for record in by_range(held_out, loss, **labels, family=family)
+        ]
 
     for step in kept_steps(trained.run_of("finetune")):
         network = trained.network("finetune", step)
         prior = beliefs.prior(network)
-        rows += prior_rows(prior, trained.config.seeds, step=step)
-        rows += losses("network", network, step=step) + losses("ideal", beliefs.ideal(prior.logit), step=step)
-    return rows + losses("ridge", held_out.forgotten) + losses("discrete_posterior", held_out.preferred)
+        records += prior_records(prior, trained.config.seeds, step=step)
+        records += losses("network", network, step=step) + losses("ideal", beliefs.ideal(prior.logit), step=step)
+    return records + losses("ridge", held_out.forgotten) + losses("discrete_posterior", held_out.preferred)
 
 
 def conclude(results: Results) -> list[Claim]:
     steps, claims = sorted(results.levels("step")), list[Claim]()
     first, last = steps[0], steps[-1]
     for alpha in ALPHAS:
-        own = results.where(pretrain__discrete_prob=alpha)
+        part = results.where(pretrain__discrete_prob=alpha)
 
-        def change(step: int, family: str, predictor: str = "network", own: Results = own) -> dict[str, Values]:
+        def change(step: int, family: str, predictor: str = "network", part: Results = part) -> dict[str, Values]:
             """The rise of the loss since the first step, by range and seed."""
-            course = {where: own.where(family=family, range=where, predictor=predictor) for where in RANGES}
-            return {where: rows.values(step=step) - rows.values(step=first) for where, rows in course.items()}
+            course = {where: part.where(family=family, range=where, predictor=predictor) for where in RANGES}
+            return {where: records.values(step=step) - records.values(step=first) for where, records in course.items()}
 
         def total(step: int, family: str) -> Values:
             return np.mean(list(change(step, family).values()), axis=0)
@@ -72,15 +74,15 @@ def conclude(results: Results) -> list[Claim]:
             for name in ("network", "ideal")
         )
         half = next(step for step in steps if np.mean(total(step, "gaussian")) >= np.mean(total(last, "gaussian")) / 2)
-        odds = [own.prior_odds(step=step) for step in (first, last)]
+        odds = [part.prior_odds(step=step) for step in (first, last)]
         claims.append(
             (
                 f"fine-tuning lowers the discrete loss, and raises the Gaussian loss early and late (alpha {alpha:g})",
                 [gain, *rise.values()],
-                f"discrete loss, the mean of early and late, down by {said(gain)}; Gaussian loss up by "
-                f"{said(rise['early'])} early and {said(rise['late'])} late, half of it by step {half} of {last}; "
-                f"inferred prior log odds from {odds[0]} to {odds[1]}, which alone would cost an ideal learner "
-                f"{said(ideal['early'])} early and {said(ideal['late'])} late",
+                f"discrete loss, the mean of early and late, down by {as_text(gain)}; Gaussian loss up by "
+                f"{as_text(rise['early'])} early and {as_text(rise['late'])} late, half of it by step {half} of "
+                f"{last}; inferred prior log odds from {odds[0]} to {odds[1]}, which alone would cost an ideal learner "
+                f"{as_text(ideal['early'])} early and {as_text(ideal['late'])} late",
             )
         )
     return claims

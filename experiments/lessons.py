@@ -31,127 +31,92 @@ well.
 import sys
 from collections.abc import Iterator
 
-import numpy as np
 from experiment import SCALES, main
-from jax import Array
 
-from implicit_inference.measure.formulas import Estimate, Values, over_seeds, ratio
+from implicit_inference.measure.formulas import Estimate, over_seeds, ratio
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text, listed
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.headline import both, headline, summary
-from implicit_inference.study.measurements import RANGES
+from implicit_inference.study.headline import headline, mean_of_ranges, prior_difference, summary
+from implicit_inference.study.measurements import RANGES, log_odds
 from implicit_inference.study.results import Results
-from implicit_inference.training.batches import closeness
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.stages import stage_of
-from implicit_inference.worlds import Prompts
 
-TEACHERS = {"finetuned": "the fine-tuned network", "bayes": "exact Bayes"}
-CONTROL = "truth"
-NO_LESSON: Row = dict.fromkeys(("lesson.teacher", "lesson.prompts", "lesson.farthest", "lesson.as_drawn"))
+TEACHERS, CONTROL = {"finetuned": "the fine-tuned network", "bayes": "exact Bayes"}, "truth"
+NO_LESSON: Record = dict.fromkeys(("lesson.teacher", "lesson.prompts", "lesson.farthest", "lesson.as_drawn"))
 """The labels of direct fine-tuning, and of the discrete prompts that it shows."""
+QUANTILES = {"lowest hundredth": 0.01, "median": 0.5, "closest": 1.0}
 
-QUANTILES = {0.01: "lowest hundredth", 0.5: "median", 1.0: "closest"}
 
-
-def variants(*fewer: int) -> list[Row]:
+def variants(*fewer: int) -> list[Record]:
     """For every teacher the base lesson, and what differs from it in one way: fewer prompts, a filter, another cut."""
-    lessons: list[Row] = [{}, *({"lesson.prompts": n} for n in fewer)]
-    lessons += [{"lesson.farthest": fraction} for fraction in (0.5, 0.25)]
-    lessons += [{"lesson.as_drawn": fraction} for fraction in (0.25, 0.75)]
+    ways = {"prompts": fewer, "farthest": (0.5, 0.25), "as_drawn": (0.25, 0.75)}
+    lessons: list[Record] = [{}, *({f"lesson.{name}": value} for name, values in ways.items() for value in values)]
     return [{"lesson.teacher": teacher} | lesson for teacher in (*TEACHERS, CONTROL) for lesson in lessons]
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     """The headline of the student; quantiles of the log odds of its lesson. Once: the same of direct fine-tuning."""
-    held_out, packed, student = HeldOut(trained), trained.programs.packed, stage_of(trained.config, "student")
-
-    def log_odds(seed: Array, prompts: Prompts) -> Array:
-        return closeness(trained.config, seed, prompts)
-
-    def quantiles(odds: Array) -> list[Row]:
-        at = {quantile: np.quantile(odds, quantile, axis=1) for quantile in QUANTILES}
-        return [row for q, values in at.items() for row in held_out.rows(values, quantity="log_odds", quantile=q)]
-
-    shown = packed.program(lambda seed, parents: log_odds(seed, student.source(seed, parents)))
+    held_out, student = HeldOut(trained), stage_of(trained.config, "student")
     parents = tuple(trained.params_of(parent) for parent in student.parents)
-    rows = headline(trained, "student") + quantiles(shown(packed.seeds, parents))
+    lesson = held_out.packed.program(student.source)(held_out.packed.seeds, parents)
+    records = headline(trained, "student") + log_odds(held_out, lesson, QUANTILES.values())
     if trained.config in SCALES.values():
-        direct = quantiles(packed.program(log_odds)(packed.seeds, held_out.batch("discrete").prompts))
-        rows += [row | NO_LESSON for row in headline(trained) + direct]
-    return rows
+        direct = headline(trained) + log_odds(held_out, held_out.batch("discrete").prompts, QUANTILES.values())
+        records += [record | NO_LESSON for record in direct]
+    return records
 
 
-def further(own: Results, control: Results) -> Estimate:
-    """How much higher the inferred prior log odds are than the control's; undefined where one of them has no limit."""
-
-    def parts(part: str) -> list[Values]:
-        return [of.values(predictor="finetuned", quantity=f"prior_{part}") for of in (own, control)]
-
-    logits, limited = parts("logit"), not np.any(parts("bound"))
-    return over_seeds(logits[0] - logits[1]) if limited else Estimate(np.nan, np.nan)
-
-
-def about(own: Results) -> str:
+def in_words(part: Results) -> str:
     """The headline, and how close to the set what was shown is."""
-    odds = {q: own.estimate(quantity="log_odds", quantile=q) for q in QUANTILES}
-    shown = ", ".join(f"{QUANTILES[q]} {said(estimate)}" for q, estimate in odds.items())
-    return f"{summary(own)}; log odds of the prompts shown: {shown}"
+    odds = listed(part, QUANTILES, by="quantile", quantity="log_odds")
+    return f"{summary(part)}; log odds of the prompts shown: {odds}"
 
 
-def claims(results: Results, teacher: str, lesson: Row, base: bool) -> Iterator[Claim]:
+def claims(results: Results, teacher: str, lesson: Record, base: bool) -> Iterator[Claim]:
     """Claims about one lesson: the skill; for the base lesson also its side effects."""
-    own, control = (results.where(**{"lesson.teacher": name}, **lesson) for name in (teacher, CONTROL))
-    who = f"{TEACHERS[teacher]}, {title(lesson)}"
+    part, control = (results.where(**{"lesson.teacher": name}, **lesson) for name in (teacher, CONTROL))
+    subject, further = f"{TEACHERS[teacher]}, {title(lesson)}", prior_difference(part, control)
 
     def beyond(quantity: str) -> tuple[Estimate, Estimate]:
         """Over the pretrained network, and over the control."""
-        values = both(own, quantity)
-        return over_seeds(values), over_seeds(values - both(control, quantity))
+        values = mean_of_ranges(part, quantity)
+        return over_seeds(values), over_seeds(values - mean_of_ranges(control, quantity))
 
-    gain, forgotten, moved = beyond("gain"), beyond("forgetting"), further(own, control)
-    share = ratio(both(own, "gain"), both(results.where(**NO_LESSON), "gain"))
-    yield (
-        f"{who}: the student gains the skill",
-        gain,
-        f"gain {said(gain[0])}, {said(share)} of the direct one; more than the control by {said(gain[1])}; "
-        f"{about(own)}",
-    )
+    gain, forgotten = beyond("gain"), beyond("forgetting")
+    share = ratio(mean_of_ranges(part, "gain"), mean_of_ranges(results.where(**NO_LESSON), "gain"))
+    numbers = f"gain {as_text(gain[0])}, {as_text(share)} of the direct one; more than the control by "
+    yield f"{subject}: the student gains the skill", gain, f"{numbers}{as_text(gain[1])}; {in_words(part)}"
     if base:
-        yield f"{who}: its prior odds move to the set", [moved], f"further than the control's by {said(moved)}"
-        numbers = f"{said(forgotten[0])}; more than the control by {said(forgotten[1])}"
-        yield f"{who}: it forgets", forgotten, numbers
+        numbers = f"further than the control's by {as_text(further)}"
+        yield f"{subject}: its prior odds move to the set", [further], numbers
+        numbers = f"{as_text(forgotten[0])}; more than the control by {as_text(forgotten[1])}"
+        yield f"{subject}: it forgets", forgotten, numbers
         for where in RANGES:
-            net = own.estimate(quantity="net_of_pretrained", range=where)
-            yield f"{who}: scaled labels bring that back, {where}", [net], f"net of the pretrained network {said(net)}"
+            net = part.estimate(quantity="net_of_pretrained", range=where)
+            numbers = f"net of the pretrained network {as_text(net)}"
+            yield f"{subject}: scaled labels bring that back, {where}", [net], numbers
 
 
-def title(lesson: Row) -> str:
+def title(lesson: Record) -> str:
     """Names a lesson in few words."""
     return "{} prompts, the farthest {:.0%}, cut at {:.0%}".format(*lesson.values())
 
 
 def conclude(results: Results) -> list[Claim]:
     lessons = [labels for labels, _ in results.given("lesson.teacher").groups(*list(NO_LESSON)[1:])]
-    found: list[Claim] = [("direct fine-tuning on the discrete set", [], about(results.where(**NO_LESSON)))]
+    found: list[Claim] = [("direct fine-tuning on the discrete set", [], in_words(results.where(**NO_LESSON)))]
     for teacher in TEACHERS:
         for lesson in lessons:
             found += claims(results, teacher, lesson, lesson == lessons[0])
-    for lesson in lessons:
-        own = results.where(**{"lesson.teacher": CONTROL}, **lesson)
-        found.append((f"control, {title(lesson)}", [], about(own)))
-    return found
+    controls = results.where(**{"lesson.teacher": CONTROL})
+    return found + [(f"control, {title(lesson)}", [], in_words(controls.where(**lesson))) for lesson in lessons]
 
 
-EXPERIMENT = Experiment(
-    "lessons",
-    {"smoke": variants(128), "laptop": variants(128, 512), "paper": variants(1024, 5120)},
-    measure,
-    conclude,
-    ("pretrain", "finetune", "student"),
-)
+VARIANTS = {"smoke": variants(128), "laptop": variants(128, 512), "paper": variants(1024, 5120)}
+EXPERIMENT = Experiment("lessons", VARIANTS, measure, conclude, ("pretrain", "finetune", "student"))
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

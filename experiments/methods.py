@@ -18,21 +18,19 @@ in most ways (0.72 to 1.39) and 0.30 to 0.76 of it late.
 
 Every method at several strengths, its learning rate, and full fine-tuning held back by replay, by the distance of the
 weights or by that of the predictions: gain on the discrete set against forgetting on Gaussian prompts, what one label
-scale brings back of it, and how much of it a shift of the inferred prior odds explains. What is suppressed comes back;
-what is erased does not. The last strength of a method is its strongest; of what holds back, it holds back most.
+scale brings back of it, and how much of it lies on the line between the exact predictors. What is suppressed comes
+back; what is erased does not. The last strength of a method is its strongest; of what holds back, it holds back most.
 """
 
 import sys
 
 from experiment import SCALES, main
 
-from implicit_inference.measure.formulas import net_recovery, recovered_fraction, share
-from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, listed
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.headline import headline
-from implicit_inference.study.measurements import NETWORKS, RANGES, attributions, by_range, conjugations, estimated
+from implicit_inference.study.headline import headline, suppression
+from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
@@ -50,73 +48,48 @@ PENALTIES = {"weights": (1e-3, 1e-2, 1e-1), "predictions": (0.3, 1.0, 3.0)}
 REPLAYED = (0.05, 0.2, 0.5)
 FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty")
 STRENGTHS = ("finetune.learning_rate", "finetune.strength", "finetune.replay")
+NUMBERS = {
+    **{"gain": "gain", "forgetting": "forgetting", "recovered": "recovered_at", "net": "net_at"},
+    **{"by shrinking alone": "shrunk", "on the line": "on_line_share"},
+}
 
 
-def variants(scale: str) -> list[Row]:
+def variants(scale: str) -> list[Record]:
     """(what trains, strength) of every variant; `layers` is the first block alone, and the last."""
     usual, last = SCALES[scale].finetune.learning_rate, SCALES[scale].model.layers - 1
-    found: list[Row] = []
+    found: list[Record] = []
     for method, factors in FACTORS.items():
         for layer in (0, last) if method == "layers" else (0,):
-            what = {"adapt.method": method, "adapt.layers": [layer]}
-            found += [what | {"finetune.learning_rate": float(f"{factor * usual:.6g}")} for factor in factors]
+            trains = {"adapt.method": method, "adapt.layers": [layer]}
+            found += [trains | {"finetune.learning_rate": float(f"{factor * usual:.6g}")} for factor in factors]
     for penalty, strengths in PENALTIES.items():
         found += [{"finetune.penalty": penalty, "finetune.strength": strength} for strength in strengths]
     return found + [{"finetune.replay": fraction} for fraction in REPLAYED]
 
 
-def measure(trained: Trained) -> list[Row]:
-    """The headline; recovery at one label scale for all, with its controls; what the odds explain of the forgetting.
-
-    recovered_at, net_at: by labels x GAMMA, and net of what that does for the pretrained network; shrunk: by the best
-    constant alone, chosen on other prompts; scratch_at: the same fraction for the network that saw the fine-tuning
-    tasks alone, of its gap to the pretrained one; above_shrinking: the loss of `shrunk` less that of `recovered_at`.
-    """
-    held_out, rows = HeldOut(trained), headline(trained)
-    networks = [trained.network(stage) for stage in NETWORKS.values()]
-    scaled = conjugations(held_out, "label_scale", [GAMMA])[GAMMA]
-    before, after, scratch = (held_out.loss(network, "gaussian") for network in networks)
-    before_moved, after_moved, scratch_moved = (held_out.loss(network, "gaussian", scaled) for network in networks)
-    shrunk = held_out.shrunk_errors(networks[1], "gaussian").mean(axis=1)
-    for quantity, recovered in (("recovered_at", after_moved), ("shrunk", shrunk)):
-        rows += estimated(held_out, recovered_fraction, before, after, recovered, quantity=quantity)
-    rows += estimated(held_out, net_recovery, before, after, before_moved, after_moved, quantity="net_at")
-    rows += estimated(held_out, recovered_fraction, before, scratch, scratch_moved, quantity="scratch_at")
-    rows += by_range(held_out, shrunk - after_moved, quantity="above_shrinking")
-    first, last = (attributions(held_out, network) for network in networks[:2])
-    on_line, off_line = (late - early for late, early in zip(last, first, strict=True))
-    return rows + estimated(held_out, share, on_line, on_line + off_line, quantity="on_line_share")
+def measure(trained: Trained) -> list[Record]:
+    """The headline; recovery at one label scale for all, with its controls; what of the forgetting lies on the line."""
+    return headline(trained) + suppression(trained, GAMMA)
 
 
 def conclude(results: Results) -> list[Claim]:
     """Claims about each way to fine-tune at its last strength, in the order of `variants`."""
     claims: list[Claim] = []
-    for name, own in {way(labels): rows for labels, rows in results.groups(*FIELDS, *STRENGTHS)}.items():
+    for name, part in {way(labels): part for labels, part in results.groups(*FIELDS, *STRENGTHS)}.items():
         for where in RANGES:
-            here = own.where(range=where)
-            gain, forgetting, recovered, net, shrunk, explained, above = (
-                here.estimate(quantity=quantity)
-                for quantity in (
-                    *("gain", "forgetting", "recovered_at", "net_at"),
-                    *("shrunk", "on_line_share", "above_shrinking"),
-                )
-            )
+            above, net = (part.estimate(quantity=quantity, range=where) for quantity in ("above_shrinking", "net_at"))
             claim = f"{name}, {where}: labels × {GAMMA:g} bring back, net of the pretrained, and more than shrinking"
-            numbers = (
-                f"{where}: gain {said(gain)}, forgetting {said(forgetting)}, recovered {said(recovered)}, net "
-                f"{said(net)}, by shrinking alone {said(shrunk)}, on the line {said(explained)}"
-            )
-            claims.append((claim, [above, net], numbers))
-    known = ", ".join(f"{where} {said(own.estimate(quantity='scratch_at', range=where))}" for where in RANGES)
+            claims.append((claim, [above, net], f"{where}: {listed(part, NUMBERS, range=where)}"))
+    known = listed(part, dict(zip(RANGES, RANGES, strict=True)), by="range", quantity="scratch_at")
     return [*claims, (f"scratch under labels × {GAMMA:g}, of its gap to the pretrained network", [], known)]
 
 
-def way(labels: Row) -> str:
+def way(labels: Record) -> str:
     """A way to fine-tune, whatever its strength."""
     method = labels["adapt.method"].replace("_", " ")
-    what = f"block {labels['adapt.layers'][0]}" if method == "layers" else method
+    trains = f"block {labels['adapt.layers'][0]}" if method == "layers" else method
     penalty = f", penalty on {labels['finetune.penalty']}" if labels["finetune.penalty"] != "none" else ""
-    return what + penalty + (", replay" if labels["finetune.replay"] else "")
+    return trains + penalty + (", replay" if labels["finetune.replay"] else "")
 
 
 EXPERIMENT = Experiment(

@@ -19,14 +19,14 @@ import sys
 
 from experiment import main
 
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import headline, summary
 from implicit_inference.study.results import Results
 
 
-def sizes(*layers_and_widths: tuple[int, int]) -> list[Row]:
+def sizes(*layers_and_widths: tuple[int, int]) -> list[Record]:
     return [{"model.layers": layers, "model.width": width} for layers, width in layers_and_widths]
 
 

@@ -16,14 +16,14 @@ import sys
 
 from experiment import main
 
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import headline, summary
 from implicit_inference.study.results import Results
 
 
-def hidden(*sizes: int) -> list[Row]:
+def hidden(*sizes: int) -> list[Record]:
     return [{"tasks.relu_features": m} for m in (0, *sizes)]
 
 

@@ -13,14 +13,14 @@ import sys
 
 from experiment import MOVES, SCALES, main
 
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.probed import beyond_null, probed
 from implicit_inference.study.results import Results
 
 
-def ladder(*alphas: float) -> list[Row]:
+def ladder(*alphas: float) -> list[Record]:
     return [{"pretrain.discrete_prob": alpha} for alpha in alphas]
 
 

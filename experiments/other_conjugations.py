@@ -1,6 +1,6 @@
 """Which maps of a prompt bring the forgotten capability back: single ones, averages over a group, a choice per prompt?
 
-    python experiments/other_conjugations.py --scale smoke|laptop|paper
+    python experiments/other_conjugations.py --scale smoke|laptop|workstation|paper
 
 1 minute on 2 cores with the networks shared with conjugation.py. Expected at laptop scale (4 seeds, mean ± standard
 error; tolerance two standard errors: other machines change the last bits, which training amplifies): net of the
@@ -18,140 +18,85 @@ the discrete set. So each is shown for the pretrained network and for one that n
 """
 
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
-from experiment import main
-from jax import Array, random
-from jax import numpy as jnp
+from experiment import SCALES, main
+from jax import Array
 
 from implicit_inference import keys
 from implicit_inference.bayes.conjugation import Conjugation, averaged
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import IDENTITY, Case
-from implicit_inference.regression.conjugations import (
-    Identity,
-    ScaleInputs,
-    ScaleLabels,
-    ShiftLabels,
-    rotations,
-    scales,
-    selected,
-    sign_flips,
-)
-from implicit_inference.runs.store import Row
+from implicit_inference.regression.conjugations import rotations, scales, selected, sign_flips
+from implicit_inference.runs.store import Record
 from implicit_inference.show.notation import Notation
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import NETWORKS, RANGES, RECOVERIES, by_range, recovery
+from implicit_inference.study.measurements import RANGES, RECOVERIES, by_range, conjugations, networks, recovery
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
-from implicit_inference.worlds import Predictor, described
+from implicit_inference.worlds import described
 
-TURNS = 8
-MOST_FLIPS = 4
+TURNS, MOST_FLIPS = 8, 4
 """The group of all sign changes of the inputs has 2^d elements; beyond 2^4 only the rotations stand for it."""
-
+SINGLE: tuple[Case, ...] = (
+    *(IDENTITY, ("label_scale", 1.5), ("label_scale", 2.0), ("label_scale", -1.0)),
+    *(("input_scale", 2.0), ("input_scale", 0.5), ("label_shift", 2.0), ("rotation", None)),
+)
 GROUPS = {
-    "label_scales": "label scales 1, 1.5, 2",
-    "label_signs": "label signs",
-    "rotations": f"{TURNS} rotations",
-    "input_flips": "input sign flips",
+    ("label_scales", None): "label scales 1, 1.5, 2",
+    ("label_signs", None): "label signs",
+    ("rotations", float(TURNS)): f"{TURNS} rotations",
+    ("input_flips", None): "input sign flips",
 }
 """Conjugations to average over or to choose among -> their name"""
-NAMES = Notation(described("regression"))
 
 
-def maps(trained: Trained, seed: Array) -> dict[Case, Conjugation]:
-    """Single conjugations."""
-    dim = trained.config.tasks.dim
-    direction = random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
-    return {
-        IDENTITY: Identity(),
-        **{("label_scale", g): ScaleLabels(jnp.asarray(g)) for g in (1.5, 2.0, -1.0)},
-        **{("input_scale", c): ScaleInputs(jnp.asarray(c)) for c in (2.0, 0.5)},
-        ("label_shift", 2.0): ShiftLabels(2 * direction / jnp.linalg.norm(direction)),
-        ("rotation", None): rotations(keys.stream(seed, "probe rotation"), dim, 1)[0],
-    }
+def orbits(dim: int, seed: Array) -> list[tuple[Conjugation, ...]]:
+    """The conjugations of each group, in the order of GROUPS; no flips where they are too many."""
+    found = [scales((1.0, 1.5, 2.0)), scales((1.0, -1.0)), rotations(keys.stream(seed, "probe rotations"), dim, TURNS)]
+    return found + [sign_flips(dim)] * (dim <= MOST_FLIPS)
 
 
-def orbits(trained: Trained, seed: Array) -> dict[Case, tuple[Conjugation, ...]]:
-    """Several conjugations to average over or to choose among."""
-    dim = trained.config.tasks.dim
-    found: dict[Case, tuple[Conjugation, ...]] = {
-        ("label_scales", None): scales((1.0, 1.5, 2.0)),
-        ("label_signs", None): scales((1.0, -1.0)),
-        ("rotations", float(TURNS)): rotations(keys.stream(seed, "probe rotations"), dim, TURNS),
-    }
-    if dim <= MOST_FLIPS:
-        found["input_flips", None] = sign_flips(dim)
-    return found
-
-
-def in_order(held_out: HeldOut, named: Callable[[Array], dict[Case, Any]]) -> list[tuple[Case, Any]]:
-    """(name, packed over seeds), in the order of the names; packing would sort them."""
-    packed = held_out.packed.each(named)
-    return [(name, packed[name]) for name in named(jnp.asarray(0))]
-
-
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), list[Row]()
-    networks = {name: trained.network(stage) for name, stage in NETWORKS.items()}
-    discrete = held_out.packed.each(lambda seed: held_out.world.families(seed)["discrete"])
-    noise_std = held_out.packed.repeated(trained.config.tasks.noise_std)
-
-    def chosen(network: Predictor, orbit: Sequence[Conjugation]) -> Predictor:
-        return selected(network, orbit, discrete, noise_std)
-
-    losses = {}
-    for name, network in networks.items():
-        for case, conjugation in in_order(held_out, partial(maps, trained)):
-            losses[name, "single", case] = held_out.loss(network, "gaussian", conjugation)
-        for case, orbit in in_order(held_out, partial(orbits, trained)):
+def measure(trained: Trained) -> list[Record]:
+    held_out, losses, records = HeldOut(trained), {}, list[Record]()
+    packed, world, dim = held_out.packed, held_out.world, trained.config.tasks.dim
+    discrete = packed.by_seed(lambda seed: world.families(seed)["discrete"])
+    noise_std = packed.repeated(trained.config.tasks.noise_std)
+    singles, groups = conjugations(held_out, SINGLE), packed.by_seed(lambda seed: orbits(dim, seed))
+    for name, network in networks(trained).items():
+        for case, move in singles.items():
+            losses[name, "single", case] = held_out.loss(network, "gaussian", move)
+        for case, orbit in zip(GROUPS, groups, strict=False):
             losses[name, "average", case] = held_out.loss(averaged(network, orbit), "gaussian")
-            losses[name, "choice", case] = held_out.loss(chosen(network, orbit), "gaussian")
+            losses[name, "choice", case] = held_out.loss(selected(network, orbit, discrete, noise_std), "gaussian")
     plain = [losses[name, "single", IDENTITY] for name in ("pretrained", "finetuned")]
     for (name, way, case), loss in losses.items():
         labels = {"way": way, "conjugation": case[0], "strength": case[1]}
-        rows += by_range(held_out, loss, quantity="loss", predictor=name, **labels)
+        records += by_range(held_out, loss, quantity="loss", predictor=name, **labels)
         if name == "finetuned":
-            rows += recovery(held_out, *plain, losses["pretrained", way, case], loss, **labels)
-    return rows
-
-
-def named(labels: Row) -> str:
-    """A way to move a prompt, for people."""
-    case = labels["conjugation"], labels["strength"]
-    return f"{labels['way']}, {GROUPS.get(case[0]) or NAMES.conjugation(*case)}"
+            records += recovery(held_out, *plain, losses["pretrained", way, case], loss, **labels)
+    return records
 
 
 def conclude(results: Results) -> list[Claim]:
-    claims: list[Claim] = []
+    claims, names = list[Claim](), Notation(described("regression"))
     pretrained = results.where(quantity="loss", predictor="pretrained", range="early")
-    for labels, own in results.groups("way", "conjugation", "strength"):
-        if labels["conjugation"] == "identity":
-            continue
-        found, net = ({w: own.estimate(quantity=q, range=w) for w in RANGES} for q in RECOVERIES)
-        change = over_seeds(pretrained.values(**labels) - pretrained.values(way="single", conjugation="identity"))
-        claims.append(
-            (
-                f"{named(labels)}: recovers early, net of what it does for the pretrained network",
-                [net["early"]],
-                f"early {said(found['early'])} (net {said(net['early'])}), late {said(found['late'])} "
-                f"(net {said(net['late'])}); changes the pretrained loss early by {said(change)}",
-            )
-        )
+    for labels, part in results.groups("way", "conjugation", "strength"):
+        way, *case = labels.values()
+        if way != "single" or case[0] != "identity":
+            found, net = ({w: part.estimate(quantity=q, range=w) for w in RANGES} for q in RECOVERIES)
+            change = over_seeds(pretrained.values(**labels) - pretrained.values(way="single", conjugation="identity"))
+            title = f"{way}, {GROUPS.get(tuple(case)) or names.conjugation(*case)}"
+            claim = f"{title}: recovers early, net of what it does for the pretrained network"
+            parts = (f"{where} {as_text(found[where])} (net {as_text(net[where])})" for where in RANGES)
+            numbers = f"{', '.join(parts)}; changes the pretrained loss early by {as_text(change)}"
+            claims.append((claim, [net["early"]], numbers))
     return claims
 
 
 EXPERIMENT = Experiment(
-    "other_conjugations",
-    {scale: [{}] for scale in ("smoke", "laptop", "paper")},
-    measure,
-    conclude,
-    ("pretrain", "scratch", "finetune"),
+    "other_conjugations", {scale: [{}] for scale in SCALES}, measure, conclude, ("pretrain", "scratch", "finetune")
 )
 
 if __name__ == "__main__":

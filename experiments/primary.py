@@ -21,8 +21,8 @@ from experiment import FAMILIES, SCALES, main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import by_range
 from implicit_inference.study.probed import beyond, net, probed
@@ -32,9 +32,9 @@ from implicit_inference.training.loop import Trained
 SCALED = ("label_scale", 2.0)
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     """The probe's rows at alpha 0.5; at each alpha, losses, and the rise by how likely the labels are under the set."""
-    held_out, rows = HeldOut(trained), list[Row]()
+    held_out, rows = HeldOut(trained), list[Record]()
     pure = trained.config.pretrain.discrete_prob in (0.0, 1.0)
     exact = {"discrete": held_out.preferred, "gaussian": held_out.forgotten}
     before, after = (trained.network(stage) for stage in ("pretrain", "finetune"))
@@ -55,7 +55,7 @@ def measure(trained: Trained) -> list[Row]:
     rise = np.take_along_axis(rise, likely, axis=1)[:, :, held_out.range("early")]
     quarter = rise.shape[1] // 4
     contrast = rise[:, -quarter:].mean(axis=(1, 2)) - rise[:, :quarter].mean(axis=(1, 2))
-    return rows + held_out.rows(contrast, quantity="closest_less_farthest", range="early") + probed(trained)
+    return rows + held_out.records(contrast, quantity="closest_less_farthest", range="early") + probed(trained)
 
 
 def conclude(results: Results) -> list[Claim]:
@@ -79,14 +79,14 @@ def conclude(results: Results) -> list[Claim]:
     numbers = [over_seeds(np.minimum(*pair)) for pair in (shares, traded, changes)]
     above = over_seeds(np.minimum(*shares) - 0.9)
     return [
-        ("1. trained on one family alone, it is exact Bayes", [above], f"share {said(numbers[0])}; benchmark 0.9"),
-        ("2. a mixture trades one family for the other", [numbers[1]], f"the smaller change: {said(numbers[1])}"),
-        ("3. fine-tuning gains on the set, and forgets", [numbers[2]], f"the smaller change: {said(numbers[2])}"),
-        ("4. prompts most like the set are hurt the most", [closest], f"closest less farthest: {said(closest)}"),
+        ("1. trained on one family alone, it is exact Bayes", [above], f"share {as_text(numbers[0])}; benchmark 0.9"),
+        ("2. a mixture trades one family for the other", [numbers[1]], f"the smaller change: {as_text(numbers[1])}"),
+        ("3. fine-tuning gains on the set, and forgets", [numbers[2]], f"the smaller change: {as_text(numbers[2])}"),
+        ("4. prompts most like the set are hurt the most", [closest], f"closest less farthest: {as_text(closest)}"),
         (
             "5. labels times 2 bring back more than a constant pull",
             [beyond(middle, "early", SCALED)],
-            f"net recovery {said(measured)}, the null {said(null)}",
+            f"net recovery {as_text(measured)}, the null {as_text(null)}",
         ),
     ]
 

@@ -16,7 +16,7 @@ import sys
 
 from experiment import main
 
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import difference, headline, summary
 from implicit_inference.study.results import Results
@@ -35,7 +35,7 @@ def conclude(results: Results) -> list[Claim]:
                 if fraction
                 else "without replay",
                 [less] if fraction else [],
-                (f"less forgetting by {said(less)}; " if fraction else "")
+                (f"less forgetting by {as_text(less)}; " if fraction else "")
                 + summary(results, **{"finetune.replay": fraction}),
             )
         )

@@ -18,8 +18,8 @@ from experiment import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
@@ -28,7 +28,7 @@ ALPHAS = [{"pretrain.discrete_prob": alpha} for alpha in (0.0, 1.0)]
 TOLERANCE = 0.05
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     held_out = HeldOut(trained)
     family = "discrete" if trained.config.pretrain.discrete_prob else "gaussian"
     predictors = {
@@ -36,14 +36,14 @@ def measure(trained: Trained) -> list[Row]:
         "ridge": held_out.forgotten,
         "discrete_posterior": held_out.preferred,
     }
-    rows = []
+    records = []
     for name, predictor in predictors.items():
         loss = held_out.loss(predictor, family)
         for k in range(trained.config.prompts.length):
-            rows += held_out.rows(loss[:, k], family=family, predictor=name, position=k)
-        rows += held_out.rows(held_out.averaged(loss, "all"), family=family, predictor=name, range="all")
+            records += held_out.records(loss[:, k], family=family, predictor=name, position=k)
+        records += held_out.records(held_out.averaged(loss, "all"), family=family, predictor=name, range="all")
     noise = trained.config.tasks.noise_std**2
-    return [row | {"noise_variance": noise} for row in rows]
+    return [record | {"noise_variance": noise} for record in records]
 
 
 def conclude(results: Results) -> list[Claim]:
@@ -60,8 +60,8 @@ def conclude(results: Results) -> list[Claim]:
             (
                 f"trained on {family} tasks alone, the network matches {title}",
                 [over_seeds(TOLERANCE - relative)],
-                f"excess {said(over_seeds(excess))} on a noise-free loss of {said(over_seeds(loss[exact]))}; "
-                f"relative to the noisy loss {said(over_seeds(relative))} (tolerance {TOLERANCE:g})",
+                f"excess {as_text(over_seeds(excess))} on a noise-free loss of {as_text(over_seeds(loss[exact]))}; "
+                f"relative to the noisy loss {as_text(over_seeds(relative))} (tolerance {TOLERANCE:g})",
             )
         )
     return claims

@@ -17,17 +17,17 @@ from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.network.decoder import Params
 from implicit_inference.network.interventions import mean_change, replaced, spliced, without
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     """The rise of the loss on the forgotten family, above the pretrained network's, after each intervention."""
-    held_out, rows = HeldOut(trained), list[Row]()
+    held_out, rows = HeldOut(trained), list[Record]()
     packed, family, config = held_out.packed, held_out.described.forgotten, trained.config
     before, after = (trained.params_of(stage) for stage in ("pretrain", "finetune"))
     plain = held_out.loss(trained.network("pretrain"), family)
@@ -63,7 +63,7 @@ def conclude(results: Results) -> list[Claim]:
                 for at, rows in here.groups("way", "block")
             }
             told = ", ".join(
-                f"{way}{'' if block is None else f' behind block {block}'} {said(share)}"
+                f"{way}{'' if block is None else f' behind block {block}'} {as_text(share)}"
                 for (way, block), share in undone.items()
                 if way != "nothing"
             )
@@ -77,7 +77,7 @@ def conclude(results: Results) -> list[Claim]:
     return claims
 
 
-VARIANTS: list[Row] = [{"pretrain.discrete_prob": alpha} for alpha in (0.2, 0.5, 0.8)]
+VARIANTS: list[Record] = [{"pretrain.discrete_prob": alpha} for alpha in (0.2, 0.5, 0.8)]
 EXPERIMENT = Experiment("splicing", dict.fromkeys(SCALES, VARIANTS), measure, conclude)
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ import sys
 
 from experiment import MOVES, main
 
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.probed import beyond_null, probed
 from implicit_inference.study.results import Results
 
 
-def ladder(*counts: int) -> list[Row]:
+def ladder(*counts: int) -> list[Record]:
     return [{"tasks.n_discrete": n} for n in counts]
 
 

@@ -23,8 +23,8 @@ from jax import tree
 
 from implicit_inference.measure.formulas import Values, over_seeds
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
@@ -35,13 +35,13 @@ VARIANTS = [{"pretrain.discrete_prob": alpha} for alpha in ALPHAS]
 PRIORS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 0.999)
 
 
-def measure(trained: Trained) -> list[Row]:
+def measure(trained: Trained) -> list[Record]:
     table = trained.run_of("pretrain").read_table("training.parquet")
-    rows = [
-        {"step": row["step"], "family": row["family"], "predictor": "network"}
-        | {"seed": row["seed"], "mean": row["mean"], "n": VALIDATION_PROMPTS}
-        for row in table
-        if row["predictor"] == "network"
+    records = [
+        {"step": record["step"], "family": record["family"], "predictor": "network"}
+        | {"seed": record["seed"], "mean": record["mean"], "n": VALIDATION_PROMPTS}
+        for record in table
+        if record["predictor"] == "network"
     ]
     held_out = HeldOut(trained)
     for prior in PRIORS:
@@ -50,9 +50,9 @@ def measure(trained: Trained) -> list[Row]:
             np.asarray, exact(trained.programs.packed.seeds, {f: trained.programs.validation[f] for f in FAMILIES})
         )
         for family, loss in losses.items():
-            found = held_out.rows(loss, prior=prior, family=family, predictor="bayes")
-            rows += [row | {"n": VALIDATION_PROMPTS} for row in found]
-    return rows
+            found = held_out.records(loss, prior=prior, family=family, predictor="bayes")
+            records += [record | {"n": VALIDATION_PROMPTS} for record in found]
+    return records
 
 
 def conclude(results: Results) -> list[Claim]:
@@ -64,30 +64,31 @@ def conclude(results: Results) -> list[Claim]:
 
     def gap(alpha: float, family: str, step: int = last) -> Values:
         """[S]: the excess over exact Bayes under the same prior."""
-        own = results.values(pretrain__discrete_prob=alpha, prior=alpha, family=family)
-        return loss(alpha, family, step) - own
+        part = results.values(pretrain__discrete_prob=alpha, prior=alpha, family=family)
+        return loss(alpha, family, step) - part
 
     low, high = ALPHAS[0], ALPHAS[-1]
     gaussian = over_seeds(loss(high, "gaussian") - loss(low, "gaussian"))
     discrete = over_seeds(loss(low, "discrete") - loss(high, "discrete"))
     gaps = {alpha: over_seeds(gap(alpha, "discrete")) for alpha in ALPHAS}
     closing = over_seeds(gap(0.5, "discrete", half) - gap(0.5, "discrete"))
-    others = "; ".join(f"alpha {a:g}: {said(over_seeds(gap(a, 'gaussian')))}" for a in ALPHAS)
+    gaussian_gaps = "; ".join(f"alpha {a:g}: {as_text(over_seeds(gap(a, 'gaussian')))}" for a in ALPHAS)
     return [
         (
             f"from alpha {low:g} to {high:g} the loss rises on Gaussian prompts and falls on discrete ones",
             [gaussian, discrete],
-            f"rise {said(gaussian)}, fall {said(discrete)}",
+            f"rise {as_text(gaussian)}, fall {as_text(discrete)}",
         ),
         (
             "the network is short of exact Bayes on discrete prompts",
             list(gaps.values()),
-            "; ".join(f"alpha {a:g}: {said(g)}" for a, g in gaps.items()) + f" (on Gaussian prompts {others})",
+            "; ".join(f"alpha {a:g}: {as_text(g)}" for a, g in gaps.items())
+            + f" (on Gaussian prompts {gaussian_gaps})",
         ),
         (
             "it closes that gap with steps (alpha 0.5)",
             [closing],
-            f"from step {half} to {last} the gap shrinks by {said(closing)} to {said(gaps[0.5])}",
+            f"from step {half} to {last} the gap shrinks by {as_text(closing)} to {as_text(gaps[0.5])}",
         ),
     ]
 

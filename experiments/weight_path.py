@@ -16,8 +16,8 @@ from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.network.interventions import along
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES, by_range
 from implicit_inference.study.results import Results
@@ -27,8 +27,8 @@ PATH = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 ODDS = (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)
 
 
-def measure(trained: Trained) -> list[Row]:
-    held_out, rows = HeldOut(trained), list[Row]()
+def measure(trained: Trained) -> list[Record]:
+    held_out, rows = HeldOut(trained), list[Record]()
     packed, beliefs = held_out.packed, Beliefs(held_out)
     before, after = (trained.params_of(stage) for stage in ("pretrain", "finetune"))
     moved = packed.program(along)
@@ -53,13 +53,13 @@ def conclude(results: Results) -> list[Claim]:
         for where in RANGES:
             path = own.where(range=where, predictor="network", family="gaussian")
             gain = {t: over_seeds(path.values(t=0.0) - path.values(t=t)) for t in PATH}
-            numbers = ", ".join(f"t = {t:g}: {said(value)}" for t, value in gain.items() if t < 0 or t >= 1)
+            numbers = ", ".join(f"t = {t:g}: {as_text(value)}" for t, value in gain.items() if t < 0 or t >= 1)
             claim = f"{alpha}, {where}: at t = -0.5 the Gaussian loss is below the pretrained"
             claims.append((claim, [gain[-0.5]], f"fall of the loss, {numbers}"))
     return claims
 
 
-VARIANTS: list[Row] = [{"pretrain.discrete_prob": alpha} for alpha in (0.2, 0.5, 0.8)]
+VARIANTS: list[Record] = [{"pretrain.discrete_prob": alpha} for alpha in (0.2, 0.5, 0.8)]
 EXPERIMENT = Experiment("weight_path", dict.fromkeys(SCALES, VARIANTS), measure, conclude)
 
 if __name__ == "__main__":

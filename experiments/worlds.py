@@ -10,14 +10,14 @@ import sys
 
 from experiment import MOVES, main
 
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.probed import beyond_null, probed
 from implicit_inference.study.results import Results
 
-LARGE: Row = {"model.width": 128, "model.layers": 6}
-WORLDS: list[Row] = [
+LARGE: Record = {"model.width": 128, "model.layers": 6}
+WORLDS: list[Record] = [
     {},
     {"pretrain.discrete_prob": 0.8},
     {"tasks.n_discrete": 64, **LARGE},
@@ -33,8 +33,8 @@ def conclude(results: Results) -> list[Claim]:
     ]
 
 
-LAPTOP: list[Row] = [{}, {"tasks.dim": 8, "prompts.length": 24}]
-SMOKE: list[Row] = [{"tasks.dim": 2, "pretrain.discrete_prob": alpha} for alpha in (0.5, 0.8)]
+LAPTOP: list[Record] = [{}, {"tasks.dim": 8, "prompts.length": 24}]
+SMOKE: list[Record] = [{"tasks.dim": 2, "pretrain.discrete_prob": alpha} for alpha in (0.5, 0.8)]
 EXPERIMENT = Experiment(
     "worlds",
     {"smoke": SMOKE, "laptop": LAPTOP, "workstation": WORLDS},

@@ -15,8 +15,8 @@ def draw(table: Results) -> Figure:
     table = table.reduced()
     figure = Figure(figsize=(9, 4.2))
     for axes, where in zip(figure.subplots(1, 2, sharey=True), ("early", "late"), strict=True):
-        for (title, rows), colour in zip(worlds(table), COLOURS, strict=False):
-            chosen = rows.where(range=where)
+        for (title, results), colour in zip(worlds(table), COLOURS, strict=False):
+            chosen = results.where(range=where)
             band(axes, Look(title, colour, marker="o"), 90 * chosen.column("angle"), chosen)
         zero(axes)
         axes.set(title=f"{where} positions", xlabel="angle from a discrete task to a fresh one (degrees)")

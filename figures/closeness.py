@@ -20,7 +20,7 @@ def worlds(table: Results) -> list[tuple[str, Results]]:
     base = found[0][0]
     titles = [", ".join(f"{NAMES.symbol(n)} = {v:g}" for n, v in labels.items() if v != base[n]) for labels, _ in found]
     titles[0] = ", ".join(f"{NAMES.symbol(name)} = {value:g}" for name, value in base.items())
-    return [(title, rows) for title, (_, rows) in zip(titles, found, strict=True)]
+    return [(title, results) for title, (_, results) in zip(titles, found, strict=True)]
 
 
 def draw(table: Results) -> Figure:
@@ -28,9 +28,9 @@ def draw(table: Results) -> Figure:
     found = worlds(table)
     figure = Figure(figsize=(2.3 * len(found) + 2.5, 5.6))
     grid = figure.subplots(2, len(found), squeeze=False)
-    for column, (title, rows) in zip(grid.T, found, strict=True):
-        for place, (k, colour) in enumerate(zip(rows.levels("position"), COLOURS, strict=False)):
-            here = rows.where(position=k)
+    for column, (title, results) in zip(grid.T, found, strict=True):
+        for place, (k, colour) in enumerate(zip(results.levels("position"), COLOURS, strict=False)):
+            here = results.where(position=k)
             for axes, (quantity, _) in zip(column, QUANTITIES.items(), strict=True):
                 for kind, line in (("network", "-"), ("ideal", "--")):
                     label = f"network, {('d / 2', 'd', '2 d')[place]} exemplars"

@@ -23,20 +23,20 @@ def draw(table: Results) -> Figure:
     figure = Figure(figsize=(3.6 * len(alphas), 6.6))
     grid = figure.subplots(2, len(alphas), sharex=True, sharey="row", squeeze=False)
     for (top, bottom), alpha in zip(grid.T, alphas, strict=True):
-        own = table.where(pretrain__discrete_prob=alpha)
+        part = table.where(pretrain__discrete_prob=alpha)
         for (quantity, where), look in CURVES.items():
-            rows = own.where(quantity=quantity, range=where)
-            band(top, look, rows.column("strength"), rows)
+            results = part.where(quantity=quantity, range=where)
+            band(top, look, results.column("strength"), results)
         zero(top, 0.0, 1.0)
         undefined(top, "no significant forgetting")
         top.set(title=f"α = {alpha:g}", ylim=(-1.0, 1.5))
         for name in ("pretrained", "finetuned", "scratch"):
-            rows = own.where(quantity="loss", predictor=name, range="early")
-            band(bottom, NAMES.look(name), rows.column("strength"), rows)
-        ridge = own.where(quantity="loss", predictor="ridge", range="early").column("mean")[0]
+            results = part.where(quantity="loss", predictor=name, range="early")
+            band(bottom, NAMES.look(name), results.column("strength"), results)
+        ridge = part.where(quantity="loss", predictor="ridge", range="early").column("mean")[0]
         bottom.axhline(ridge, color=NAMES.look("ridge").colour, linestyle=":", label="ridge")
         bottom.set(xlabel="label scale γ", xscale="log", ylim=(0, None))
-        scales = sorted(rows.column("strength"))
+        scales = sorted(results.column("strength"))
         bottom.set_xticks(scales, [f"{g:g}" for g in scales])
         bottom.minorticks_off()
     grid[0, 0].set_ylabel("recovered fraction")

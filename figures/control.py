@@ -21,11 +21,11 @@ def usual(table: Results, **changes: object) -> Results:
 
 def by_control(axes: Axes, table: Results, family: str, schemes: dict[str, tuple[Results, Look]]) -> None:
     """The loss of a family, early, under each control, and of those without any."""
-    shown = table.where(quantity="loss", family=family, range="early")
-    places = categories(axes, [f"α = {grade:g}" for grade in shown.levels("grade")])
+    losses = table.where(quantity="loss", family=family, range="early")
+    places = categories(axes, [f"α = {grade:g}" for grade in losses.levels("grade")])
     for i, (scheme, look) in enumerate(schemes.values()):
-        rows = scheme.where(quantity="loss", family=family, range="early", predictor="controlled")
-        bars(axes, places + 0.1 * (i - 1), rows, look)
+        results = scheme.where(quantity="loss", family=family, range="early", predictor="controlled")
+        bars(axes, places + 0.1 * (i - 1), results, look)
     first = next(iter(schemes.values()))[0].where(quantity="loss", family=family, range="early")
     axes.plot(
         places, first.where(predictor="ideal").column("mean"), "_", color=BLACK, markersize=28, label="exact Bayes"
@@ -54,15 +54,17 @@ def draw(table: Results) -> Figure:
     by_control(discrete, soft, "discrete", schemes)
     places = categories(odds, [f"α = {grade:g}" for grade in soft.levels("grade")])
     for i, (scheme, look) in enumerate(schemes.values()):
-        for place, (_, rows) in zip(places, scheme.where(quantity="prior_logit").groups("grade"), strict=True):
-            by_seed(odds, look if place == 0 else replace(look, label=""), place + 0.1 * (i - 1), rows)
+        for place, (_, results) in zip(places, scheme.where(quantity="prior_logit").groups("grade"), strict=True):
+            by_seed(odds, look if place == 0 else replace(look, label=""), place + 0.1 * (i - 1), results)
     odds.set(xlabel="control", ylabel="prior log odds, inferred (seeds)")
     for axes, where in ((early, "early"), (late, "late")):
         for method, look in KINDS.items():
-            rows = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", range=where)
-            own = rows.where(predictor="controlled")
-            band(axes, look, own.column("tune.steps") / total, own)
-        axes.axhline(rows.where(predictor="ideal").column("mean")[0], color=BLACK, linestyle="--", label="exact Bayes")
+            results = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", range=where)
+            part = results.where(predictor="controlled")
+            band(axes, look, part.column("tune.steps") / total, part)
+        axes.axhline(
+            results.where(predictor="ideal").column("mean")[0], color=BLACK, linestyle="--", label="exact Bayes"
+        )
         zero(axes)
         axes.set(xlabel="fraction of the steps in stage 1", ylabel=f"controllability, {where}", ylim=(0, None))
     ablations(sizes, table.where(tune__steps=total // 2))
@@ -74,15 +76,15 @@ def draw(table: Results) -> Figure:
 def ablations(axes: Axes, table: Results) -> None:
     """Controllability of soft prompts of some lengths and low-rank additions of some ranks, trained in halves."""
     kinds = [("soft_prompt", "control.adapt.prompt_length", "length {}"), ("lora", "control.adapt.rank", "rank {}")]
-    names, shown = [], []
+    names, losses = [], []
     for method, field, text in kinds:
         for size in sorted(table.levels(field)):
-            rows = usual(table, **{"control.adapt.method": method, field: size})
-            shown.append(rows.where(quantity="controllability", predictor="controlled"))
+            results = usual(table, **{"control.adapt.method": method, field: size})
+            losses.append(results.where(quantity="controllability", predictor="controlled"))
             names.append(text.format(size))
     places = categories(axes, names)
     for where, look in (("early", Look("early", GREEN, marker="o")), ("late", Look("late", GREY, marker="s"))):
-        bars(axes, places, Results.joined(rows.where(range=where) for rows in shown), look)
+        bars(axes, places, Results.joined(results.where(range=where) for results in losses), look)
     axes.tick_params(axis="x", labelrotation=35)
     axes.set(ylabel="controllability", ylim=(0, None))
 

@@ -28,8 +28,8 @@ def main(table: str, draw: Draw, name: str | None = None) -> int:
     options = parser.parse_args()
 
     def command() -> int:
-        rows = read_csv(FIGURES / "data" / options.scale / f"{table}.csv")
-        print(save(draw, rows, FIGURES / options.scale / f"{name}.png"))
+        results = read_csv(FIGURES / "data" / options.scale / f"{table}.csv")
+        print(save(draw, results, FIGURES / options.scale / f"{name}.png"))
         return 0
 
     return process.run(f"figures/{name}.py", command)

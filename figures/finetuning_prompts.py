@@ -15,8 +15,8 @@ def draw(table: Results) -> Figure:
     figure = Figure(figsize=(10, 7))
     for row, family in zip(figure.subplots(2, 2, sharey="row"), ("gaussian", "discrete"), strict=True):
         for axes, column, name in zip(row, ("shown", "step"), ("prompts seen", "steps"), strict=True):
-            for (labels, rows), colour in zip(table.groups("finetune.batch"), COLOURS, strict=False):
-                chosen = rows.where(family=family)
+            for (labels, results), colour in zip(table.groups("finetune.batch"), COLOURS, strict=False):
+                chosen = results.where(family=family)
                 band(axes, Look(f"batches of {labels['finetune.batch']}", colour), chosen.column(column), chosen)
             axes.set_title(f"{family.capitalize()} prompts")
             counts(axes.xaxis, f"fine-tuning {name}")

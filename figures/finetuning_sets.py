@@ -13,8 +13,8 @@ def draw(table: Results) -> Figure:
     table = table.reduced()
     names = {("discrete", 0): "the discrete set", ("other", 0): "another set", ("narrow", 0): "narrow Gaussian"}
     variants = [
-        (names.get(tuple(labels.values()), f"{labels['finetune.n_tasks']} of its tasks"), rows)
-        for labels, rows in table.groups("finetune.tasks", "finetune.n_tasks")
+        (names.get(tuple(labels.values()), f"{labels['finetune.n_tasks']} of its tasks"), results)
+        for labels, results in table.groups("finetune.tasks", "finetune.n_tasks")
     ]
     return draw_headlines(table, variants, "Which fine-tuning sets make the network forget?")
 

@@ -18,17 +18,17 @@ def draw(table: Results) -> Figure:
     figure = Figure(figsize=(10, 7))
     *panels, odds = figure.subplots(2, 2, sharex=True).flat
     for alpha, colour in zip(table.levels("pretrain.discrete_prob"), COLOURS, strict=False):
-        own, look = table.where(pretrain__discrete_prob=alpha), Look(f"network, α = {alpha:g}", colour)
+        part, look = table.where(pretrain__discrete_prob=alpha), Look(f"network, α = {alpha:g}", colour)
         for axes, (family, where) in zip(panels, PANELS, strict=True):
             for name, line in (("network", "-"), ("ideal", "--")):
-                rows = own.where(quantity="loss", predictor=name, family=family, range=where)
-                rows = rows.given("step")
+                results = part.where(quantity="loss", predictor=name, family=family, range=where)
+                results = results.given("step")
                 label = look.label if name == "network" else ""
-                shown = replace(look, line=line, label=label)
-                band(axes, shown, rows.column("step"), rows, shade=0.2 if name == "network" else 0)
+                look_of_line = replace(look, line=line, label=label)
+                band(axes, look_of_line, results.column("step"), results, shade=0.2 if name == "network" else 0)
             axes.set(title=f"{family.capitalize()} prompts, {where} positions", ylabel=ERROR)
-        rows = own.where(quantity="prior_logit")
-        by_seed(odds, look, rows.column("step"), rows)
+        results = part.where(quantity="prior_logit")
+        by_seed(odds, look, results.column("step"), results)
     odds.plot([], [], "--", color=BLACK, label="ideal learner with the odds inferred then (no band)")
     odds.set(title="inferred prior: median and seeds", ylabel="log odds, discrete against Gaussian")
     for axes in (panels[2], odds):

@@ -40,14 +40,14 @@ def draw_headlines(table: Results, variants: Sequence[tuple[str, Results]], titl
     for axes, (label, curves) in zip(figure.subplots(2, 2).flat, PANELS.items(), strict=True):
         places = categories(axes, [name for name, _ in variants])
         for i, ((quantity, which), look) in enumerate(curves.items()):
-            offset, shown = 0.12 * (i - (len(curves) - 1) / 2), replace(look, marker="o")
+            offset, marked = 0.12 * (i - (len(curves) - 1) / 2), replace(look, marker="o")
             if quantity == "prior_logit":
-                for place, (_, rows) in zip(places, variants, strict=True):
-                    once = shown if place == 0 else replace(shown, label="")
-                    by_seed(axes, once, place + offset, rows.where(quantity=quantity, predictor=which))
+                for place, (_, results) in zip(places, variants, strict=True):
+                    once = marked if place == 0 else replace(marked, label="")
+                    by_seed(axes, once, place + offset, results.where(quantity=quantity, predictor=which))
                 continue
-            rows = Results.joined(rows.where(quantity=quantity, range=which) for _, rows in variants)
-            bars(axes, places + offset, rows, shown)
+            results = Results.joined(results.where(quantity=quantity, range=which) for _, results in variants)
+            bars(axes, places + offset, results, marked)
         zero(axes, *((0.0, 1.0) if "fraction" in label else (0.0,)))
         axes.set_ylabel(label)
         if "fraction" in label:

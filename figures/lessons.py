@@ -45,7 +45,7 @@ def draw(table: Results) -> Figure:
         others = {other: value for other, value in base.items() if other != field}
         students = {teacher: table.where(**others, **{"lesson.teacher": teacher}) for teacher in TEACHERS}
         for axes, quantity in zip(column, ROWS, strict=True):
-            panel(axes, quantity, field, {t: rows.where(quantity=quantity) for t, rows in students.items()})
+            panel(axes, quantity, field, {t: results.where(quantity=quantity) for t, results in students.items()})
             baselines(axes, quantity, table.where(quantity=quantity, **{"lesson.teacher": None}))
         column[-1].set_xlabel(name)
         levels = sorted(table.levels(field))
@@ -64,30 +64,32 @@ def draw(table: Results) -> Figure:
 def panel(axes: Axes, quantity: str, field: str, students: dict[str, Results]) -> None:
     """One quantity of every student against one field."""
     for teacher, unordered in students.items():
-        look, rows = TEACHERS[teacher], unordered.ordered(field)
+        look, results = TEACHERS[teacher], unordered.ordered(field)
         if quantity == "prior_logit":
-            odds = rows.where(predictor="finetuned")
-            shown = Results(odds.frame.assign(mean=odds.frame["mean"].clip(upper=HIGHEST)))
-            by_seed(axes, look, odds.column(field), shown)
+            odds = results.where(predictor="finetuned")
+            clipped = Results(odds.frame.assign(mean=odds.frame["mean"].clip(upper=HIGHEST)))
+            by_seed(axes, look, odds.column(field), clipped)
             continue
         column, lines = ("quantile", QUANTILES) if quantity == "log_odds" else ("range", RANGES)
         for value, line in lines.items():
-            chosen = rows.where(**{column: value})
+            chosen = results.where(**{column: value})
             first = look.label if line == "-" else ""
             band(axes, replace(look, line=line, label=first), chosen.column(field), chosen)
 
 
-def baselines(axes: Axes, quantity: str, rows: Results) -> None:
+def baselines(axes: Axes, quantity: str, results: Results) -> None:
     """Direct fine-tuning, and the pretrained network: at zero, or at its own log odds."""
     zero(axes)
     if quantity == "prior_logit":
         for predictor, look in (("finetuned", DIRECT), ("pretrained", Look("pretrained", GREY))):
-            axes.axhline(np.median(rows.where(predictor=predictor).column("mean")), color=look.colour, label=look.label)
+            axes.axhline(
+                np.median(results.where(predictor=predictor).column("mean")), color=look.colour, label=look.label
+            )
         return
     column, lines = ("quantile", {0.5: "-", 0.01: ":"}) if quantity == "log_odds" else ("range", RANGES)
     for value, line in lines.items():
         first = DIRECT.label if line == "-" else ""
-        level(axes, replace(DIRECT, line=line, label=first), rows.where(**{column: value}))
+        level(axes, replace(DIRECT, line=line, label=first), results.where(**{column: value}))
 
 
 if __name__ == "__main__":

@@ -22,20 +22,20 @@ FIELDS = ("adapt.method", "adapt.layers", "finetune.penalty", "finetune.strength
 def ways(table: Results) -> dict[str, list[Results]]:
     """name of a way to fine-tune -> its strengths, in the order of the table."""
     found: dict[str, list[Results]] = {}
-    for labels, rows in table.groups(*FIELDS, "finetune.replay"):
+    for labels, results in table.groups(*FIELDS, "finetune.replay"):
         name = labels["adapt.method"].replace("_", " ")
         if name == "layers":
             name = f"block {labels['adapt.layers'].strip('(),')}"
         if labels["finetune.penalty"] != "none":
             name += f", penalty on {labels['finetune.penalty']}"
-        found.setdefault(name + (", replay" if labels["finetune.replay"] else ""), []).append(rows)
+        found.setdefault(name + (", replay" if labels["finetune.replay"] else ""), []).append(results)
     return found
 
 
 def path(axes: Axes, look: Look, across: list[Results], along: list[Results]) -> None:
     """One point for each strength, with bars both ways, joined from the weakest to the strongest."""
     (x, dx), (y, dy) = (
-        [np.concatenate([rows.column(name) for rows in tables]) for name in ("mean", "stderr")]
+        [np.concatenate([results.column(name) for results in tables]) for name in ("mean", "stderr")]
         for tables in (across, along)
     )
     axes.errorbar(x, y, dy, dx, look.marker + look.line, color=look.colour, label=look.label, markersize=5, linewidth=1)
@@ -52,7 +52,9 @@ def draw(table: Results) -> Figure:
     for column, where in enumerate(("early", "late")):
         for axes, (label, quantity) in zip(grid[:, column], panels.items(), strict=True):
             for (name, strengths), look in zip(ways(table).items(), LOOKS, strict=True):
-                gains, found = ([rows.where(quantity=q, range=where) for rows in strengths] for q in ("gain", quantity))
+                gains, found = (
+                    [results.where(quantity=q, range=where) for results in strengths] for q in ("gain", quantity)
+                )
                 path(axes, replace(look, label=name), gains, found)
             zero(axes, *((1.0,) if "fraction" in label else (0.0,)))
             if "fraction" in label:

@@ -12,8 +12,8 @@ from implicit_inference.study.results import Results
 def draw(table: Results) -> Figure:
     table = table.reduced()
     variants = [
-        (f"{labels['model.layers']} × {labels['model.width']}", rows)
-        for labels, rows in table.groups("model.layers", "model.width")
+        (f"{labels['model.layers']} × {labels['model.width']}", results)
+        for labels, results in table.groups("model.layers", "model.width")
     ]
     return draw_headlines(table, variants, "Size of the network (layers × width)")
 

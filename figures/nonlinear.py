@@ -12,8 +12,8 @@ from implicit_inference.study.results import Results
 def draw(table: Results) -> Figure:
     table = table.reduced()
     variants = [
-        (f"{labels['tasks.relu_features']} ReLU features" if labels["tasks.relu_features"] else "linear", rows)
-        for labels, rows in table.groups("tasks.relu_features")
+        (f"{labels['tasks.relu_features']} ReLU features" if labels["tasks.relu_features"] else "linear", results)
+        for labels, results in table.groups("tasks.relu_features")
     ]
     return draw_headlines(table, variants, "Tasks through a feature map")
 

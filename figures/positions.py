@@ -18,9 +18,9 @@ def draw(table: Results) -> Figure:
     figure = Figure(figsize=(3.6 * len(alphas), 3.8))
     for axes, alpha in zip(figure.subplots(1, len(alphas), sharey=True, squeeze=False)[0], alphas, strict=True):
         for gamma, colour in zip(SCALES, COLOURS, strict=False):
-            rows = table.where(pretrain__discrete_prob=alpha, quantity="recovered", strength=gamma)
-            rows = rows.given("position")
-            band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), rows.column("position"), rows)
+            results = table.where(pretrain__discrete_prob=alpha, quantity="recovered", strength=gamma)
+            results = results.given("position")
+            band(axes, Look(f"γ = {gamma:g}", colour, marker="o"), results.column("position"), results)
         zero(axes, 0.0, 1.0)
         undefined(axes, "no significant forgetting")
         axes.set(title=f"α = {alpha:g}", ylim=(-1.5, 2.0))

@@ -11,7 +11,7 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     table = table.reduced()
-    variants = [(f"{labels['finetune.replay']:.0%}", rows) for labels, rows in table.groups("finetune.replay")]
+    variants = [(f"{labels['finetune.replay']:.0%}", results) for labels, results in table.groups("finetune.replay")]
     return draw_headlines(table, variants, "Replaying pretraining prompts in fine-tuning")
 
 

@@ -14,8 +14,8 @@ def draw(table: Results) -> Figure:
     figure = Figure(figsize=(9, 3.8))
     for axes, family in zip(figure.subplots(1, 2), ("gaussian", "discrete"), strict=True):
         for name in ("ridge", "discrete_posterior", "network"):
-            rows = table.where(family=family, predictor=name).given("position")
-            band(axes, NAMES.look(name), rows.column("position"), rows)
+            results = table.where(family=family, predictor=name).given("position")
+            band(axes, NAMES.look(name), results.column("position"), results)
         title = f"{family.capitalize()} tasks alone, in training and here"
         axes.set(title=title, ylabel=ERROR, ylim=(0, None))
         counts(axes.xaxis, "exemplars in context")

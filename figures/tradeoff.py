@@ -19,12 +19,12 @@ def draw(table: Results) -> Figure:
     gaussian, discrete = (exact.where(family=family) for family in ("gaussian", "discrete"))
     plane.plot(gaussian.column("mean"), discrete.column("mean"), "--", color=GREY, label="exact Bayes, every α")
     for alpha, colour in zip(alphas, COLOURS, strict=False):
-        own = table.where(pretrain__discrete_prob=alpha)
-        network = {f: own.where(predictor="network", family=f) for f in ("gaussian", "discrete")}
+        part = table.where(pretrain__discrete_prob=alpha)
+        network = {f: part.where(predictor="network", family=f) for f in ("gaussian", "discrete")}
         x, y = (network[f].column("mean") for f in ("gaussian", "discrete"))
         half = len(x) // 2
         plane.plot(x[half:], y[half:], color=colour, alpha=0.4, linewidth=1)
-        bayes = {f: own.where(predictor="bayes", prior=alpha, family=f) for f in ("gaussian", "discrete")}
+        bayes = {f: part.where(predictor="bayes", prior=alpha, family=f) for f in ("gaussian", "discrete")}
         plane.plot(x[-1], y[-1], "o", color=colour)
         plane.plot(bayes["gaussian"].column("mean"), bayes["discrete"].column("mean"), "D", color=colour, mfc="white")
         for axes, family in zip(curves, ("gaussian", "discrete"), strict=True):

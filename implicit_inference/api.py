@@ -81,11 +81,11 @@ def sweep(
     from implicit_inference.show.terminal import sweep_progress
     from implicit_inference.training.sweep import sweep
 
-    def rows(trained: Trained) -> list[dict[str, Any]]:
+    def records(trained: Trained) -> list[dict[str, Any]]:
         return probe(trained, lambda done, total: None).read_table("table.parquet")
 
     with sweep_progress("sweep") if progress else nullcontext(lambda fraction, text: None) as report:
-        return pd.DataFrame(sweep(start, variants, stages, rows, directory, report))
+        return pd.DataFrame(sweep(start, variants, stages, records, directory, report))
 
 
 def configured(
@@ -148,10 +148,10 @@ def train(trained: Trained, stages: Iterable[str], progress: bool = True) -> Non
     from implicit_inference.training.loop import train_stage
 
     for stage in stages:
-        shown: AbstractContextManager[Any] = nullcontext(lambda progress: None)
+        progress_bar: AbstractContextManager[Any] = nullcontext(lambda progress: None)
         if progress:
-            shown = training_progress(trained.run_of(stage), hosts.alone())
-        with hosts.together(), shown as report:
+            progress_bar = training_progress(trained.run_of(stage), hosts.alone())
+        with hosts.together(), progress_bar as report:
             train_stage(trained, stage, report)
 
 
@@ -161,8 +161,8 @@ def measured(trained: Trained, stages: Iterable[str], progress: bool = True) -> 
     from implicit_inference.measure.probe import probe
     from implicit_inference.show.terminal import counting_progress
 
-    shown = counting_progress(trained.run_of("probe")) if progress else nullcontext(lambda done, total: None)
-    with shown as count:
+    progress_bar = counting_progress(trained.run_of("probe")) if progress else nullcontext(lambda done, total: None)
+    with progress_bar as count:
         return Probe(probe(trained, count).directory)
 
 

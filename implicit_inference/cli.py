@@ -49,22 +49,22 @@ def parser() -> Parser:
     top = Parser(prog=NAME, description="A simulator of implicit task inference.", allow_abbrev=False)
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
-    def command(name: str, function: Any, about: str) -> Parser:
-        sub = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+    def command(name: str, function: Any, text: str) -> Parser:
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(command=function)
         sub.add_argument("--runs", type=Path, default=Path("runs"), help="directory of all runs (default: runs)")
         return sub
 
-    for name, function, about in (
+    for name, function, text in (
         ("run", run, "pretrain, fine-tune, probe, draw the figures and the report; finished stages are skipped"),
         ("pretrain", pretrain, "only the pretraining stage"),
     ):
-        sub = command(name, function, about)
+        sub = command(name, function, text)
         if name == "pretrain":
             add_hosts(sub)
         add_fields(sub, "demo", "demo")
-    for name, (parent, _, about) in CHILDREN.items():
-        sub = command(name, child, about)
+    for name, (parent, _, text) in CHILDREN.items():
+        sub = command(name, child, text)
         sub.set_defaults(stage=name)
         sub.add_argument("--parent", required=True, metavar="ID", help=f"a {parent} run")
         add_hosts(sub)
@@ -145,7 +145,7 @@ def report(options: argparse.Namespace) -> int:
     if runs := named or store.runs_of(options.runs, "probe"):
         from implicit_inference.show import report as page
 
-        probes = [page.told(run) for run in named] or page.readable(runs)
+        probes = [page.content_of(run) for run in named] or page.readable(runs)
     if not probes:
         raise store.StoreError(f"no finished probe run in {options.runs} yet; make one with: implicit-inference run")
     for probe in probes:
@@ -223,15 +223,15 @@ def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str
         raise
     base = parent.config()
     given = changes(options, base.world)
-    own = {path: value for path, value in given.items() if path.split(".")[0] in free}
+    free_changes = {path: value for path, value in given.items() if path.split(".")[0] in free}
     preset = configs.PRESETS[options.preset or identity.nearest_preset(parent_stage, base)]
     base = replace(base, **{section: getattr(preset, section) for section in free})
     for path, value in given.items():
-        if path not in own and (fixed := configs.value_of(base, path)) != value:
+        if path not in free_changes and (fixed := configs.value_of(base, path)) != value:
             allowed = " and ".join(f"{section}.*" for section in free)
             fault = f"is fixed by {parent.id} ({quoted(fixed)})"
             raise ConfigError(f"{path} = {quoted(value)}: {fault}; allowed here: {allowed}")
-    return configs.changed(base, own, identity.sections_of(parent_stage) | set(free))
+    return configs.changed(base, free_changes, identity.sections_of(parent_stage) | set(free))
 
 
 def _trained(config: Config, options: argparse.Namespace, *stages: str) -> Trained:

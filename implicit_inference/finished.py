@@ -78,7 +78,7 @@ class Probe:
         runtime.prepare()
         with runtime.pinned():
             if name in networks:
-                return _of_one(self._trained.network(networks[name]), place)
+                return _of_seed(self._trained.network(networks[name]), place)
             from implicit_inference.worlds import world_of
 
             chosen = self.config.seeds[place]
@@ -109,7 +109,7 @@ class Probe:
         """Writes the page about the probe to `path`, else into the probe's own directory; returns where it lies."""
         from implicit_inference.show import report as page
 
-        probe = page.told(self._run)
+        probe = page.content_of(self._run)
         return page.write_beside(probe) if path is None else page.write([probe], Path(path))
 
     @property
@@ -138,9 +138,9 @@ class Probe:
         from implicit_inference.runs.store import interpreted
         from implicit_inference.training.batches import prior
 
-        rows = self._run.read_table("table.parquet")
+        records = self._run.read_table("table.parquet")
         with interpreted(self._run.path("table.parquet")):
-            logit = Table(rows, self.config).values(quantity="prior_logit", predictor=network)[place]
+            logit = Table(records, self.config).values(quantity="prior_logit", predictor=network)[place]
         return prior(self.config, self.config.seeds[place], shifted_weights(logit))
 
 
@@ -156,11 +156,11 @@ def load(id: str, runs: str | Path = RUNS) -> Probe:
     return Probe(store.find(Path(runs), id, "probe").directory)
 
 
-def _of_one(packed: Predictor, place: int) -> Predictor:
+def _of_seed(packed: Predictor, place: int) -> Predictor:
     """The predictor of one seed, as plain arrays, from one that is packed over seeds."""
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    one: Predictor = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[place]), packed)
-    return one
+    predictor: Predictor = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[place]), packed)
+    return predictor

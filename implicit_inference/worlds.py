@@ -100,7 +100,7 @@ class Description:
         """The two parts of the pretraining distribution, the preferred one first."""
         return self.preferred, self.forgotten
 
-    def shown(self, config: Any) -> str:
+    def gain_family(self, config: Any) -> str:
         """The family whose gain is measured: the preferred one, or `finetuning`, the set that is shown instead."""
         return self.preferred if self.whole(config) else "finetuning"
 

@@ -10,7 +10,7 @@ from implicit_inference.config.changes import PRESETS, base, override
 from implicit_inference.config.identity import run_id
 from implicit_inference.measure.lookup import UNTRAINED
 from implicit_inference.measure.probe import COLUMNS
-from implicit_inference.measure.rows import curve_rows, position_rows
+from implicit_inference.measure.records import curve_records, position_records
 from implicit_inference.measure.summary import summarise
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.environment import environment
@@ -50,14 +50,14 @@ ON_CHOICE = {0.5: 2.5, 2.0: 1.3, 3.0: 1.2}
 
 def table(forgetting=1.0, config=CONFIG):
     """Losses that are constant over prompts and positions, and differ between seeds by an offset they all share."""
-    rows = []
+    records = []
 
     def add(level, split, family, predictor, conjugation="identity", strength=None):
         offsets = np.linspace(-0.1, 0.1, len(config.seeds)).reshape(-1, 1, 1)
         errors = np.broadcast_to(level + offsets, (len(config.seeds), 4, config.prompts.length))
         labels = {"quantity": "loss", "split": split, "family": family, "predictor": predictor}
         labels |= {"conjugation": conjugation, "strength": strength}
-        rows.extend(COLUMNS | row for row in position_rows(errors, config.seeds, **labels))
+        records.extend(COLUMNS | record for record in position_records(errors, config.seeds, **labels))
 
     for family in ("gaussian", "discrete"):
         for name in PREDICTORS:
@@ -68,20 +68,20 @@ def table(forgetting=1.0, config=CONFIG):
                 level = 1.9
             add(level, "report", family, name)
             for scale in config.probe.label_scales:
-                moved = {"finetuned": SCALED.get(scale, 1.5), "bayes_effective_finetuned": 1.4}.get(name, level)
-                add(moved, "report", family, name, "label_scale", scale)
+                conjugated = {"finetuned": SCALED.get(scale, 1.5), "bayes_effective_finetuned": 1.4}.get(name, level)
+                add(conjugated, "report", family, name, "label_scale", scale)
                 add(ON_CHOICE.get(scale, 1.5), "tuning", family, name, "label_scale", scale)
         for name in LEVEL:
             add(1.0 if name == "pretrained" else 1.75, "report", family, name, "shrink_only")
             add(2.0, "tuning", family, name)
-    rows += [COLUMNS | row for row in _origin_rows(forgetting, config)]
-    rows += [
+    records += [COLUMNS | record for record in _attribution_records(forgetting, config)]
+    records += [
         COLUMNS | {"seed": seed, "quantity": quantity, "predictor": name, "mean": value}
         for seed in config.seeds
         for name in ("pretrained", "finetuned")
         for quantity, value in (("prior_logit", 1.5), ("prior_residual", 0.1), ("prior_bound", 0))
     ]
-    return rows
+    return records
 
 
 PARTS = {"pretrained": (0.1, 0.1), "finetuned": (0.85, 0.35), "scratch": (2.1, 0.6), **dict.fromkeys(UNTRAINED, (1, 1))}
@@ -108,19 +108,21 @@ GATE = {
 MOVED = {0.5: -1.0, 2.0: 2.0, 3.0: 3.0}
 
 
-def _origin_rows(forgetting, config):
+def _attribution_records(forgetting, config):
     """A rise of 0.75 of 1 on the line; gates that are the same in every bin but the last, thin one."""
     shape = (len(config.seeds), 4, config.prompts.length)
     plain = {"split": "report", "family": "gaussian", "conjugation": "identity", "strength": None}
     for name, parts in PARTS.items():
         for quantity, level in zip(("on_line", "off_line"), parts, strict=True):
-            yield from curve_rows(np.full(shape[::2], level), config.seeds, **plain, quantity=quantity, predictor=name)
-    yield from _account_rows(config, plain)
+            yield from curve_records(
+                np.full(shape[::2], level), config.seeds, **plain, quantity=quantity, predictor=name
+            )
+    yield from _account_records(config, plain)
     cases = [("identity", None), *(("label_scale", scale) for scale in config.probe.label_scales)]
     for conjugation, strength in cases:
         labels = {"split": "report", "conjugation": conjugation, "strength": strength}
-        moved = np.full(shape, MOVED.get(strength, 0.0))
-        yield from position_rows(moved, config.seeds, **labels, quantity="moved_odds", family="gaussian")
+        conjugated = np.full(shape, MOVED.get(strength, 0.0))
+        yield from position_records(conjugated, config.seeds, **labels, quantity="moved_odds", family="gaussian")
         labels |= {"quantity": "gate", "family": "both", "stderr": 0.01, "n": 7}
         for name, level in GATE.items():
             for seed in config.seeds:
@@ -133,7 +135,7 @@ def _origin_rows(forgetting, config):
         yield from (labels | {"seed": seed, "bin": b} for seed in config.seeds for b in (0, 3))
 
 
-def _account_rows(config, plain):
+def _account_records(config, plain):
     """Accounts that say more or less of the forgetting, and gates of which a scale closes NET."""
     cases = [("identity", None), *(("label_scale", scale) for scale in config.probe.label_scales)]
     for where, seed in itertools.product(("all", "early", "late"), config.seeds):
@@ -146,9 +148,9 @@ def _account_rows(config, plain):
                 yield labels | own | {"family": None, "conjugation": None}
         for conjugation, strength in cases:
             labels |= {"conjugation": conjugation, "strength": strength}
-            for name, said in ACCOUNTS.items():
+            for name, as_text in ACCOUNTS.items():
                 net = NET.get(strength, 0.0) / (2 if name == "constant_pull" else 1)
-                yield labels | {"quantity": "account_loss", "predictor": name, "mean": 1.0 + said * (1 - net)}
+                yield labels | {"quantity": "account_loss", "predictor": name, "mean": 1.0 + as_text * (1 - net)}
                 residual = {"unchanged": 0.5, "constant_pull": 0.3}.get(name, 0.1)
                 yield labels | {"quantity": "account_residual", "predictor": name, "mean": residual}
             for name, level in RANGE_GATE.items():
@@ -172,18 +174,18 @@ def probe_run(runs, config=CONFIG, summary=None):
     """A finished probe of `config` in the directory `runs`, with the stages that it rests on."""
     stages = [Run(runs / run_id(stage, config)) for stage in ("pretrain", "finetune", "scratch")]
     for stage in stages:
-        rows = [
+        records = [
             {"step": step, "seed": seed, "family": family, "predictor": predictor, "mean": 1.0 - step / 100}
             for step in (0, 10)
             for seed in config.seeds
             for family in ("discrete", "gaussian")
             for predictor in ("network", "bayes")
         ]
-        finished(stage, config, stages[:1] if stage.stage == "finetune" else [], {"training.parquet": rows})
+        finished(stage, config, stages[:1] if stage.stage == "finetune" else [], {"training.parquet": records})
     probe = Run(runs / run_id("probe", config))
-    rows = table(config=config)
-    result = {"id": probe.id, "summary": summary or summarise(rows, config)}
-    return finished(probe, config, stages, {"table.parquet": rows, "result.json": result})
+    records = table(config=config)
+    result = {"id": probe.id, "summary": summary or summarise(records, config)}
+    return finished(probe, config, stages, {"table.parquet": records, "result.json": result})
 
 
 def agree_with_the_table(run, name):
@@ -195,7 +197,7 @@ def agree_with_the_table(run, name):
             found = np.mean((np.asarray(shown_to(batch.prompts), np.float64) - batch.clean_labels) ** 2, axis=0)
             labels = {"quantity": "loss", "split": "report", "family": "gaussian", "predictor": name, "seed": seed}
             labels |= {"conjugation": conjugation} | ({"strength": 2.0} if conjugation == "label_scale" else {})
-            rows = run.table[run.table["position"].notna()]
+            records = run.table[run.table["position"].notna()]
             for column, label in labels.items():
-                rows = rows[rows[column] == label]
-            np.testing.assert_allclose(found, rows.sort_values("position")["mean"], rtol=1e-4)
+                records = records[records[column] == label]
+            np.testing.assert_allclose(found, records.sort_values("position")["mean"], rtol=1e-4)

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXPERIMENTS, FIGURES = ROOT / "experiments", ROOT / "figures"
 NAMES = sorted(path.stem for path in EXPERIMENTS.glob("*.py") if "EXPERIMENT = " in path.read_text())
-SHOWN = dict(re.findall(r'^    "(\w+)": \(\s*"(\w+)"', (FIGURES / "gallery.py").read_text(), re.MULTILINE))
+DRAWN = dict(re.findall(r'^    "(\w+)": \(\s*"(\w+)"', (FIGURES / "gallery.py").read_text(), re.MULTILINE))
 """figure -> experiment, of the gallery"""
 
 

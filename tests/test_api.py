@@ -61,7 +61,9 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), str(tmp_path / "user.py")]
     environment = os.environ | {"MYPYPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    told = [line.split(":", 1)[1] for line in done.stdout.splitlines() if ".py:" in line and "defined in" not in line]
+    content_of = [
+        line.split(":", 1)[1] for line in done.stdout.splitlines() if ".py:" in line and "defined in" not in line
+    ]
     expected = [
         '4: note: Revealed type is "implicit_inference.finished.Probe"',
         '5: note: Revealed type is "def (Any) -> jax._src.basearray.Array"',
@@ -70,7 +72,7 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
         '8: error: Argument 1 to "load" has incompatible type "int"; expected "str"  [arg-type]',
         '9: error: Module has no attribute "nothing"  [attr-defined]',
     ]
-    assert told == expected, done.stdout + done.stderr
+    assert content_of == expected, done.stdout + done.stderr
     assert (ROOT / "implicit_inference" / "py.typed").exists()
 
 
@@ -198,8 +200,8 @@ def test_a_finished_run_is_found_and_opened(runs, untrained):
     assert run == ii.load(run.id, runs) == ii.load(run.id[:-2], str(runs))
     assert ii.run(run.config, runs=runs) == run
     assert run.config == CONFIG
-    rows = run._run.read_table("table.parquet")
-    pd.testing.assert_frame_equal(run.table, pd.DataFrame(rows))
+    records = run._run.read_table("table.parquet")
+    pd.testing.assert_frame_equal(run.table, pd.DataFrame(records))
     assert run.summary == run._run.read_json("result.json")["summary"]
     with pytest.raises(AttributeError):
         run.directory = runs

@@ -99,8 +99,8 @@ def test_fine_tuning_forgets_and_label_scaling_brings_back(summary):
 
 def test_the_recovery_follows_from_the_effective_priors_alone(probe):
     """The table's ideal learners, by losses to the truth, against the library's formula on the same prompts."""
-    rows, scales = probe.read_table("table.parquet"), (1.5, 2.0)
-    table, early = Table(rows, CONFIG), positions("early", CONFIG.tasks.dim, CONFIG.prompts.length)
+    records, scales = probe.read_table("table.parquet"), (1.5, 2.0)
+    table, early = Table(records, CONFIG), positions("early", CONFIG.tasks.dim, CONFIG.prompts.length)
 
     @jax.jit
     def predict(seed, logits, shown):
@@ -109,7 +109,9 @@ def test_the_recovery_follows_from_the_effective_priors_alone(probe):
 
     for s, seed in enumerate(CONFIG.seeds):
         logits = tuple(
-            next(r["mean"] for r in rows if (r["quantity"], r["predictor"], r["seed"]) == ("prior_logit", name, seed))
+            next(
+                r["mean"] for r in records if (r["quantity"], r["predictor"], r["seed"]) == ("prior_logit", name, seed)
+            )
             for name in ("pretrained", "finetuned")
         )
         shown = reported(seed, "gaussian").prompts
@@ -158,27 +160,27 @@ def test_the_table_is_tidy_and_complete(probe):
     table = pq.read_table(probe.path("table.parquet"))
     names = {"seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "bin", "n"}
     assert set(table.column_names) == names | {"mean", "stderr"}
-    rows = [r for r in table.to_pylist() if r["quantity"] == "loss" and r["bin"] is None]
-    cells = {tuple(r[k] for k in sorted(names - {"n"})) for r in rows}
-    assert len(cells) == len(rows)
+    records = [r for r in table.to_pylist() if r["quantity"] == "loss" and r["bin"] is None]
+    cells = {tuple(r[k] for k in sorted(names - {"n"})) for r in records}
+    assert len(cells) == len(records)
     cases = 1 + len(CONFIG.probe.label_scales) + len(CONFIG.probe.input_scales) + len(CONFIG.probe.label_shifts) + 1
-    chosen = [r for r in rows if r["split"] == "report" and r["predictor"] == "ridge"]
+    chosen = [r for r in records if r["split"] == "report" and r["predictor"] == "ridge"]
     assert len(chosen) == cases * 2 * CONFIG.prompts.length * len(CONFIG.seeds)
-    assert all(np.isfinite(r["mean"]) and r["stderr"] >= 0 for r in rows)
+    assert all(np.isfinite(r["mean"]) and r["stderr"] >= 0 for r in records)
 
 
 def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(probe):
-    rows = [r for r in probe.read_table("table.parquet") if r["bin"] is None and r["split"] == "report"]
+    records = [r for r in probe.read_table("table.parquet") if r["bin"] is None and r["split"] == "report"]
 
     def loss(predictor, conjugation, strength):
         key = ("gaussian", predictor, conjugation, strength)
         return np.array(
-            [r["mean"] for r in rows if (r["family"], r["predictor"], r["conjugation"], r["strength"]) == key]
+            [r["mean"] for r in records if (r["family"], r["predictor"], r["conjugation"], r["strength"]) == key]
         )
 
     np.testing.assert_allclose(loss("ridge", "label_scale", 3.0), loss("ridge", "identity", None), rtol=1e-4)
-    moved, still = loss("discrete_posterior", "label_scale", 3.0), loss("discrete_posterior", "identity", None)
-    assert np.abs(moved - still).max() > 0.05
+    conjugated, still = loss("discrete_posterior", "label_scale", 3.0), loss("discrete_posterior", "identity", None)
+    assert np.abs(conjugated - still).max() > 0.05
 
 
 @pytest.mark.parametrize("name", ["finetuned", "bayes_pretraining", "bayes_effective_finetuned"])
@@ -193,8 +195,8 @@ def test_figures_redraw_byte_equal_from_the_tables_alone(probe, runs):
     try:
         paths = draw_all(probe)
     finally:
-        for path, moved in hidden:
-            moved.rename(path)
+        for path, conjugated in hidden:
+            conjugated.rename(path)
     assert {path.suffix for path in paths} == {".png", ".svg"}
     assert {path.name: path.read_bytes() for path in probe.path("figures").glob("*.svg")} == before
 

@@ -15,7 +15,7 @@ from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs import store
 from implicit_inference.runs.store import Run, StoreError
 from implicit_inference.show import plots, side_by_side
-from implicit_inference.show.report import told
+from implicit_inference.show.report import content_of
 from implicit_inference.training.checkpoints import kept_losses
 
 
@@ -40,9 +40,9 @@ def sealed(probe):
         path.write_bytes(content)
 
 
-def as_table(rows):
+def as_table(records):
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink)
+    pq.write_table(pa.Table.from_pylist(records), sink)
     return sink.getvalue().to_pybytes()
 
 
@@ -102,29 +102,29 @@ def test_json_that_python_would_take_or_choke_on_is_refused(probe, sealed, text)
 
 NO_ROW = "no row"
 TABLES = {
-    "no rows": lambda row: NO_ROW,
-    "a column is missing": lambda row: {name: value for name, value in row.items() if name != "mean"},
-    "a column is text": lambda row: row | {"mean": "much"},
-    "a seed is another": lambda row: row | {"seed": row["seed"] + 1},
-    "a predictor is missing": lambda row: NO_ROW if row["predictor"] in ("finetuned", "network") else row,
-    "not finite": lambda row: row | {"mean": np.nan},
+    "no rows": lambda record: NO_ROW,
+    "a column is missing": lambda record: {name: value for name, value in record.items() if name != "mean"},
+    "a column is text": lambda record: record | {"mean": "much"},
+    "a seed is another": lambda record: record | {"seed": record["seed"] + 1},
+    "a predictor is missing": lambda record: NO_ROW if record["predictor"] in ("finetuned", "network") else record,
+    "not finite": lambda record: record | {"mean": np.nan},
 }
 
 
 @pytest.mark.parametrize("case", TABLES)
 def test_a_table_of_another_shape_is_one_line(probe, sealed, case):
-    rows = [row for row in map(TABLES[case], probe.read_table("table.parquet")) if row != NO_ROW]
-    sealed(probe, "table.parquet", as_table(rows))
+    records = [record for record in map(TABLES[case], probe.read_table("table.parquet")) if record != NO_ROW]
+    sealed(probe, "table.parquet", as_table(records))
     refused(lambda: summary_of(probe), probe, "table.parquet")
     refused(lambda: plots.drawn(probe, ()), probe, "table.parquet")
-    refused(lambda: told(probe), probe, "table.parquet")
+    refused(lambda: content_of(probe), probe, "table.parquet")
 
 
 @pytest.mark.parametrize("case", [case for case in TABLES if case != "a seed is another"])
 def test_losses_while_training_of_another_shape_are_one_line(probe, sealed, case):
     trained = probe.parents()[1]
-    rows = [row for row in map(TABLES[case], trained.read_table("training.parquet")) if row != NO_ROW]
-    sealed(trained, "training.parquet", as_table(rows))
+    records = [record for record in map(TABLES[case], trained.read_table("training.parquet")) if record != NO_ROW]
+    sealed(trained, "training.parquet", as_table(records))
     refused(lambda: plots.drawn(probe, ()), trained, "training.parquet")
 
 
@@ -173,8 +173,13 @@ def test_a_checkpoint_that_no_run_has_is_one_line(tmp_path, stage, names):
 
 def test_losses_that_are_not_those_of_the_checkpoint_are_not_gone_on_with(probe, sealed):
     trained = probe.parents()[0]
-    rows = trained.read_table("training.parquet")
-    for step, table in ((9, rows), (41, rows), (10, [{"step": 10}]), (10, [row | {"mean": "much"} for row in rows])):
+    records = trained.read_table("training.parquet")
+    for step, table in (
+        (9, records),
+        (41, records),
+        (10, [{"step": 10}]),
+        (10, [record | {"mean": "much"} for record in records]),
+    ):
         info = trained.info() | {"finished": False}
         files = {"config.toml": info["files"]["config.toml"], f"checkpoint-{step}.parquet": "0" * 64}
         trained.path("run.json").write_text(json.dumps(info | {"files": files}))

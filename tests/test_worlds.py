@@ -86,7 +86,7 @@ def test_it_goes_through_pretraining_finetuning_probe_figures_and_report(config,
         assert losses["oracle"] < losses[exact] == min(loss for name, loss in losses.items() if name != "oracle")
     assert summary["loss"]["known"]["finetuned"]["mean"] < summary["loss"]["known"]["pretrained"]["mean"]
     assert all(path.stat().st_size > 1000 for path in plots.draw_all(run))
-    page = report.write_beside(report.told(run)).read_text()
+    page = report.write_beside(report.content_of(run)).read_text()
     assert "faces turned by 2" in page
     assert "ridge" not in page
     assert "abels" not in page

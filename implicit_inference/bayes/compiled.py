@@ -27,7 +27,7 @@ def compiled_once(function: Callable[..., R], static: tuple[int, ...] = ()) -> C
     return call
 
 
-def each(function: Callable[[Any], R], trees: Sequence[Any]) -> R:
+def mapped(function: Callable[[Any], R], trees: Sequence[Any]) -> R:
     """function(tree) of one tree after the other, stacked along a new first axis.
 
     Trees of one structure, their leaves of the same shapes, go through one loop: the time to compile grows with the

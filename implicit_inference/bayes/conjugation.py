@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from implicit_inference.bayes.compiled import compiled_once, each
+from implicit_inference.bayes.compiled import compiled_once, mapped
 from implicit_inference.worlds import Predictor
 
 
@@ -73,4 +73,4 @@ def _average(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompt
 @compiled_once
 def conjugates(predictor: Predictor, conjugations: tuple[Conjugation, ...], prompts: Any) -> Float[Array, "S ..."]:
     """The predictions under each conjugation."""
-    return each(lambda conjugation: conjugated(predictor, conjugation)(prompts), conjugations)
+    return mapped(lambda conjugation: conjugated(predictor, conjugation)(prompts), conjugations)

@@ -70,8 +70,8 @@ def parts(log_weights: Float[Array, " C"], predictives: Predictive) -> Part:
 
 def all_joined(parts: Part) -> Part:
     """The parts, stacked along their first axis, as one."""
-    first, others = jax.tree.map(lambda x: x[0], parts), jax.tree.map(lambda x: x[1:], parts)
-    return jax.lax.scan(lambda total, part: (joined(total, part), None), first, others)[0]
+    first, rest = jax.tree.map(lambda x: x[0], parts), jax.tree.map(lambda x: x[1:], parts)
+    return jax.lax.scan(lambda total, part: (joined(total, part), None), first, rest)[0]
 
 
 def posterior(parts: Part) -> Float[Array, "*batch K components"]:
@@ -83,8 +83,8 @@ def log_odds(parts: Part) -> Float[Array, "*batch K components"]:
     """log p(c | past) - log p(not c | past) of each of the stacked parts, [..., K, C]; exact far from 0 and 1 too."""
     log_weights = jnp.moveaxis(parts.log_weight, 0, -1)
     n = log_weights.shape[-1]
-    others = jnp.where(jnp.eye(n, dtype=bool), NEVER, jnp.expand_dims(log_weights, -2))
-    return log_weights - jax.nn.logsumexp(others, axis=-1)
+    rest = jnp.where(jnp.eye(n, dtype=bool), NEVER, jnp.expand_dims(log_weights, -2))
+    return log_weights - jax.nn.logsumexp(rest, axis=-1)
 
 
 def log_evidence_before(log_densities: Float[Array, "*batch K"]) -> Float[Array, "*batch K"]:

@@ -100,8 +100,8 @@ def _rounded_to(dtype: Any, formula: Callable[..., Any]) -> Callable[..., Any]:
     def backward(inputs: tuple, cotangents: Any) -> tuple:
         leaves, structure = jax.tree.flatten(cotangents)
 
-        def transposed(*both: jax.Array) -> tuple:
-            primals, into = both[: len(inputs)], jax.tree.unflatten(structure, both[len(inputs) :])
+        def transposed(*arrays: jax.Array) -> tuple:
+            primals, into = arrays[: len(inputs)], jax.tree.unflatten(structure, arrays[len(inputs) :])
             return jax.vjp(formula, *primals)[1](into)
 
         return _rounded_to(dtype, transposed)(*inputs, *leaves)

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print("|---" * 10 + "|")
     for length, dim, n in itertools.product(args.lengths, args.dims, args.tasks):
-        compare((length, dim, n, args.prompts), args.rounds, args.limit)
+        race((length, dim, n, args.prompts), args.rounds, args.limit)
     return None
 
 
@@ -75,7 +75,7 @@ def world(case: Case) -> tuple[Prompts, dict[str, Any]]:
     return Prompts(xs, ys), {"gaussian": gaussian, "discrete": discrete, "mixture": mixture}
 
 
-def compare(case: Case, rounds: int, limit: float) -> None:
+def race(case: Case, rounds: int, limit: float) -> None:
     prompts, worlds = world(case)
     run = jax.jit(posterior_predictive)
     mesh = jax.make_mesh((jax.device_count(),), ("prompts",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -87,28 +87,34 @@ def compare(case: Case, rounds: int, limit: float) -> None:
         compile_s = seconds(ours)
         np.testing.assert_allclose(sharded().mean, ours().mean, rtol=1e-5, atol=1e-5)
         names = ["loop", "batched"] if part == "gaussian" else ["loop"]
-        others = {name: Rival(f"{name}:{part}", case, limit) for name in names}
+        rivals = {name: Rival(f"{name}:{part}", case, limit) for name in names}
         scipy = getattr(numpy_mixture, part)
         scipy_agrees = np.allclose(ours().mean, scipy(), rtol=2e-3, atol=2e-3)
-        for rival in others.values():
+        for rival in rivals.values():
             rival.check(float(jnp.sum(jnp.abs(ours().mean))))
-        times: dict[str, list[float]] = {"ours": [], "sharded": [], "scipy": [], **{name: [] for name in others}}
+        times: dict[str, list[float]] = {"ours": [], "sharded": [], "scipy": [], **{name: [] for name in rivals}}
         for _ in range(rounds):
             turns = {"ours": ours, "sharded": sharded, "scipy": scipy}
             for name, call in turns.items():
                 times[name] += [seconds(call) for _ in range(3) if sum(times[name]) < limit]
-            for name, rival in others.items():
+            for name, rival in rivals.items():
                 times[name] += [rival.seconds() for _ in range(3)]
-        for rival in others.values():
+        for rival in rivals.values():
             rival.stop()
-        row = {name: 1e3 * median_answer(values) for name, values in times.items()}
-        a, b, c = row["loop"], row.get("batched", float("nan")), row["scipy"]
-        shown = [f"{row['ours']:.1f} ({row['sharded']:.1f})", f"{compile_s:.1f}", f"{a:.0f}", f"{b:.0f}", f"{c:.0f}"]
+        record = {name: 1e3 * median_answer(values) for name, values in times.items()}
+        a, b, c = record["loop"], record.get("batched", float("nan")), record["scipy"]
+        cells = [
+            f"{record['ours']:.1f} ({record['sharded']:.1f})",
+            f"{compile_s:.1f}",
+            f"{a:.0f}",
+            f"{b:.0f}",
+            f"{c:.0f}",
+        ]
         if not scipy_agrees:
-            shown[-1] += " (inaccurate)"
-        ratios = [f"{other / row['ours']:.1f} ({other / row['sharded']:.1f})" for other in (a, b, c)]
+            cells[-1] += " (inaccurate)"
+        ratios = [f"{other / record['ours']:.1f} ({other / record['sharded']:.1f})" for other in (a, b, c)]
         print(
-            f"| {', '.join(map(str, case))} | {part} | {' | '.join(shown + ratios)} |".replace(
+            f"| {', '.join(map(str, case))} | {part} | {' | '.join(cells + ratios)} |".replace(
                 "nan (nan)", "-"
             ).replace("nan", "-"),
             flush=True,
@@ -129,24 +135,24 @@ def median_answer(times: list[float]) -> float:
 class Rival:
     """A comparison in a process of its own; what it does not answer within the limit is NaN from then on."""
 
-    def __init__(self, what: str, case: Case, limit: float) -> None:
+    def __init__(self, job: str, case: Case, limit: float) -> None:
         sizes = [str(x) for x in case]
         options = ["--lengths", sizes[0], "--dims", sizes[1], "--tasks", sizes[2], "--prompts", sizes[3]]
         module = [sys.executable, "-m", "implicit_inference.bench.exact_inference"]
         self.process = subprocess.Popen(
-            ["timeout", str(limit), *module, "--serve", what, *options],
+            ["timeout", str(limit), *module, "--serve", job, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         self.checksum = self._ask("warm")
 
-    def _ask(self, what: str) -> float:
+    def _ask(self, job: str) -> float:
         try:
-            told, answers = self.process.stdin, self.process.stdout
-            assert told
+            pipe, answers = self.process.stdin, self.process.stdout
+            assert pipe
             assert answers
-            print(what, file=told, flush=True)
+            print(job, file=pipe, flush=True)
             return float(answers.readline() or "nan")
         except BrokenPipeError:
             return float("nan")
@@ -162,10 +168,10 @@ class Rival:
         self.process.communicate()  # which closes the pipes, too
 
 
-def serve(what: str, case: Case) -> None:
+def serve(job: str, case: Case) -> None:
     """Answers "warm" with a checksum of the means, "time" with the seconds of one run."""
     prompts, worlds = world(case)
-    method, part = what.split(":")
+    method, part = job.split(":")
     ws = worlds["discrete"].ws
     call = batched_solve(prompts) if method == "batched" else loop_over_prefixes(prompts, ws, part)
     for line in sys.stdin:
@@ -200,7 +206,7 @@ def loop_over_prefixes(prompts: Prompts, ws: jax.Array, part: str) -> Callable[[
             log_likelihood = -0.5 * jnp.sum(residuals**2, axis=1) / SIGMA**2
             mean = jnp.einsum("bn,bn->b", jax.nn.softmax(log_likelihood, -1), x @ ws.T)
             answers.append((jax.nn.logsumexp(log_likelihood, -1) - jnp.log(len(ws)), mean))
-        evidences, means = (jnp.stack(each, -1) for each in zip(*answers, strict=True))
+        evidences, means = (jnp.stack(parts, -1) for parts in zip(*answers, strict=True))
         return jnp.sum(jax.nn.softmax(evidences, -1) * means, -1)
 
     def call() -> jax.Array:

@@ -67,12 +67,12 @@ def worst(shape: tuple[int, int, int], dtype: type) -> np.ndarray:
             mixture = Mixture(components, jnp.array([np.log1p(-alpha), np.log(alpha)], dtype))
             whole, weights = dense_mixture(parts, mixture.log_weights)
             actual = (*simple, posterior(mixture, prompts, noise_std))
-            row = [
+            record = [
                 worst_error(value, truth)
                 for a, t in zip(actual, (*parts, whole), strict=True)
                 for value, truth in zip((a.mean, a.log_density), t, strict=True)
             ]
-            errors.append([*row, worst_error(gates(mixture, prompts, noise_std), weights)])
+            errors.append([*record, worst_error(gates(mixture, prompts, noise_std), weights)])
     return np.max(errors, axis=0)
 
 

@@ -40,7 +40,7 @@ def prepared(config: Config) -> tuple[Contestant, list[str]]:
     parent = jax.tree.map(lambda leaf: jax.numpy.full((1, *leaf.shape), 0.01), shapes)
     state = programs.first_state(stage, (parent,))
     source = packed.program(stage.source)(packed.seeds, (parent,))
-    stream = packed.each(lambda seed: keys.stream(seed, "finetune"))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, "finetune"))
     rate = packed.repeated(optimisers.schedule(stage.training))
     program = programs.chunk("finetune", STEPS).__wrapped__  # type: ignore[attr-defined]
     chunk = program.lower(packed.seeds, stream, source, rate, state).compile()
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     times = take_turns({name: run for name, (run, _) in ways.items()}, options.rounds, STEPS)
     print("| way | parameters trained | state MB | temporary MB | ms a step | times full |\n|---|---|---|---|---|---|")
     for name, (_, sizes) in ways.items():
-        print("| " + " | ".join([name, *sizes, times[name].said(), times[name].over(times["full"])]) + " |")
+        print("| " + " | ".join([name, *sizes, times[name].as_text(), times[name].over(times["full"])]) + " |")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ def dense_predictive(tasks: Any, xs: ArrayLike, ys: ArrayLike, noise_std: ArrayL
             return _discrete(tasks, xs, ys, noise_std)
         case Mixture(components, log_weights):
             return dense_mixture([dense_predictive(c, xs, ys, noise_std) for c in components], log_weights)[0]
-        case OwnNoise(inner, own):
-            return dense_predictive(inner, xs, ys, own)
+        case OwnNoise(inner, std):
+            return dense_predictive(inner, xs, ys, std)
         case FeatureTasks(features, inner):
             return dense_predictive(inner, dense_features(features, xs), ys, noise_std)
         case ShardedTasks(inner, _):

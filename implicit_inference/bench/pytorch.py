@@ -57,8 +57,8 @@ class Decoder(nn.Module):
     def _load(self, params: dict[str, Any]) -> None:
         names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 
-        def fill(module: nn.Module, own: dict[str, Any], layer: int | None = None) -> None:
-            for name, value in own.items():
+        def fill(module: nn.Module, tree: dict[str, Any], layer: int | None = None) -> None:
+            for name, value in tree.items():
                 array = np.array(value if layer is None else value[layer])
                 getattr(module, names[name]).copy_(torch.tensor(array.T if name == "kernel" else array))
 
@@ -66,8 +66,8 @@ class Decoder(nn.Module):
         for name in ("embed", "norm", "readout"):
             fill(getattr(self, name), params[name])
         for layer, block in enumerate(self.blocks):
-            for name, own in params["blocks"].items():
-                fill(getattr(block, name), own, layer)
+            for name, tree in params["blocks"].items():
+                fill(getattr(block, name), tree, layer)
 
 
 def make_step(
@@ -75,11 +75,11 @@ def make_step(
 ) -> Callable[[], float]:
     """One step of Adam on a batch: the function returns the loss before it. `read`: the tokens that are read at."""
     optimizer = torch.optim.Adam(decoder.parameters(), lr=rate, fused=True)
-    shown, wanted = (torch.tensor(np.array(array)) for array in (tokens, targets))
+    inputs, wanted = (torch.tensor(np.array(array)) for array in (tokens, targets))
 
     def step() -> float:
         optimizer.zero_grad()
-        loss = torch.nn.functional.mse_loss(decoder(shown)[:, read], wanted)
+        loss = torch.nn.functional.mse_loss(decoder(inputs)[:, read], wanted)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), clip)
         optimizer.step()

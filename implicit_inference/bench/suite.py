@@ -86,19 +86,19 @@ def training_row(size: str) -> list[str]:
     if jax.default_backend() == "cpu" and _torch_version():
         contestants["torch"] = pytorch_steps(trainer)
     times = take_turns(contestants, ROUNDS[size], trainer.steps)
-    flops, step, torch, one = step_flops(trainer.config), times["step"], times.get("torch"), times.get("one device")
+    flops, step, torch, single = step_flops(trainer.config), times["step"], times.get("torch"), times.get("one device")
     rate = peak_flops() / trainer.steps / min(times["peak"].median, times["peak on one device"].median)
     return [
         size,
         f"{flops / 1e9:.3g}",
         f"{rate / 1e9:.0f}",
-        step.said(),
+        step.as_text(),
         f"{flops / step.median / rate:.0%}",
-        torch.said() if torch else "-",
+        torch.as_text() if torch else "-",
         torch.over(step) if torch else "-",
-        one.said() if one else "-",
-        times["whole"].said(),
-        times["packed"].said(),
+        single.as_text() if single else "-",
+        times["whole"].as_text(),
+        times["packed"].as_text(),
         times["packed"].over(times["whole"]),
         f"{SEEDS * flops / times['packed'].median / rate:.0%}",
     ]
@@ -167,8 +167,8 @@ def parts_row(size: str) -> list[str]:
     trainer = _trainer(size)
     times = take_turns(trainer.parts() | {"whole": trainer.chunks()}, ROUNDS[size], trainer.steps)
     backward = times["both"].median - times["forward"].median
-    parts = [times["data"].said(), times["forward"].said(), f"{backward * 1e3:.3g}"]
-    return [size, *parts, times["optimiser"].said(), times["whole"].said()]
+    parts = [times["data"].as_text(), times["forward"].as_text(), f"{backward * 1e3:.3g}"]
+    return [size, *parts, times["optimiser"].as_text(), times["whole"].as_text()]
 
 
 def compile_row(size: str) -> list[str]:
@@ -215,7 +215,7 @@ def _prompts(dim: int, length: int, n: int) -> Prompts:
 
 
 def _speed(work: str, n: int, times: Times) -> list[str]:
-    return [work, str(n), times.said(), f"{n / times.median:,.0f}"]
+    return [work, str(n), times.as_text(), f"{n / times.median:,.0f}"]
 
 
 def _torch_version() -> str | None:

@@ -25,7 +25,7 @@ from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.fields import Config
 from implicit_inference.runs import runtime
 from implicit_inference.runs.files import write_whole
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.training.loop import Trained, train_stage
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -59,18 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, changes in VARIANTS.items()
     }
     step_seconds = timed_steps(configs)
-    rows = []
+    records = []
     for name, config in configs.items():
         steps = round(options.seconds / step_seconds[name] / 100) * 100
-        rows += [
-            {"variant": name, "n": len(SEEDS), "steps": steps} | row
-            for row in trained(override(config, {"pretrain.steps": steps}), step_seconds[name], options.runs)
+        records += [
+            {"variant": name, "n": len(SEEDS), "steps": steps} | record
+            for record in trained(override(config, {"pretrain.steps": steps}), step_seconds[name], options.runs)
         ]
-        print(f"{name:16} {steps:6} steps: {rows[-1]['excess']:.4f} +- {rows[-1]['stderr']:.4f}", flush=True)
+        print(f"{name:16} {steps:6} steps: {records[-1]['excess']:.4f} +- {records[-1]['stderr']:.4f}", flush=True)
     lines = io.StringIO(newline="")
-    writer = csv.DictWriter(lines, rows[0])
+    writer = csv.DictWriter(lines, records[0])
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(records)
     write_whole(TABLE, lines.getvalue().encode())
 
 
@@ -81,10 +81,10 @@ def timed_steps(configs: dict[str, Config]) -> dict[str, float]:
     return {name: times.median for name, times in take_turns(contestants, 7, CHUNK).items()}
 
 
-def losses(table: list[Row], step: int, predictor: str) -> np.ndarray:
+def losses(table: list[Record], step: int, predictor: str) -> np.ndarray:
     """The loss of each seed, averaged over the families."""
-    rows = [row for row in table if (row["step"], row["predictor"]) == (step, predictor)]
-    return np.array([np.mean([row["mean"] for row in rows if row["seed"] == seed]) for seed in SEEDS])
+    records = [record for record in table if (record["step"], record["predictor"]) == (step, predictor)]
+    return np.array([np.mean([record["mean"] for record in records if record["seed"] == seed]) for seed in SEEDS])
 
 
 def trained(config: Config, seconds: float, runs: Path) -> list[dict[str, float]]:
@@ -92,12 +92,14 @@ def trained(config: Config, seconds: float, runs: Path) -> list[dict[str, float]
     run = train_stage(Trained.of(config, runs), "pretrain", lambda progress: None)
     table = run.read_table("training.parquet")
     steps = range(chunk_length(config.pretrain.steps), config.pretrain.steps + 1, chunk_length(config.pretrain.steps))
-    rows = []
+    records = []
     for step in steps:
         excess = losses(table, step, "network") - losses(table, step, "bayes")
         stderr = excess.std(ddof=1) / np.sqrt(len(SEEDS))
-        rows.append({"step": step, "seconds": step * seconds, "excess": float(excess.mean()), "stderr": float(stderr)})
-    return rows
+        records.append(
+            {"step": step, "seconds": step * seconds, "excess": float(excess.mean()), "stderr": float(stderr)}
+        )
+    return records
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ class Times:
     def median(self) -> float:
         return float(np.median(self.rounds))
 
-    def said(self, scale: float = 1e3) -> str:
+    def as_text(self, scale: float = 1e3) -> str:
         """`median (lower quartile-upper quartile)`, in milliseconds unless told."""
         low, middle, high = np.quantile(self.rounds, (0.25, 0.5, 0.75)) * scale
         return f"{middle:.3g} ({low:.3g}-{high:.3g})"
 
     def over(self, other: "Times") -> str:
         """How many times as long as `other`, with its quartiles."""
-        return Times(self.rounds / other.rounds).said(1.0)
+        return Times(self.rounds / other.rounds).as_text(1.0)
 
 
 def take_turns(contestants: Mapping[str, Contestant], rounds: int, units: int = 1) -> dict[str, Times]:

@@ -34,7 +34,7 @@ class Trainer:
         self.optimizer = optimisers.make_optimizer(self.training)
         self.rate = self.programs.packed.repeated(optimisers.schedule(self.training))
         self.weights = self.programs.packed.repeated(log_weights(self.training.discrete_prob))
-        self.stream = self.programs.packed.each(lambda seed: keys.stream(seed, "pretrain"))
+        self.stream = self.programs.packed.by_seed(lambda seed: keys.stream(seed, "pretrain"))
 
     def fresh(self) -> TrainState:
         """The state before the first step, packed."""
@@ -47,7 +47,7 @@ class Trainer:
 
     def draw(self, seed: Array, weights: Array, key: Array) -> Any:
         """The device's part of a batch."""
-        return self.stage.draw(seed, weights, key, devices.own_part)
+        return self.stage.draw(seed, weights, key, devices.device_part)
 
     @cached_property
     def batch(self) -> Any:
@@ -77,12 +77,12 @@ class Trainer:
         slices = self.programs.slices(self.training)
 
         def chunk(key: Array, batch: Any, state: TrainState) -> Any:
-            own, mean = devices.own_part(batch), devices.batch_mean
+            part, mean = devices.device_part(batch), devices.batch_mean
             return train_chunk(
                 state,
                 key,
                 self.steps,
-                lambda key: own,
+                lambda key: part,
                 self.predict,
                 self.programs.world.score.loss,
                 self.optimizer,
@@ -107,19 +107,19 @@ class Trainer:
             return jax.lax.fori_loop(0, self.steps, lambda _, value: once(value), first)
 
         def forward(state: TrainState, batch: Any) -> Array:
-            own = devices.own_part(batch)
+            part = devices.device_part(batch)
 
             def once(total: Array) -> Array:
                 loss = partial(self.loss, _after(state.params, total))
-                return total + devices.batch_mean(mean_over_slices(loss, own, slices))
+                return total + devices.batch_mean(mean_over_slices(loss, part, slices))
 
             return repeated(once, jnp.zeros(()))
 
         def both_ways(state: TrainState, batch: Any) -> Any:
-            own = devices.own_part(batch)
+            part = devices.device_part(batch)
 
             def once(params: Any) -> Any:
-                gradient = mean_over_slices(partial(jax.grad(self.loss), params), own, slices)
+                gradient = mean_over_slices(partial(jax.grad(self.loss), params), part, slices)
                 return jax.tree.map(lambda leaf, change: leaf + 0 * change, params, devices.batch_mean(gradient))
 
             return repeated(once, state.params)

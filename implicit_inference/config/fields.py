@@ -7,13 +7,13 @@ from implicit_inference.config.errors import refuse
 from implicit_inference.worlds import WORLDS, described
 
 
-def knob(default: Any, about: str, **allowed: Any) -> Any:
+def knob(default: Any, text: str, **allowed: Any) -> Any:
     """Declares a field with its documentation and its allowed values: a range, or `choices` of names.
 
     `least` <= x <= `most`; `above` < x; `smallest`: the least magnitude of a number that is not 0. The ends are those
     of float32 and of what a compiled program can index: beyond them the arithmetic gives no numbers.
     """
-    return field(default=default, metadata={"about": about, **allowed})
+    return field(default=default, metadata={"about": text, **allowed})
 
 
 STD = {"above": 0, "most": 1e6, "smallest": 1e-6}
@@ -206,8 +206,8 @@ class Config:
     @property
     def scratch(self) -> TrainingConfig:
         """The scratch control: as pretraining, on the fine-tuning distribution alone."""
-        shown = {name: getattr(self.finetune, name) for name in SHOWN}
-        return replace(self.pretrain, steps=self.probe.scratch_steps, keep_every=0, **shown)
+        task_fields = {name: getattr(self.finetune, name) for name in TASK_FIELDS}
+        return replace(self.pretrain, steps=self.probe.scratch_steps, keep_every=0, **task_fields)
 
     @property
     def lesson_start(self) -> int:
@@ -220,7 +220,7 @@ class Config:
         return described(self.world).held_out(self)
 
 
-SHOWN = ("discrete_prob", "tasks", "n_tasks", "narrow_std")
+TASK_FIELDS = ("discrete_prob", "tasks", "n_tasks", "narrow_std")
 """The fields of fine-tuning that say what it shows, which the scratch control is shown too."""
 
 TRAININGS = ("pretrain", "finetune", "student", "tune", "steer")

@@ -15,7 +15,7 @@ from implicit_inference.config.changes import PRESETS, base, leaves, override, p
 from implicit_inference.config.errors import refuse
 from implicit_inference.config.fields import (
     FINETUNE,
-    SHOWN,
+    TASK_FIELDS,
     TRAININGS,
     AdaptConfig,
     Config,
@@ -64,9 +64,9 @@ def content(stage: str, config: Config) -> dict[str, Any]:
         parts["control"]["train"] = ControlConfig.train
     taught = stage == "student" and config.lesson.teacher != "finetuned"
     if taught or (stage == "probe" and config.probe.stage == "steer"):  # no fine-tuned network is asked for
-        read = () if taught and config.lesson.teacher == "truth" else (*SHOWN, "replay")
-        shown = replace(FINETUNE, **{name: getattr(settled.finetune, name) for name in read})
-        parts |= {"finetune": plain(shown), "adapt": plain(AdaptConfig())}
+        read = () if taught and config.lesson.teacher == "truth" else (*TASK_FIELDS, "replay")
+        task_fields = replace(FINETUNE, **{name: getattr(settled.finetune, name) for name in read})
+        parts |= {"finetune": plain(task_fields), "adapt": plain(AdaptConfig())}
     return parts
 
 
@@ -100,9 +100,9 @@ def restored(stage: str, stored: Mapping[str, Any]) -> Config:
     """
     if stage == "scratch" and isinstance(scratch := stored.get("scratch"), Mapping):
         stored = {name: part for name, part in stored.items() if name != "scratch"}
-        recipe = {name: value for name, value in scratch.items() if name not in SHOWN}
+        recipe = {name: value for name, value in scratch.items() if name not in TASK_FIELDS}
         stored["pretrain"] = recipe
-        stored["finetune"] = {name: value for name, value in scratch.items() if name in SHOWN}
+        stored["finetune"] = {name: value for name, value in scratch.items() if name in TASK_FIELDS}
         stored["probe"] = {"scratch_steps": recipe.get("steps")}
     world = stored.get("world")
     if not isinstance(world, str) or world not in WORLDS:

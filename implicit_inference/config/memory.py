@@ -25,9 +25,9 @@ def check(config: Config, stages: Collection[str]) -> None:
     if limit is None or (total := sum(parts.values())) <= limit:
         return
     path = max(parts, key=lambda path: parts[path])
-    asked = f"with the other fields it asks for {total / GIB:.3g} GiB of memory"
+    need = f"with the other fields it asks for {total / GIB:.3g} GiB of memory"
     allowed = f"allowed: what fits into the {limit / GIB:.3g} GiB of this machine"
-    raise ConfigError(f"{path} = {quoted(value_of(config, path))}: {asked}; {allowed}")
+    raise ConfigError(f"{path} = {quoted(value_of(config, path))}: {need}; {allowed}")
 
 
 def needed(config: Config, stages: Collection[str]) -> dict[str, int]:

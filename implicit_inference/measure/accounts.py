@@ -13,8 +13,8 @@ from implicit_inference.measure.beliefs import Answers, Beliefs
 from implicit_inference.measure.formulas import RANGES, Values
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import UNCHANGED
-from implicit_inference.measure.rows import averaged_rows, seed_rows
-from implicit_inference.runs.store import Row
+from implicit_inference.measure.records import averaged_records, seed_records
+from implicit_inference.runs.store import Record
 from implicit_inference.worlds import Predictor
 
 
@@ -45,7 +45,7 @@ class Accounts:
 
         return {CONSTANT_PULL: pull(before, after, *exact[:2])} | {name: each(of) for name, of in GATES.items()}
 
-    def number_rows(self, before: str, after: str, **labels: Any) -> list[Row]:
+    def number_records(self, before: str, after: str, **labels: Any) -> list[Record]:
         """The fitted numbers, seed by seed: quantity `ACCOUNT_NUMBER`, by predictor and range."""
         rows = []
         for place, where in enumerate(self._ranges):
@@ -54,7 +54,7 @@ class Accounts:
                     for j, number in enumerate(names):
                         values = np.asarray(self._numbers[name][:, place, i, j], np.float64)
                         own = {"quantity": f"{name}_{number}", "predictor": predictor, "range": where}
-                        rows += seed_rows(values, self._held_out.config.seeds, **labels, **own)
+                        rows += seed_records(values, self._held_out.config.seeds, **labels, **own)
         return rows
 
     def predictions(self, answers: Answers, where: str) -> dict[str, Values]:
@@ -77,19 +77,19 @@ class Accounts:
         gates = [GATES[name].gate(n, jnp.asarray(ratio)) for n, ratio in zip(numbers, log_ratio, strict=True)]
         return np.asarray(jnp.stack(gates), np.float64)
 
-    def rows(self, answers: Answers, **labels: Any) -> list[Row]:
+    def records(self, answers: Answers, **labels: Any) -> list[Record]:
         """Loss of each account, and how far the network after is from it (`account_residual`), by range."""
-        rows, seeds = list[Row](), self._held_out.config.seeds
+        rows, seeds = list[Record](), self._held_out.config.seeds
         for where, at in self._ranges.items():
             here = answers.at(at)
             for name, predicted in self.predictions(answers, where).items():
                 own = labels | {"predictor": name, "range": where}
                 loss, residual = self._score.loss(predicted, here.truth), self._score.divergence(here.after, predicted)
-                rows += averaged_rows(loss, seeds, **own, quantity="account_loss")
-                rows += averaged_rows(residual, seeds, **own, quantity="account_residual")
+                rows += averaged_records(loss, seeds, **own, quantity="account_loss")
+                rows += averaged_records(residual, seeds, **own, quantity="account_residual")
         return rows
 
-    def shapley_rows(self, answers: Answers, **labels: Any) -> list[Row]:
+    def shapley_records(self, answers: Answers, **labels: Any) -> list[Record]:
         """Splits the distance that the account of prior and weight adds, between odds and weight, by range."""
         rows = []
         for place, (where, at) in enumerate(self._ranges.items()):
@@ -104,7 +104,7 @@ class Accounts:
 
             (a, b), (x, y) = ((numbers[:, i, 0], numbers[:, i, 1]) for i in (0, 1))
             for name, values in zip(("odds", "weight"), shapley(distance, (a, b), (x, y)), strict=True):
-                rows += seed_rows(
+                rows += seed_records(
                     values, self._held_out.config.seeds, **labels, quantity=f"shapley_{name}", range=where
                 )
         return rows

@@ -14,8 +14,8 @@ from implicit_inference.bayes.effective import EffectivePrior, fitted_prior, shi
 from implicit_inference.bayes.projection import attributed
 from implicit_inference.measure.formulas import RANGES, Values, effective_gate
 from implicit_inference.measure.held_out import HeldOut
-from implicit_inference.measure.rows import gate_rows
-from implicit_inference.runs.store import Row
+from implicit_inference.measure.records import gate_records
+from implicit_inference.runs.store import Record
 from implicit_inference.worlds import Description, Predictor, Prompts
 
 Predicted = Mapping[tuple[str, str], Values]
@@ -93,7 +93,7 @@ class Beliefs:
         return world.exact(world.mixture(tuple(world.families(seed).values()), shifted_weights(logit)))
 
 
-def prior_rows(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def prior_records(prior: EffectivePrior, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """prior_logit, prior_residual and prior_bound of each seed; log odds stay by seed, they need not have a mean."""
     return [
         labels | {"seed": seed, "quantity": f"prior_{quantity}", "mean": float(value)}
@@ -109,7 +109,7 @@ def gates(
     names: Sequence[str],
     seeds: tuple[int, ...],
     **labels: Any,
-) -> list[Row]:
+) -> list[Record]:
     """Effective gates under one conjugation, by bins of the closeness of the prompts as they were, both families.
 
     The exact predictions that they are measured against are conjugated too, so an ideal learner's gate is its posterior
@@ -122,16 +122,16 @@ def gates(
     first, second = (joined(world.exact[family]) for family in world.families)
     where = np.concatenate([closeness[family] for family in world.families], axis=1)[:, :, 1:]
     where = np.broadcast_to(np.expand_dims(where, tuple(range(3, first.ndim))), first.shape)
-    rows = []
+    records = list[Record]()
     for name in names:
         values = joined(name)
         for s, seed in enumerate(seeds):
             gate = effective_gate(values[s], first[s], second[s], where[s])
-            rows += gate_rows(gate, seed, **labels, quantity="gate", family="both", predictor=name)
-    return rows
+            records += gate_records(gate, seed, **labels, quantity="gate", family="both", predictor=name)
+    return records
 
 
-def range_gates(answers: Answers, names: tuple[str, str], held_out: HeldOut, **labels: Any) -> list[Row]:
+def range_gates(answers: Answers, names: tuple[str, str], held_out: HeldOut, **labels: Any) -> list[Record]:
     """Effective gates of the networks before and after, on one family's prompts, by range of positions.
 
     As in `gates`, the exact predictions are shown the conjugated prompts, too: shrinking predictions closes no gate.
@@ -143,7 +143,7 @@ def range_gates(answers: Answers, names: tuple[str, str], held_out: HeldOut, **l
             for s, seed in enumerate(held_out.config.seeds):
                 exact = here.preferred[s], here.forgotten[s]
                 gate = effective_gate(predictions[s], *exact, np.zeros_like(predictions[s]), edges=())
-                rows += gate_rows(gate, seed, **labels, quantity="range_gate", predictor=name, range=where)
+                rows += gate_records(gate, seed, **labels, quantity="range_gate", predictor=name, range=where)
     return [row | {"bin": None} for row in rows]
 
 

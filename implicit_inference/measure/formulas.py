@@ -1,6 +1,6 @@
 """Formulas of what is measured: averages over positions, standard errors, forgetting, recovered fraction.
 
-Arrays are NumPy, float64; the first axis is seeds unless said otherwise.
+Arrays are NumPy, float64; the first axis is seeds unless as_text otherwise.
 """
 
 from collections.abc import Callable, Sequence
@@ -107,12 +107,14 @@ def share(part: Values, whole: Values) -> Estimate | None:
     return ratio(part, whole) if significant(over_seeds(whole)) else None
 
 
-def net_recovery(before: Values, after: Values, before_moved: Values, after_moved: Values) -> Estimate | None:
+def net_recovery(before: Values, after: Values, before_conjugated: Values, after_conjugated: Values) -> Estimate | None:
     """1 - (L_after,s - L_before,s) / (L_after - L_before), losses by seed [S]: recovery net of what s costs everyone.
 
     Undefined (None) and nan as `recovered_fraction`.
     """
-    return recovered_fraction(before, after, after_moved + (before - before_moved))  # exactly 0 where nothing moves
+    return recovered_fraction(
+        before, after, after_conjugated + (before - before_conjugated)
+    )  # exactly 0 where nothing moves
 
 
 def recovery_above(

@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 
 from implicit_inference.measure.formulas import Estimate, Values, positions
-from implicit_inference.measure.rows import estimate_row, seed_rows
-from implicit_inference.runs.store import Row
+from implicit_inference.measure.records import estimate_record, seed_records
+from implicit_inference.runs.store import Record
 from implicit_inference.training.batches import held_out
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor, Prompts, Tasks, described
@@ -34,11 +34,11 @@ class HeldOut:
     def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
         n = self.config.probe.prompts
-        return self.packed.each(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
+        return self.packed.by_seed(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
 
     def exact(self, tasks: TasksOf) -> Predictor:
         """Exact Bayes under a prior."""
-        return self.packed.each(lambda seed: self.world.exact(tasks(seed)))
+        return self.packed.by_seed(lambda seed: self.world.exact(tasks(seed)))
 
     @cached_property
     def preferred(self) -> Predictor:
@@ -98,13 +98,13 @@ class HeldOut:
         """The positions of early, late or all."""
         return positions(where, self.described.early(self.config), self.config.prompts.length)
 
-    def rows(self, values: Values, **labels: Any) -> list[Row]:
+    def records(self, values: Values, **labels: Any) -> list[Record]:
         """A row for each seed of values [S]."""
-        return seed_rows(values, self.config.seeds, **labels, n=self.config.probe.prompts)
+        return seed_records(values, self.config.seeds, **labels, n=self.config.probe.prompts)
 
-    def estimate(self, estimate: Estimate | None, **labels: Any) -> Row:
+    def estimate(self, estimate: Estimate | None, **labels: Any) -> Record:
         """One row for all seeds, for what is no mean over seeds, such as a ratio; empty where it is undefined."""
-        return estimate_row(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)
+        return estimate_record(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)
 
 
 class Shown(Protocol):
@@ -138,7 +138,7 @@ class Under:
     def _prompts(self) -> Any:
         if self.conjugation is None:
             return self.batch.prompts
-        return self.held_out.packed.shown(self.conjugation, self.batch.prompts)
+        return self.held_out.packed.conjugated(self.conjugation, self.batch.prompts)
 
 
 class Chosen:
@@ -183,7 +183,7 @@ CHOICE = "choice"
 
 def cases(held_out: HeldOut) -> list[Case]:
     """The identity first, then every conjugation of the world at every strength, then the choice, if it has any."""
-    found, world, each = [Case("identity", None, (None,))], held_out.world, held_out.packed.each
+    found, world, each = [Case("identity", None, (None,))], held_out.world, held_out.packed.by_seed
     for name, move in held_out.described.moves.items():
         for strength in getattr(held_out.config.probe, move.field) if move.field else (None,):
             conjugation = each(partial(world.conjugation, move=name, strength=strength))

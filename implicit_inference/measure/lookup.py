@@ -19,7 +19,7 @@ from implicit_inference.measure.formulas import (
     positions,
     recovered_fraction,
 )
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.worlds import described
 
 Case = tuple[str, float | None]
@@ -50,8 +50,8 @@ UNDEFINED = "the forgetting is not significantly positive over the seeds (two or
 class Table:
     """The table of a probe, as a data frame and as arrays [seeds, positions] of means over prompts."""
 
-    def __init__(self, rows: Sequence[Row], config: Config):
-        self.frame, self.config, self.world = pd.DataFrame(rows), config, described(config.world)
+    def __init__(self, records: Sequence[Record], config: Config):
+        self.frame, self.config, self.world = pd.DataFrame(records), config, described(config.world)
         self.seeds, self.length = config.seeds, config.prompts.length
         if unknown := set(self.frame["seed"]) - set(self.seeds):
             raise ValueError(f"seeds {sorted(map(str, unknown))} are none of the configuration's")
@@ -127,9 +127,9 @@ class Table:
 
         return min(self.strengths(), key=lambda strength: (loss(strength), strength != 1))
 
-    def recovered(self, where: str, moved: Values) -> Estimate | None:
+    def recovered(self, where: str, conjugated: Values) -> Estimate | None:
         """The recovered fraction over a range of positions, from losses [S, K] on the forgotten family."""
-        return recovered_fraction(*(self.averaged(x, where) for x in (*self.forgetting_of(self.networks), moved)))
+        return recovered_fraction(*(self.averaged(x, where) for x in (*self.forgetting_of(self.networks), conjugated)))
 
     def predicted(self, where: str, strength: float) -> Estimate | None:
         """The recovered fraction of an ideal learner whose prior odds shift as the networks' effective ones do.
@@ -137,8 +137,8 @@ class Table:
         Its own recovery over its own forgetting, which may be smaller than the network's: see `inference_shift`.
         """
         ideals = [f"bayes_effective_{name}" for name in (self.before, self.after)]
-        moved = self.curve(ideals[1], case=self.on_dial(strength))
-        return recovered_fraction(*(self.averaged(x, where) for x in (*self.forgetting_of(ideals), moved)))
+        conjugated = self.curve(ideals[1], case=self.on_dial(strength))
+        return recovered_fraction(*(self.averaged(x, where) for x in (*self.forgetting_of(ideals), conjugated)))
 
     def forgetting_of(self, names: Iterable[str]) -> list[Values]:
         """The losses [S, K] of the first two, before and after, on the forgotten family."""
@@ -186,12 +186,12 @@ class Table:
         return after - before
 
 
-def while_training(rows: list[Row]) -> Curves:
+def while_training(records: list[Record]) -> Curves:
     """Looks up the losses of a stage in its course, by family and predictor.
 
     Raises ValueError unless every seed has every step, and both the network and exact Bayes every family.
     """
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(records)
     found = {}
     for (family, predictor), part in frame.groupby(["family", "predictor"], sort=False):
         if family != "finetuning":

@@ -8,17 +8,17 @@ from typing import Any
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids, parents_of
 from implicit_inference.measure.accounts import Accounts
-from implicit_inference.measure.beliefs import Answers, Beliefs, attribution, gates, prior_rows, range_gates
+from implicit_inference.measure.beliefs import Answers, Beliefs, attribution, gates, prior_records, range_gates
 from implicit_inference.measure.damage import Uninformed, damaged
 from implicit_inference.measure.formulas import CLOSENESS_EDGES
 from implicit_inference.measure.held_out import HeldOut, cases
 from implicit_inference.measure.lookup import STAGE_NAMES
-from implicit_inference.measure.rows import binned_rows, curve_rows, position_rows
+from implicit_inference.measure.records import binned_records, curve_records, position_records
 from implicit_inference.measure.summary import summarise
 from implicit_inference.runs.drafts import owned, tidy
 from implicit_inference.runs.environment import environment
 from implicit_inference.runs.runtime import pinned
-from implicit_inference.runs.store import Row, Run
+from implicit_inference.runs.store import Record, Run
 from implicit_inference.training.batches import family as family_tasks
 from implicit_inference.training.batches import log_weights, prior, stage_tasks
 from implicit_inference.training.loop import Trained
@@ -48,17 +48,17 @@ def probe(trained: Trained, report: Callable[[int, int], None]) -> Run:
             return run
         began = time.monotonic()
         draft.begin(trained.config, parent_ids("probe", trained.config))
-        rows = measure(trained, report)
-        draft.write_table("table.parquet", rows)
-        draft.write_json("result.json", {"id": run.id, "summary": summarise(rows, trained.config)})
+        records = measure(trained, report)
+        draft.write_table("table.parquet", records)
+        draft.write_json("result.json", {"id": run.id, "summary": summarise(records, trained.config)})
         draft.finish(environment(time.monotonic() - began))
     return run
 
 
 @pinned()
-def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
+def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record]:
     """All rows of the table."""
-    held_out, config, rows = HeldOut(trained), trained.config, list[Row]()
+    held_out, config, rows = HeldOut(trained), trained.config, list[Record]()
     seeds, beliefs, world, score = config.seeds, Beliefs(held_out), held_out.described, held_out.world.score
     networks = {STAGE_NAMES[stage]: trained.network(stage) for stage in parents_of("probe", config)}
     before, after, _ = networks
@@ -66,15 +66,15 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
     for name in (before, after):
         prior = beliefs.prior(networks[name])
         ideals[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
-        rows += prior_rows(prior, seeds, split="tuning", predictor=name)
+        rows += prior_records(prior, seeds, split="tuning", predictor=name)
         odds = beliefs.odds_by_position(networks[name])
-        rows += curve_rows(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
+        rows += curve_records(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
     broken = damaged(held_out, config.probe.stage)
     networks |= {name: trained.programs.network(params) for name, params in broken.items()}
     networks["uninformed"] = Uninformed(held_out.forgotten)
     predictors = networks | {name: held_out.exact(tasks) for name, tasks in exact_tasks(config).items()} | ideals
     accounts = Accounts(held_out, beliefs, networks[before], networks[after])
-    rows += accounts.number_rows(before, after, split="tuning")
+    rows += accounts.number_records(before, after, split="tuning")
     compared, gated = (before, after, *ideals), (*networks, "bayes_pretraining", *ideals)
     batches = {family: held_out.batch(family) for family in config.families}
     truth = {family: held_out.truth(batch) for family, batch in batches.items()}
@@ -83,7 +83,7 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
     exact = [world.exact[family] for family in world.families]
     for done, case in enumerate(to_show):
         report(done, len(to_show) + 1)
-        labels: Row = {"split": "report", "conjugation": case.name, "strength": case.strength}
+        labels: Record = {"split": "report", "conjugation": case.name, "strength": case.strength}
         shows = {family: case.shows(held_out, batch) for family, batch in batches.items()}
         predicted = {
             (family, name): shown.predictions(predictor)
@@ -91,26 +91,26 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
             for name, predictor in predictors.items()
         }
         for (family, name), predictions in predicted.items():
-            rows += position_rows(score.loss(predictions, truth[family]), seeds, **_labels(family, name, **labels))
+            rows += position_records(score.loss(predictions, truth[family]), seeds, **_labels(family, name, **labels))
         rows += gates(predicted, close, world, gated, seeds, **labels)
         log_ratio = shows[forgotten].log_ratio()
         away = close[forgotten] - log_ratio
-        rows += position_rows(away, seeds, **labels, quantity="moved_odds", family=forgotten)
+        rows += position_records(away, seeds, **labels, quantity="moved_odds", family=forgotten)
         before_after = predicted[forgotten, before], predicted[forgotten, after]
         first, second = (predicted[forgotten, name] for name in exact)
         answers = Answers(*before_after, first, second, log_ratio, truth[forgotten])
-        rows += accounts.rows(answers, **labels, family=forgotten)
+        rows += accounts.records(answers, **labels, family=forgotten)
         rows += range_gates(answers, (before, after), held_out, **labels, family=forgotten)
         if case.name == "identity":
-            rows += accounts.shapley_rows(answers, **labels, family=forgotten)
+            rows += accounts.shapley_records(answers, **labels, family=forgotten)
             for name in networks:
                 parts = attribution(held_out, predicted[forgotten, name], answers)
                 for part, values in parts._asdict().items():
-                    rows += curve_rows(values, seeds, **_labels(forgotten, name, **labels) | {"quantity": part})
+                    rows += curve_records(values, seeds, **_labels(forgotten, name, **labels) | {"quantity": part})
             for name in compared:
                 errors = score.loss(predicted[forgotten, name], truth[forgotten])[..., 1:]  # all but the empty context
                 where = close[forgotten][..., 1:]
-                rows += binned_rows(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **labels))
+                rows += binned_records(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **labels))
     report(len(to_show), len(to_show) + 1)
     tuning = held_out.batch(forgotten, "tuning")
     for case in to_show:
@@ -118,25 +118,25 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Row]:
             shown = case.shows(held_out, tuning)
             for name, network in networks.items():
                 errors = score.loss(shown.predictions(network), held_out.truth(tuning))
-                rows += position_rows(errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength))
+                rows += position_records(errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength))
     for family in batches:
         floor = score.loss(truth[family], truth[family])
-        rows += position_rows(floor, seeds, **_labels(family, "oracle"))
+        rows += position_records(floor, seeds, **_labels(family, "oracle"))
     for name, network in networks.items():
         for family in batches:
             errors = held_out.shrunk_errors(network, family)
-            rows += position_rows(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
+            rows += position_records(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
     report(len(to_show) + 1, len(to_show) + 1)
     return [COLUMNS | row for row in rows]
 
 
 LABELS = ("seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "range", "bin")
-COLUMNS: Row = dict.fromkeys((*LABELS, "n", "mean", "stderr"))
+COLUMNS: Record = dict.fromkeys((*LABELS, "n", "mean", "stderr"))
 
 
 def _labels(
     family: str, predictor: str, split: str = "report", conjugation: str = "identity", strength: float | None = None
-) -> Row:
+) -> Record:
     return {
         "quantity": "loss",
         "split": split,

@@ -16,9 +16,9 @@ from implicit_inference.measure.lookup import (
     fraction,
     prior_odds,
 )
-from implicit_inference.runs.store import Row, Run, StoreError, interpreted
+from implicit_inference.runs.store import Record, Run, StoreError, interpreted
 
-SECTIONS = {
+PARTS = {
     "loss",
     "recovery",
     "controls",
@@ -39,14 +39,14 @@ def summary_of(run: Run) -> dict[str, Any]:
         raise StoreError(
             f"{run.path('result.json')}: holds no summary; delete {run.directory} and run its command again"
         )
-    if missing := SECTIONS - summary.keys():
+    if missing := PARTS - summary.keys():
         raise StoreError(
             f"{run.id}: was measured before {', '.join(sorted(missing))} existed; delete {run.directory} and run its "
             "command again (training is kept)"
         )
-    config, rows = run.config(), run.read_table("table.parquet")
+    config, records = run.config(), run.read_table("table.parquet")
     with interpreted(run.path("table.parquet")):
-        expected = summarise(rows, config)
+        expected = summarise(records, config)
     with interpreted(run.path("result.json")):
         _refuse_other_shape("summary", summary, expected)
     return summary
@@ -71,16 +71,16 @@ def _kind(value: Any) -> type:
     return float if type(value) is int else type(value)
 
 
-def summarise(rows: list[Row], config: Config) -> dict[str, Any]:
+def summarise(records: list[Record], config: Config) -> dict[str, Any]:
     """Losses, forgetting, recovery, controls, and where the capability went; each with mean and stderr over seeds."""
-    table = Table(rows, config)
+    table = Table(records, config)
     world, after = table.world, table.curve(table.after)
     found = {
         "positions": {where: _exemplars(table, where) for where in RANGES},
         "loss": {family: _losses(table, family) for family in config.families},
         "excess": {family: _excess(table, family) for family in world.families},
         "forgetting": _ranges(table, after - table.curve(table.before)),
-        "gain": _gain(table, world.shown(config)),
+        "gain": _gain(table, world.gain_family(config)),
         "recovery": _recovery(table),
         "controls": _controls(table),
         "effective_prior": {name: _effective_prior(table, name) for name in (table.before, table.after)},
@@ -125,8 +125,8 @@ def _recovery(table: Table) -> dict[str, Any]:
     summary |= {key: value for key, value in summary["early"].items() if isinstance(value, float | str | None)}
     summary["by_strength"] = {}
     for g in (g for g in table.strengths() if (table.world.dial, g) in table.cases()):
-        moved = table.curve(table.after, case=table.on_dial(g))
-        entry: dict[str, Any] = {where: fraction(table.recovered(where, moved)) for where in RANGES}
+        conjugated = table.curve(table.after, case=table.on_dial(g))
+        entry: dict[str, Any] = {where: fraction(table.recovered(where, conjugated)) for where in RANGES}
         entry["predicted"] = {where: fraction(table.predicted(where, g)) for where in RANGES}
         entry["net"] = {where: fraction(table.net(where, table.on_dial(g))) for where in RANGES}
         summary["by_strength"][f"{g:g}"] = entry | entry["early"]
@@ -149,14 +149,14 @@ def _controls(table: Table) -> dict[str, Any]:
     for name in dict.fromkeys((*table.networks, *table.controls)):
         controls[name] = {}
         for where in RANGES:
-            own = table.chosen(where, name)
-            cases = (IDENTITY, table.on_dial(table.chosen(where)), table.on_dial(own))
-            plain, moved, best = (table.averaged(table.curve(name, case=case), where) for case in cases)
+            best_strength = table.chosen(where, name)
+            cases = (IDENTITY, table.on_dial(table.chosen(where)), table.on_dial(best_strength))
+            plain, conjugated, best = (table.averaged(table.curve(name, case=case), where) for case in cases)
             controls[name][where] = {
                 "loss": estimated(plain),
-                "conjugated": estimated(moved),
-                "change": estimated(moved - plain),
-                "best": {"strength": own} | estimated(best),
+                "conjugated": estimated(conjugated),
+                "change": estimated(conjugated - plain),
+                "best": {"strength": best_strength} | estimated(best),
             }
             if name != table.before:
                 controls[name][where]["net"] = fraction(table.net(where, table.on_dial(table.chosen(where)), name))

@@ -43,10 +43,10 @@ class Part:
     index: tuple[int, ...] = field(metadata={"static": True})
 
     def on(self, frozen: Any) -> Array:
-        moved = (
+        front = (
             jnp.moveaxis(frozen, self.axis, 0).at[jnp.array(self.index)].set(jnp.moveaxis(self.values, self.axis, 0))
         )
-        return jnp.moveaxis(moved, 0, self.axis)
+        return jnp.moveaxis(front, 0, self.axis)
 
 
 @register_dataclass
@@ -101,10 +101,10 @@ def lora(config: AdaptConfig, params: Params, key: Array) -> Patch:
     names = {"attention": ("queries_keys_values", "attention_out"), "mlp": ("up", "down")}
     chosen = [name for target, of in names.items() if config.targets in (target, "all") for name in of]
     patch: Patch = {}
-    for name, own in zip(chosen, jax.random.split(key, len(chosen)), strict=True):
+    for name, subkey in zip(chosen, jax.random.split(key, len(chosen)), strict=True):
         path = f"blocks/{name}/kernel"
         n_layers, inner, outer = flat(params)[path].shape
-        a = jax.random.normal(own, (n_layers, inner, config.rank), jnp.float32) / jnp.sqrt(inner)
+        a = jax.random.normal(subkey, (n_layers, inner, config.rank), jnp.float32) / jnp.sqrt(inner)
         patch[path] = LowRank(a, jnp.zeros((n_layers, config.rank, outer), jnp.float32))
     return patch
 

@@ -17,7 +17,7 @@ def fresh(config: Config, params: Params, key: Array) -> Any:
     """Controls that were not trained yet: patches by `control.adapt`, each drawn on its own."""
     method = METHODS[config.control.adapt.method]
     keys = jax.random.split(key, len(config.control.grades))
-    return jax.vmap(lambda own: method(config.control.adapt, params, own))(keys)
+    return jax.vmap(lambda subkey: method(config.control.adapt, params, subkey))(keys)
 
 
 def choose(params: Params, control: Array | int) -> Params:

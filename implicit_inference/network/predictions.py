@@ -27,7 +27,7 @@ def predict(config: Config, params: decoder.Params, prompts: Prompts, control: A
     return world.read(decoder.apply(config.model, params, world.tokens(prompts)))
 
 
-def under_each(config: Config, params: decoder.Params, prompts: Prompts) -> Array:
+def under_every_control(config: Config, params: decoder.Params, prompts: Prompts) -> Array:
     """Predictions [B, P, K, *event] for prompts [B, P, ...] of P preferences, each under its own control."""
-    each = jnp.arange(len(config.control.grades))
-    return jax.vmap(partial(predict, config, params), in_axes=(1, 0), out_axes=1)(prompts, each)
+    indices = jnp.arange(len(config.control.grades))
+    return jax.vmap(partial(predict, config, params), in_axes=(1, 0), out_axes=1)(prompts, indices)

@@ -16,7 +16,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
-from implicit_inference.bayes.compiled import compiled_once, each
+from implicit_inference.bayes.compiled import compiled_once, mapped
 from implicit_inference.bayes.conjugation import Conjugation, conjugates, some
 from implicit_inference.bayes.precision import in_float64
 from implicit_inference.bayes.shapes import floating, require, require_scalar
@@ -236,15 +236,15 @@ def _select(
     noise_std: Array | float,
     prompts: Prompts,
 ) -> Array:
-    evidence = _shown(tasks, conjugations, prompts, noise_std)
+    evidence = _evidence_under(tasks, conjugations, prompts, noise_std)
     choice, unknown = jnp.argmin(evidence, axis=0), jnp.isnan(evidence).any(axis=0)
     predictions = conjugates(predictor, conjugations, prompts)
     return jnp.where(unknown, jnp.nan, jnp.take_along_axis(predictions, choice[None], axis=0)[0])
 
 
 @compiled_once
-def _shown(
+def _evidence_under(
     tasks: TaskDistribution, conjugations: tuple[Conjugation, ...], prompts: Prompts, noise_std: Array | float
 ) -> Float[Array, "S *batch K"]:
     """The log evidence of each position's past as each conjugation shows it."""
-    return each(lambda c: sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1], conjugations)
+    return mapped(lambda c: sequential_evidence(tasks, c.apply(prompts), noise_std)[..., :-1], conjugations)

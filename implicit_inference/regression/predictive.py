@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from implicit_inference.bayes.compiled import each
+from implicit_inference.bayes.compiled import mapped
 from implicit_inference.bayes.mixtures import NEVER, Part, Predictive, all_joined, joined, part, parts, posterior
 from implicit_inference.bayes.precision import in_float64, thirty_digits
 from implicit_inference.bayes.shapes import require_dim, require_scalar
@@ -115,7 +115,7 @@ def _(tasks: Mixture, prompts: Prompts, noise_std: Array | float) -> Predictive:
 def component_parts(mixture: Mixture, prompts: Prompts, noise_std: Array | float) -> Part:
     """The components as parts of the mixture, stacked along the first axis. To be called in float64."""
     mixture.check()
-    predictives = each(lambda component: posterior_predictive(component, prompts, noise_std), mixture.components)
+    predictives = mapped(lambda component: posterior_predictive(component, prompts, noise_std), mixture.components)
     return parts(jnp.asarray(mixture.log_weights), predictives)
 
 

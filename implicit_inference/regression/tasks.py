@@ -211,8 +211,8 @@ class Mixture(TaskDistribution):
         self.check()
         pick_key, *keys = jax.random.split(key, 1 + len(self.components))
         index = _drawn(pick_key, self.log_weights, n)
-        asked = [ask(component, key) for component, key in zip(self.components, keys, strict=True)]
-        return jax.tree.map(lambda *parts: _stacked(parts)[index, jnp.arange(n)], *asked), index
+        sampled = [ask(component, key) for component, key in zip(self.components, keys, strict=True)]
+        return jax.tree.map(lambda *parts: _stacked(parts)[index, jnp.arange(n)], *sampled), index
 
 
 def _drawn(key: Array, log_weights: Array, n: int) -> Int[Array, " n"]:

@@ -115,6 +115,19 @@ class World(worlds.World):
     def sample(self, key: Array, tasks: TaskDistribution, n: int) -> Batch:
         return sample_batch(key, tasks, n, self.prompts.length, self.tasks.noise_std)
 
+    def sample_between(self, seed: Array, angle: Array, n: int) -> Batch:
+        """Samples n prompts of tasks turned from a discrete one to a fresh one, by `angle` right angles.
+
+        Seeds draw both tasks of a prompt once, whatever the angle: 0 is the discrete task, 1 the fresh one.
+        """
+        task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
+        prior = weights_prior(self.tasks)
+        known = prior.sample(keys.stream(seed, "discrete tasks"), self.tasks.n_discrete)
+        known = known[jax.random.randint(task_key, (n,), 0, self.tasks.n_discrete, jnp.int32)]
+        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * prior.sample(fresh_key, n)
+        tasks = self.on_features(seed, DiscreteTasks(turned))
+        return sample_batch(prompt_key, tasks, n, self.prompts.length, self.noise_std)
+
     def truth(self, batch: Batch) -> Array:
         return batch.clean_labels
 

@@ -38,12 +38,12 @@ def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...]
 
     Within a device seeds are one vectorised program on an accelerator and follow one another on the CPU, where
     batched small products are slower than single ones. Devices along the batch axis do the same, unless the
-    function takes its `own_part`; their results must agree. The buffers of the arguments `donate` are used up.
+    function takes its `device_part`; their results must agree. The buffers of the arguments `donate` are used up.
     """
     on_cpu = mesh.devices.flat[0].platform == "cpu"
 
     def packed(*args: Any) -> Any:
-        return jax.lax.map(lambda one: function(*one), args) if on_cpu else jax.vmap(function)(*args)
+        return jax.lax.map(lambda part: function(*part), args) if on_cpu else jax.vmap(function)(*args)
 
     mapped = jax.shard_map(packed, mesh=mesh, in_specs=P("seeds"), out_specs=P("seeds"), check_vma=False)
     compiled = jax.jit(mapped, donate_argnums=donate)
@@ -51,7 +51,7 @@ def over_seeds(function: Callable[..., Any], mesh: Mesh, donate: tuple[int, ...]
     return pinned()(compiled)
 
 
-def own_part(tree: Any) -> Any:
+def device_part(tree: Any) -> Any:
     """The slice of every leaf's leading axis that this device of the batch axis works on. Inside `over_seeds`."""
     parts, index = jax.lax.axis_size("batch"), jax.lax.axis_index("batch")
     return jax.tree.map(lambda leaf: rearrange(leaf, "(part prompt) ... -> part prompt ...", part=parts)[index], tree)
@@ -68,11 +68,11 @@ def slices(mesh: Mesh, batch: int, size: int) -> int:
     As few as keep a slice in a CPU's cache: 1.2 to 1.3 times as fast at width 256 as all at once. Accelerators take
     all at once, and so does a part that has no divisor near.
     """
-    own, most = batch // mesh.shape["batch"], max(1, CACHED // size)
-    at_once = _largest_divisor(own, most)
-    if mesh.devices.flat[0].platform != "cpu" or 2 * at_once < min(own, most):
+    of_device, most = batch // mesh.shape["batch"], max(1, CACHED // size)
+    at_once = _largest_divisor(of_device, most)
+    if mesh.devices.flat[0].platform != "cpu" or 2 * at_once < min(of_device, most):
         return 1
-    return own // at_once
+    return of_device // at_once
 
 
 def shard_seeds(tree: Any, mesh: Mesh) -> Any:
@@ -101,7 +101,7 @@ class Packed:
         """The function of one seed's arguments, compiled over all seeds; see `over_seeds`."""
         return over_seeds(function, self.mesh, donate)
 
-    def each(self, function: Callable[[Array], Any]) -> Any:
+    def by_seed(self, function: Callable[[Array], Any]) -> Any:
         """The function of every seed, packed."""
         return self.program(function)(self.seeds)
 
@@ -114,7 +114,7 @@ class Packed:
         """The packed tree, laid over the mesh."""
         return shard_seeds(tree, self.mesh)
 
-    def shown(self, conjugation: Any, prompts: Any) -> Any:
+    def conjugated(self, conjugation: Any, prompts: Any) -> Any:
         """The prompts as a conjugation shows them."""
         return self._apply(conjugation, prompts)
 
@@ -122,4 +122,4 @@ class Packed:
         """Predictions [S, prompts, K, *event]; under a conjugation, if one is given."""
         if conjugation is None:
             return self._predict(predictor, prompts)
-        return self._undo(conjugation, self._predict(predictor, self.shown(conjugation, prompts)), prompts)
+        return self._undo(conjugation, self._predict(predictor, self.conjugated(conjugation, prompts)), prompts)

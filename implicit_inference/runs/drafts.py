@@ -101,14 +101,14 @@ class Draft:
         refuse_not_finite(self.run.path(name), leaves.items(), NotFiniteError)
         self.write(name, save(leaves))
 
-    def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
+    def write_table(self, name: str, records: list[dict[str, Any]]) -> None:
         """Writes tidy rows as Parquet; raises NotFiniteError for a number that is not finite, with its row."""
-        if found := first_not_finite(rows):
-            row, column = found
-            labels = ", ".join(f"{k} {v}" for k, v in row.items() if v is not None and not isinstance(v, float))
-            raise NotFiniteError(f"{self.run.id}: {name} would hold {column} = {row[column]} ({labels})")
+        if found := first_not_finite(records):
+            record, column = found
+            labels = ", ".join(f"{k} {v}" for k, v in record.items() if v is not None and not isinstance(v, float))
+            raise NotFiniteError(f"{self.run.id}: {name} would hold {column} = {record[column]} ({labels})")
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(rows), sink)
+        pq.write_table(pa.Table.from_pylist(records), sink)
         self.write(name, sink.getvalue().to_pybytes())
 
     def commit(self, finished: bool = False) -> None:
@@ -144,6 +144,6 @@ class Draft:
 
 def strays(run: Run, files: Mapping[str, str]) -> list[Path]:
     """Finds what a killed owner left in a run's directory: temporary files, and parameters that `files` do not name."""
-    own = list(run.directory.iterdir())
-    temporary = [path for path in (*own, *run.path("figures").glob(".*")) if TEMPORARY.fullmatch(path.name)]
-    return temporary + [path for path in own if REPLACED.fullmatch(path.name) and path.name not in files]
+    entries = list(run.directory.iterdir())
+    temporary = [path for path in (*entries, *run.path("figures").glob(".*")) if TEMPORARY.fullmatch(path.name)]
+    return temporary + [path for path in entries if REPLACED.fullmatch(path.name) and path.name not in files]

@@ -14,7 +14,7 @@ from implicit_inference.runs.drafts import Draft, owned
 from implicit_inference.runs.environment import environment
 from implicit_inference.config.errors import LONGEST_QUOTE, ConfigError, UserError, shortened
 from implicit_inference.runs.meeting import PATIENCE, Hosts, meet
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.config.fields import Config
 from implicit_inference.runs.store import Run
 
@@ -75,13 +75,13 @@ def agreed(flag: bool) -> bool:
     return flag if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(np.array(flag)))
 
 
-def agreed_everywhere(what: str, value: bool) -> bool:
+def agreed_everywhere(subject: str, value: bool) -> bool:
     """The value; raises ConfigError unless all hosts have it: they would wait for each other for ever."""
     if jax.process_count() > 1:
         values = multihost_utils.process_allgather(np.array(value))
         if np.any(values != values[0]):
             raise ConfigError(
-                f"hosts differ in {what} ({', '.join(map(str, values))}): all must see one --runs directory"
+                f"hosts differ in {subject} ({', '.join(map(str, values))}): all must see one --runs directory"
             )
     return value
 
@@ -103,7 +103,7 @@ class Writer:
         if self.draft and name not in self.draft.files:
             self.draft.write_tree(name, whole)
 
-    def checkpoint(self, step: int, state: Any, rows: list[Row]) -> None:
+    def checkpoint(self, step: int, state: Any, records: list[Record]) -> None:
         """Keeps the state and the losses of a step, in the place of those of an earlier one.
 
         Those of a step that is kept already stay as they are: a file that counts is never written anew.
@@ -111,16 +111,16 @@ class Writer:
         whole = gathered(state)
         if self.draft and self.run.checkpoint != step:
             self.draft.drop_checkpoint()
-            self.draft.write_table(f"checkpoint-{step}.parquet", rows)
+            self.draft.write_table(f"checkpoint-{step}.parquet", records)
             self.draft.write_tree(f"checkpoint-{step}.safetensors", whole)
             self.draft.commit()
 
-    def finish(self, params: Any, rows: list[Row], seconds: float, resumed: bool) -> None:
+    def finish(self, params: Any, records: list[Record], seconds: float, resumed: bool) -> None:
         """Keeps the parameters and the losses; returns when all hosts may read the finished run."""
         whole = gathered(params)
         if self.draft:
             self.draft.write_tree("params.safetensors", whole)
-            self.draft.write_table("training.parquet", rows)
+            self.draft.write_table("training.parquet", records)
             self.draft.finish(environment(seconds, resumed))
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"{self.run.id} is finished")

@@ -66,9 +66,9 @@ def meet(hosts: Hosts) -> None:
     """Returns on every host when all are there. Raises UserError after PATIENCE seconds, or if they do not fit."""
     if hosts.count == 1:
         return
-    others = "the others" if hosts.index == 0 else "all of them"
-    who = f"host {hosts.index} of {hosts.count} waits at {hosts.bind_address} for {others}"
-    print(f"implicit-inference: {who}, at most {PATIENCE:g} s", file=sys.stderr, flush=True)
+    absent = "the others" if hosts.index == 0 else "all of them"
+    waiting = f"host {hosts.index} of {hosts.count} waits at {hosts.bind_address} for {absent}"
+    print(f"implicit-inference: {waiting}, at most {PATIENCE:g} s", file=sys.stderr, flush=True)
     deadline = time.monotonic() + PATIENCE
     if hosts.index == 0:
         _receive(hosts, deadline)
@@ -135,7 +135,7 @@ def _visit(hosts: Hosts, deadline: float) -> None:
         if answer == COMPLETE:
             return
         if answer:
-            said = answer.decode(errors="replace").strip()
-            raise UserError(f"hosts = {hosts.address}, host {hosts.index} of {hosts.count}: {said}")
+            reply = answer.decode(errors="replace").strip()
+            raise UserError(f"hosts = {hosts.address}, host {hosts.index} of {hosts.count}: {reply}")
         time.sleep(0.2)
     raise UserError(f"hosts = {hosts.address}: within {PATIENCE:g} s not all hosts were there ({reason})")

@@ -39,7 +39,7 @@ def prepare(join: Callable[[], None] = lambda: None) -> None:
     use_cpu_cores()
     keep_programs()
     join()
-    with _told():
+    with _environment_named():
         jax.devices()
 
 
@@ -48,7 +48,7 @@ def import_jax() -> int:
     devices = os.environ.get("JAX_NUM_CPU_DEVICES", "1")
     if not re.fullmatch(r"0*[1-9]\d{0,3}", devices, re.ASCII) or int(devices) > MOST_DEVICES:
         raise refused("JAX_NUM_CPU_DEVICES", f"a whole number from 1 to {MOST_DEVICES}")
-    with _told():
+    with _environment_named():
         import jax  # noqa: F401
     if os.environ.get("XLA_FLAGS"):  # a wrong one ends the process from C++: that of another one, then
         code = "from jaxlib import _jax; _jax.CompileOptions()"
@@ -90,8 +90,8 @@ def keep_programs() -> None:
 
     if not jax.config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
         return
-    if told := jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
-        if "://" not in told and not _writable(Path(told)):
+    if directory := jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
+        if "://" not in directory and not _writable(Path(directory)):
             raise refused("JAX_COMPILATION_CACHE_DIR", "a directory that can be written")
         return
     with contextlib.suppress(RuntimeError):  # nobody's home is known
@@ -107,7 +107,7 @@ def refused(variable: str, allowed: str) -> UserError:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _environment_named() -> Iterator[None]:
     """Turns whatever JAX raises at its start into a UserError with the environment variables that it listens to."""
     heard = [f"{name} = {quoted(value)}" for name, value in sorted(os.environ.items()) if HEARD.match(name)]
     try:

@@ -37,7 +37,7 @@ from implicit_inference.config.identity import STAGES, parent_ids
 from implicit_inference.config.fields import Config
 from implicit_inference.config.toml import parsed_toml
 
-Row = dict[str, Any]
+Record = dict[str, Any]
 """One row of a table: {column: value}."""
 
 FORMAT = 2
@@ -173,12 +173,12 @@ class Run:
         content = self.read(name)
         try:
             # A thread of Arrow's that is still there when the process ends may abort it.
-            rows = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False).to_pylist()
+            records = pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False).to_pylist()
         except (pa.ArrowException, OSError, ValueError) as error:
             raise damaged(self.path(name), error) from error
-        if found := first_not_finite(rows):
+        if found := first_not_finite(records):
             raise damaged(self.path(name), ValueError(f"{named(found[1])} holds numbers that are not finite"))
-        return rows
+        return records
 
     @property
     def checkpoint(self) -> int | None:
@@ -281,12 +281,12 @@ def interpreted(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: has another shape than this version reads ({quoted(fault)}); {mend}") from error
 
 
-def first_not_finite(rows: list[dict[str, Any]]) -> tuple[dict[str, Any], str] | None:
+def first_not_finite(records: list[dict[str, Any]]) -> tuple[dict[str, Any], str] | None:
     """(row, column) of the first number that is not finite, if there is one; NumPy's numbers are numbers too."""
-    for row in rows:
-        for column, value in row.items():
+    for record in records:
+        for column, value in record.items():
             if isinstance(value, float | np.floating) and not math.isfinite(value):
-                return row, column
+                return record, column
     return None
 
 

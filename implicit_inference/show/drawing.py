@@ -64,22 +64,22 @@ def estimates(
     `shade` 0 leaves the band out.
     """
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
-    if not there(mean):
+    if not drawable(mean):
         return
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
     axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
 
 
-def there(values: Values) -> bool:
+def drawable(values: Values) -> bool:
     """Tells whether a curve through these values would show anything: one that does not has no place in a legend."""
     return bool(np.isfinite(values).any())
 
 
 def marker(look: Look, values: Values) -> str:
     """The look's marker; dots for a curve without one that has no two points in a row, which no line would show."""
-    there = np.isfinite(values)
-    return look.marker or ("" if np.any(there[1:] & there[:-1]) else "o")
+    drawable = np.isfinite(values)
+    return look.marker or ("" if np.any(drawable[1:] & drawable[:-1]) else "o")
 
 
 def undefined(axes: Axes, why: str) -> None:

@@ -104,7 +104,7 @@ class Notation:
             return Look(self.word(predictor), exact[predictor], ":")
         return LOOKS.get(predictor, Look(predictor.replace("_", " "), GREY))
 
-    def moved(self, strength: float) -> Look:
+    def conjugated(self, strength: float) -> Look:
         """The look of the network after, under the dial's conjugation."""
         return Look(f"after, {self.dial.label.format(strength)}", SKY)
 

@@ -50,20 +50,20 @@ WHERE = ("early", "late")
 
 def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
     """{file name: picture} of every figure of a probe, in every kind (png, svg). Writes nothing."""
-    config, rows = run.config(), run.read_table("table.parquet")
+    config, records = run.config(), run.read_table("table.parquet")
     curves = {}
     for parent in run.parents():
         losses = parent.read_table("training.parquet")
         with interpreted(parent.path("training.parquet")):
             curves[parent.stage] = while_training(losses)
     with style(), interpreted(run.path("table.parquet")):
-        table = Table(rows, config)
+        table = Table(records, config)
         figures = {
             "loss_by_position": loss_by_position(table),
             "recovery": recovery(table),
             "conjugations": conjugations(table),
             "closeness": closeness(table),
-            "origin": origin_of_forgetting(table),
+            "origin": attribution_of_forgetting(table),
             "training": training_curves(curves, Notation.of(config)),
         }
         return {f"{name}.{kind}": rendered(figure, kind) for name, figure in figures.items() for kind in kinds}
@@ -91,8 +91,8 @@ def loss_by_position(table: Table) -> Figure:
     for axes, family in zip(figure.subplots(1, 2), reversed(world.families), strict=True):
         for name in predictors:
             curve(axes, names.look(name), range(table.length), table.curve(name, family))
-        moved = table.curve(table.after, family, table.on_dial(strength))
-        curve(axes, names.moved(strength), range(table.length), moved)
+        conjugated = table.curve(table.after, family, table.on_dial(strength))
+        curve(axes, names.conjugated(strength), range(table.length), conjugated)
         axes.set(title=f"{names.family(family)} prompts", ylabel=names.loss)
         counts(axes.xaxis, "exemplars in context")
         axes.set_ylim(bottom=0)
@@ -190,7 +190,7 @@ def closeness(table: Table) -> Figure:
     return titled(figure, f"Which {forgotten} prompts does fine-tuning hurt?", table.config)
 
 
-def origin_of_forgetting(table: Table) -> Figure:
+def attribution_of_forgetting(table: Table) -> Figure:
     """Where the capability went: on the line and off it, the gates, what accounts predict of every conjugation."""
     figure = Figure(figsize=(12, 4.8))
     left, middle, right = figure.subplots(1, 3)
@@ -220,7 +220,7 @@ def _gates(axes: Axes, table: Table) -> None:
     names, strength = Notation.of(table.config), table.chosen("early")
     found = attribution.gated(table, strength)
     looks = {n: names.look(n) for n in (*table.networks, "bayes_pretraining", f"bayes_effective_{table.after}")}
-    for name, look in {**looks, "moved": names.moved(strength)}.items():
+    for name, look in {**looks, "moved": names.conjugated(strength)}.items():
         values = [Estimate(**entry[name]) for entry in found["bins"]]
         estimates(axes, replace(look, marker="o"), range(len(values)), values)
     undefined(axes, "no bin has gates of every predictor")

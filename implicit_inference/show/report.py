@@ -37,7 +37,7 @@ CAPTIONS = {
 
 
 @dataclass(frozen=True)
-class Told:
+class Content:
     """One probe's part of the page."""
 
     run: Run
@@ -48,17 +48,17 @@ class Told:
     results: list[side_by_side.Cells]
 
 
-def told(run: Run) -> Told:
+def content_of(run: Run) -> Content:
     """Reads all that the page tells of a probe; raises StoreError, which names the file that cannot be read."""
-    config, summary, rows = run.config(), summary_of(run), run.read_table("table.parquet")
+    config, summary, records = run.config(), summary_of(run), run.read_table("table.parquet")
     side_by_side.provenance([run])
     figures = _figures(run, Notation.of(config))
     with interpreted(run.path("table.parquet")):
-        results = side_by_side.result_rows(Table(rows, config), summary)
-    return Told(run, config, summary, findings(summary, config), figures, results)
+        results = side_by_side.result_records(Table(records, config), summary)
+    return Content(run, config, summary, findings(summary, config), figures, results)
 
 
-def readable(runs: list[Run]) -> list[Told]:
+def readable(runs: list[Run]) -> list[Content]:
     """Reads the finished probes among `runs`; leaves out those that cannot be read, and names each on stderr.
 
     Raises StoreError if there are such and none is left.
@@ -67,7 +67,7 @@ def readable(runs: list[Run]) -> list[Told]:
     for run in runs:
         try:
             if run.finished:
-                found.append(told(run))
+                found.append(content_of(run))
         except StoreError as fault:
             faults.append(fault)
     if faults and not found:
@@ -77,7 +77,7 @@ def readable(runs: list[Run]) -> list[Told]:
     return found
 
 
-def write(probes: list[Told], path: Path) -> Path:
+def write(probes: list[Content], path: Path) -> Path:
     """Writes the page about the probes and returns its `path`; writes nothing else."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("implicit_inference.show", "."),
@@ -106,7 +106,7 @@ def write(probes: list[Told], path: Path) -> Path:
     return path
 
 
-def write_beside(probe: Told) -> Path:
+def write_beside(probe: Content) -> Path:
     """Writes the page about one probe into its own directory, as report.html, and returns its path."""
     with owned(probe.run):
         return write([probe], probe.run.path("report.html"))
@@ -114,10 +114,10 @@ def write_beside(probe: Told) -> Path:
 
 def findings(summary: dict[str, Any], config: Config) -> list[str]:
     """Puts the numbers into sentences; an undefined recovery is said to be so."""
-    names, shown = Notation.of(config), described(config.world).shown(config)
+    names, gained = Notation.of(config), described(config.world).gain_family(config)
     _, after, scratch = list(summary["controls"])[:3]
     lines = [
-        f"Fine-tuning changed the loss on {names.family(shown)} prompts by {estimate(_negative(summary['gain']))} "
+        f"Fine-tuning changed the loss on {names.family(gained)} prompts by {estimate(_negative(summary['gain']))} "
         f"and on {names.family(names.world.forgotten)} prompts by {estimate(summary['forgetting'])}, averaged over "
         f"{summary['positions']['all']}."
     ]
@@ -126,18 +126,18 @@ def findings(summary: dict[str, Any], config: Config) -> list[str]:
         if found["mean"] is None:
             lines.append(f"At {where} positions the recovered fraction is undefined: {found['undefined']}.")
             continue
-        moved = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in (after, scratch)}
+        conjugated = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in (after, scratch)}
         lines.append(
             f"At {where} positions ({summary['positions'][where]}) the conjugation "
             f"{names.dial.label.format(found['strength'])} brings back {estimate(found['net_of_pretrained'])} of the "
             f"forgetting, net of what it does to the pretrained network; that is "
             f"{estimate(found['above_shrink_only'])} more than the best change of predictions alone. The loss becomes "
-            f"{moved[after]}; a network that never had the capability is at {moved[scratch]}."
+            f"{conjugated[after]}; a network that never had the capability is at {conjugated[scratch]}."
         )
-    return [*lines, *_origin(summary, names)]
+    return [*lines, *_attribution(summary, names)]
 
 
-def _origin(summary: dict[str, Any], names: Notation) -> list[str]:
+def _attribution(summary: dict[str, Any], names: Notation) -> list[str]:
     """Says where the capability went, in four sentences."""
     odds = [estimate(prior["logit"]) for prior in summary["effective_prior"].values()]
     exact = names.predictor(names.world.exact[names.world.forgotten])

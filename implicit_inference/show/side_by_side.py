@@ -57,7 +57,7 @@ def letter(index: int) -> str:
 
 
 COLUMNS = ("quantity", "prompts", "predictor", "conjugation", *RANGES)
-"""The columns of `result_rows`."""
+"""The columns of `result_records`."""
 
 
 PARTS = {
@@ -70,15 +70,15 @@ PARTS = {
 """Part of the attribution -> its name"""
 
 
-def result_rows(table: Table, summary: dict[str, Any]) -> list[Cells]:
+def result_records(table: Table, summary: dict[str, Any]) -> list[Cells]:
     """The results of a probe as flat rows of text: `COLUMNS`, numbers as mean ± standard error over seeds."""
     names, world, after = Notation.of(table.config), table.world, table.after
-    rows: list[Cells] = []
+    records: list[Cells] = []
 
     def add(quantity: str, family: str, predictor: str, case: Case, values: dict[str, Any]) -> None:
         label = "both" if family == "both" else names.family(family)
         texts = tuple(estimate(values[where]) if where in values else "" for where in RANGES)
-        rows.append((quantity, label, names.predictor(predictor), names.conjugation(*case), *texts))
+        records.append((quantity, label, names.predictor(predictor), names.conjugation(*case), *texts))
 
     def add_loss(family: str, predictor: str, case: Case = IDENTITY) -> None:
         loss = table.curve(predictor, family, case)
@@ -93,7 +93,7 @@ def result_rows(table: Table, summary: dict[str, Any]) -> list[Cells]:
     for name in table.networks:
         add_loss(world.forgotten, name, SHRUNK)
     add("forgetting", world.forgotten, after, IDENTITY, summary["forgetting"])
-    add("gain", world.shown(table.config), after, IDENTITY, summary["gain"])
+    add("gain", world.gain_family(table.config), after, IDENTITY, summary["gain"])
     for strength, found in summary["recovery"]["by_strength"].items():
         case = (world.dial, float(strength))
         add("recovered fraction", world.forgotten, after, case, found)
@@ -126,7 +126,7 @@ def result_rows(table: Table, summary: dict[str, Any]) -> list[Cells]:
     for name, prior in summary["effective_prior"].items():
         add("effective prior, log odds", "both", name, IDENTITY, {"all": prior["logit"]})
         add("effective prior, residual", "both", name, IDENTITY, {"all": prior["residual"]})
-    return rows
+    return records
 
 
 def provenance(runs: list[Run]) -> list[dict[str, Any]]:

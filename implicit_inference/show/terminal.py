@@ -43,7 +43,7 @@ def training_progress(run: Run, alone: bool = True) -> Iterator[Report]:
 
     `alone`: signals are raised as exceptions, so that the state is kept; a host among several has ended by then.
     """
-    with _shown(run.id, run.finished, alone) as update:
+    with _progress(run.id, run.finished, alone) as update:
 
         def report(progress: Progress) -> None:
             losses = [f"{family} {loss:.3f} (Bayes {exact:.3f})" for family, (loss, exact) in progress.losses.items()]
@@ -55,26 +55,26 @@ def training_progress(run: Run, alone: bool = True) -> Iterator[Report]:
 @contextmanager
 def counting_progress(run: Run) -> Iterator[Callable[[int, int], None]]:
     """A bar with time left."""
-    with _shown(run.id, run.finished) as update:
+    with _progress(run.id, run.finished) as update:
         yield lambda done, total: update(done, total, "")
 
 
 @contextmanager
 def sweep_progress(name: str) -> Iterator[Callable[[float, str], None]]:
     """One bar with time left for many runs, in percent of the training that is left to do."""
-    with _shown(name) as update:
+    with _progress(name) as update:
         yield lambda fraction, text: update(int(100 * fraction), 100, text)
 
 
 @contextmanager
-def _shown(name: str, finished: bool = False, alone: bool = True) -> Iterator[Update]:
+def _progress(name: str, finished: bool = False, alone: bool = True) -> Iterator[Update]:
     """Shows work that keeps its state when it is interrupted, and lets every update raise a dropped interrupt."""
     if finished:
         console.print(f"{name}: is there already", highlight=False)
         yield lambda done, total, text: None
         return
-    shown = _bar if console.is_terminal and not console.is_dumb_terminal else _lines
-    with interruptible() if alone else contextlib.nullcontext(lambda: None) as check_interrupt, shown(name) as show:
+    writer = _bar if console.is_terminal and not console.is_dumb_terminal else _lines
+    with interruptible() if alone else contextlib.nullcontext(lambda: None) as check_interrupt, writer(name) as show:
 
         def update(done: int, total: int, text: str) -> None:
             check_interrupt()
@@ -125,7 +125,7 @@ class _Log:
         self.name, self.lock = name, threading.Lock()
         self.done, self.total, self.text, self.quarter = 0, 0, "compiling", -1
         self.first: tuple[int, float] | None = None
-        self.updated = self.said = time.monotonic()
+        self.updated = self.printed = time.monotonic()
 
     def update(self, done: int, total: int, text: str) -> None:
         with self.lock:
@@ -136,8 +136,8 @@ class _Log:
                 self._say()
 
     def silence_left(self) -> float:
-        """Seconds until something must be said."""
-        return max(0.0, self.said + LONGEST_SILENCE - time.monotonic())
+        """Seconds until something must be as_text."""
+        return max(0.0, self.printed + LONGEST_SILENCE - time.monotonic())
 
     def break_silence(self) -> None:
         with self.lock:
@@ -145,7 +145,7 @@ class _Log:
                 self._say()
 
     def _say(self) -> None:
-        self.said = time.monotonic()
+        self.printed = time.monotonic()
         counts = f"{self.done}/{self.total} " if self.total else ""
         print(f"{self.name}: {counts}{self.text}{self._time_left()}", flush=True)
 
@@ -154,7 +154,7 @@ class _Log:
         if self.first is None or not self.first[0] < self.done < self.total:
             return ""
         done, began = self.first
-        left = (self.updated - began) / (self.done - done) * (self.total - self.done) - (self.said - self.updated)
+        left = (self.updated - began) / (self.done - done) * (self.total - self.done) - (self.printed - self.updated)
         return f", {timedelta(seconds=round(max(0.0, left)))} left"
 
 

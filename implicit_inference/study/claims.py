@@ -1,12 +1,14 @@
 """Claims, judged by intervals over seeds: supported, refuted, undecided, or not asked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from implicit_inference.measure.formulas import Estimate
 from implicit_inference.show.notation import mean_text
+from implicit_inference.study.results import Results
 
 Claim = tuple[str, Sequence[Estimate], str]
 """(claim, effects that are all above 0 if it holds, numbers); an effect is what lies beyond its benchmark"""
@@ -28,9 +30,14 @@ class Finding:
     """The number of claims that the verdict was corrected for, by `judged`; 1: none"""
 
 
-def said(estimate: Estimate) -> str:
+def as_text(estimate: Estimate) -> str:
     """mean ± standard error over seeds, as text."""
     return mean_text(estimate.mean, estimate.stderr) if np.isfinite(estimate.mean) else "undefined"
+
+
+def listed(results: Results, names: Mapping[str, Any], join: str = ", ", by: str = "quantity", **labels: Any) -> str:
+    """Writes `name mean ± standard error` of several estimates; `names`: name -> the value of the column `by`."""
+    return join.join(f"{name} {as_text(results.estimate(**labels, **{by: value}))}" for name, value in names.items())
 
 
 def judged(claims: Sequence[Claim], seeds: int, primary: bool = False) -> list[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.lookup import finite
 from implicit_inference.runs.files import write_whole
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.show.terminal import sweep_progress
 from implicit_inference.study.claims import Claim, Finding, judged
 from implicit_inference.study.results import Results, write_csv
@@ -33,7 +33,7 @@ class Experiment:
 
     name: str
     variants: Mapping[str, Sequence[Variant]]
-    measure: Callable[[Trained], list[Row]]
+    measure: Callable[[Trained], list[Record]]
     conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
     primary: bool = False

@@ -41,18 +41,18 @@ def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, intr
     data: the folder of the findings, named after the scale; pictures: where the page finds the figures.
     """
     parts = ["# Gallery", introduction]
-    told = set()
+    done = set[str]()
     for name in drawn:
         experiment, sentence = entries[name]
         parts += [f"## {name.replace('_', ' ').capitalize()}", sentence, f"![{sentence}]({pictures}{name}.png)"]
         parts.append(f"`python experiments/{experiment}.py --scale {data.name}`")
-        if experiment not in told:
+        if experiment not in done:
             findings = json.loads((data / f"{experiment}.json").read_text())
             rows = [f"| {f['claim']} | {f['verdict']} | {effects(f['effects'])} | {f['numbers']} |" for f in findings]
             if (comparisons := findings[0]["comparisons"]) > 1:
                 parts.append(f"One family of {comparisons} claims, corrected for their number.")
             parts.append("\n".join(["| claim | verdict | effects | numbers |", "|---|---|---|---|", *rows]))
-        told.add(experiment)
+        done.add(experiment)
     return "\n\n".join(parts) + "\n"
 
 

@@ -6,45 +6,50 @@ from typing import Any
 import numpy as np
 
 from implicit_inference.measure.formulas import Estimate, Values
-from implicit_inference.show.drawing import Axes, Figure, estimates, legend_below, marker, there, undefined
+from implicit_inference.show.drawing import Axes, Figure, drawable, estimates, legend_below, marker, undefined
 from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
 from implicit_inference.study.results import Results
 
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK)
 
 
-def band(axes: Axes, look: Look, x: Sequence[float] | Values, rows: Results, shade: float = 0.2) -> None:
+def band(axes: Axes, look: Look, x: Sequence[float] | Values, results: Results, shade: float = 0.2) -> None:
     """Mean and a band of one standard error, against x in ascending order; `shade` 0 leaves the band out."""
     order = np.argsort(np.asarray(x, float))
-    numbers = zip(rows.column("mean")[order], rows.column("stderr")[order], strict=True)
+    numbers = zip(results.column("mean")[order], results.column("stderr")[order], strict=True)
     estimates(axes, look, np.asarray(x, float)[order], [Estimate(*pair) for pair in numbers], shade)
 
 
-def bars(axes: Axes, x: Values, rows: Results, look: Look) -> None:
+def bars(axes: Axes, x: Values, results: Results, look: Look) -> None:
     """Points with bars of one standard error."""
-    if not there(rows.column("mean")):
+    if not drawable(results.column("mean")):
         return
     axes.errorbar(
-        x, rows.column("mean"), yerr=rows.column("stderr"), fmt=look.marker or "o", color=look.colour, label=look.label
+        x,
+        results.column("mean"),
+        yerr=results.column("stderr"),
+        fmt=look.marker or "o",
+        color=look.colour,
+        label=look.label,
     )
 
 
-def by_seed(axes: Axes, look: Look, x: Values | float, rows: Results) -> None:
+def by_seed(axes: Axes, look: Look, x: Values | float, results: Results) -> None:
     """The median over seeds against x, of each row or of all, and the seeds, thin: for what needs no mean to exist."""
-    x, mean = np.broadcast_to(x, len(rows)), rows.column("mean")
-    if not there(mean):
+    x, mean = np.broadcast_to(x, len(results)), results.column("mean")
+    if not drawable(mean):
         return
     places = np.unique(x)
     median = [np.median(mean[x == place]) for place in places]
     axes.plot(places, median, look.line, marker=marker(look, np.array(median)), color=look.colour, label=look.label)
-    for seed in rows.levels("seed"):
-        own = rows.column("seed") == seed
-        axes.plot(x[own], mean[own], look.line, marker="_", color=look.colour, linewidth=0.6, alpha=0.6)
+    for seed in results.levels("seed"):
+        mask = results.column("seed") == seed
+        axes.plot(x[mask], mean[mask], look.line, marker="_", color=look.colour, linewidth=0.6, alpha=0.6)
 
 
-def level(axes: Axes, look: Look, rows: Results) -> None:
+def level(axes: Axes, look: Look, results: Results) -> None:
     """A horizontal line."""
-    if there(height := rows.column("mean")[:1]):
+    if drawable(height := results.column("mean")[:1]):
         axes.axhline(height[0], color=look.colour, linestyle=look.line, linewidth=1.2, label=look.label)
 
 

@@ -10,9 +10,9 @@ from implicit_inference.measure.attribution import ACCOUNT_NAMES
 from implicit_inference.measure.formulas import Estimate, Values, jackknife, net_recovery
 from implicit_inference.measure.lookup import IDENTITY, SHRUNK, UNCHANGED, Case, Table
 from implicit_inference.measure.probe import measure
-from implicit_inference.measure.rows import seed_rows
-from implicit_inference.runs.store import Row
-from implicit_inference.study.claims import Claim, said
+from implicit_inference.measure.records import seed_records
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
@@ -22,7 +22,7 @@ BEFORE_AFTER = ("pretrained", MEASURED)
 UNDEFINED = Estimate(float("nan"), float("nan"))
 
 
-def probed(trained: Trained) -> list[Row]:
+def probed(trained: Trained) -> list[Record]:
     """Measures the fine-tuned network and all its controls, by range of positions.
 
     forgetting, gain; excess_FAMILY of the pretrained network; rise: the loss of a predictor, a control or an account of
@@ -30,17 +30,17 @@ def probed(trained: Trained) -> list[Row]:
     and off_line; account_residual; the numbers of the accounts; shapley_odds and shapley_weight; moved_odds.
     """
     table = Table(measure(trained, lambda done, of: None), trained.config)
-    world, seeds, rows = table.world, table.seeds, list[Row]()
+    world, seeds, rows = table.world, table.seeds, list[Record]()
     for where in RANGES:
 
         def add(values: Values, quantity: str, at: str = where, **labels: Any) -> None:
             own = labels | {"quantity": quantity, "range": at, "n": trained.config.probe.prompts}
-            rows.extend(seed_rows(values, seeds, **own))
+            rows.extend(seed_records(values, seeds, **own))
 
         def loss(name: str, case: Case = IDENTITY, family: str | None = None, at: str = where) -> Values:
             return table.averaged(table.curve(name, family, case), at)
 
-        shown = world.shown(trained.config)
+        shown = world.gain_family(trained.config)
         add(loss(table.after) - loss(table.before), "forgetting")
         add(loss(table.before, family=shown) - loss(table.after, family=shown), "gain")
         for family in world.families:
@@ -117,15 +117,15 @@ def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[
     for where in RANGES:
         here = results.where(range=where)
         for move, case in moves.items():
-            nets = {of: said(net(results, where, of, case)) for of in predictors}
-            parts = [said(here.estimate(quantity=part, predictor=MEASURED)) for part in ("on_line", "off_line")]
-            weights = [said(here.estimate(quantity="prior_and_weight_weight", predictor=of)) for of in BEFORE_AFTER]
+            nets = {of: as_text(net(results, where, of, case)) for of in predictors}
+            parts = [as_text(here.estimate(quantity=part, predictor=MEASURED)) for part in ("on_line", "off_line")]
+            weights = [as_text(here.estimate(quantity="prior_and_weight_weight", predictor=of)) for of in BEFORE_AFTER]
             numbers = (
                 f"net {nets[MEASURED]}; by the null {nets[CONSTANT_PULL]}, by prior odds {nets['prior_shift']}, with "
                 f"weight {nets['prior_and_weight']}; scratch {nets['scratch']}, damaged {nets['damaged_rise']}; gap of "
-                f"the gates closed {said(gate_closed(results, where, case))}; forgetting "
-                f"{said(here.estimate(quantity='forgetting'))}, on the line {parts[0]}, off it {parts[1]}; weight of "
-                f"the evidence {weights[0]} to {weights[1]}"
+                f"the gates closed {as_text(gate_closed(results, where, case))}; forgetting "
+                f"{as_text(here.estimate(quantity='forgetting'))}, on the line {parts[0]}, off it {parts[1]}; weight "
+                f"of the evidence {weights[0]} to {weights[1]}"
             )
             claim = f"{name}, {where}: {move} bring back more than the null"
             claims.append((claim, [beyond(results, where, case)], numbers))

@@ -26,7 +26,7 @@ def relearned(trained: Trained, params: Params) -> Iterator[tuple[int, Params]]:
     config = override(trained.config, {"finetune": recipe, "adapt.method": "full"})
     programs = Programs(config, trained.programs.packed.mesh)
     packed, stage = programs.packed, stage_of(config, "finetune")
-    stream = packed.each(lambda seed: keys.stream(seed, "relearning"))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, "relearning"))
     source = packed.program(stage.source)(packed.seeds, (params,))
     rate = packed.repeated(optimisers.schedule(stage.training))
     state, merge = programs.first_state(stage, (params,)), packed.program(stage.merge)

@@ -14,7 +14,7 @@ from implicit_inference.config.errors import UserError, counted
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds
 from implicit_inference.measure.lookup import prior_odds
 from implicit_inference.runs.files import write_whole
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 from implicit_inference.show.notation import estimate as as_text
 from implicit_inference.show.notation import spread
 
@@ -29,8 +29,8 @@ class Results:
     Dots of field names are written as double underscores: `pretrain__discrete_prob=0.5`.
     """
 
-    def __init__(self, rows: Iterable[Row] | pd.DataFrame):
-        self.frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    def __init__(self, records: Iterable[Record] | pd.DataFrame):
+        self.frame = records if isinstance(records, pd.DataFrame) else pd.DataFrame(list(records))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -71,7 +71,7 @@ class Results:
         """The values of a column, in their order in the table."""
         return list(map(_plain, self.frame[name].dropna().drop_duplicates())) if name in self.frame else []
 
-    def groups(self, *names: str) -> list[tuple[Row, Results]]:
+    def groups(self, *names: str) -> list[tuple[Record, Results]]:
         """(labels, rows) of every combination of values of these columns, in their order in the table."""
         if not names:
             return [({}, self)]

@@ -28,11 +28,11 @@ def stage_tasks(config: Config, training: TrainingConfig, seed: Array | int, wei
     """The tasks of a stage: what it shows and the forgotten family with log `weights` [2], and what it replays."""
     world = world_of(config)
     forgotten = world.families(seed)[described(config.world).forgotten]
-    own = world.mixture((world.shown(seed, training), forgotten), weights)
+    tasks = world.mixture((world.shown(seed, training), forgotten), weights)
     if not training.replay:
-        return own
+        return tasks
     pretraining = prior(config, seed, log_weights(config.pretrain.discrete_prob))
-    return world.mixture((pretraining, own), log_weights(training.replay))
+    return world.mixture((pretraining, tasks), log_weights(training.replay))
 
 
 def family(config: Config, seed: Array | int, name: str) -> Tasks:
@@ -46,11 +46,11 @@ def held_out(config: Config, seed: Array | int, stream: str, name: str, n: int) 
     return world_of(config).sample(keys.stream(seed, f"{stream} {name}"), family(config, seed, name), n)
 
 
-Own = Callable[[Any], Any]
+Part = Callable[[Any], Any]
 """A batch -> the part of it that is worked on here."""
 
 
-Shown = tuple[Prompts, Array]
+Examples = tuple[Prompts, Array]
 """(prompts, targets [batch, K, *event])"""
 
 
@@ -59,10 +59,10 @@ def whole(batch: Any) -> Any:
     return batch
 
 
-def draw_batch(config: Config, training: TrainingConfig, tasks: Tasks, key: Array, own: Own = whole) -> Shown:
+def draw_batch(config: Config, training: TrainingConfig, tasks: Tasks, key: Array, part: Part = whole) -> Examples:
     """Prompts of `tasks`, and what the network shall learn to say about them."""
     world = world_of(config)
-    batch = own(world.sample(key, tasks, training.batch))
+    batch = part(world.sample(key, tasks, training.batch))
     targets = {
         "label": lambda: world.labels(batch.prompts),
         "truth": lambda: world.truth(batch),
@@ -72,14 +72,14 @@ def draw_batch(config: Config, training: TrainingConfig, tasks: Tasks, key: Arra
 
 
 def draw_preferences(
-    config: Config, training: TrainingConfig, seed: Array, log_weights: Array, key: Array, own: Own = whole
-) -> Shown:
+    config: Config, training: TrainingConfig, seed: Array, log_weights: Array, key: Array, part: Part = whole
+) -> Examples:
     """A batch of each preference, the mixture with log weights [P, 2]: (prompts, targets), [batch, P, ...]."""
 
-    def one(key: Array, weights: Array) -> Shown:
-        return draw_batch(config, training, prior(config, seed, weights), key, own)
+    def of_preference(key: Array, weights: Array) -> Examples:
+        return draw_batch(config, training, prior(config, seed, weights), key, part)
 
-    return jax.vmap(one, out_axes=1)(jax.random.split(key, len(log_weights)), log_weights)
+    return jax.vmap(of_preference, out_axes=1)(jax.random.split(key, len(log_weights)), log_weights)
 
 
 AT_ONCE = 4096
@@ -104,18 +104,20 @@ def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> Prom
     forgotten = world.families(seed)[described(config.world).forgotten]
     batch = world.sample(keys.stream(seed, "lesson"), forgotten, n)
 
-    def shown(one: Any) -> tuple[Prompts, Array]:
-        prompts = world.continued(teacher, one, config.lesson_start) if teacher else one.prompts
+    def answered(batch: Any) -> tuple[Prompts, Array]:
+        prompts = world.continued(teacher, batch, config.lesson_start) if teacher else batch.prompts
         return prompts, closeness(config, seed, prompts)
 
-    prompts, how_close = jax.lax.map(shown, batch, batch_size=AT_ONCE)
+    prompts, how_close = jax.lax.map(answered, batch, batch_size=AT_ONCE)
     kept = jnp.argsort(how_close)[: wanted.prompts]
     return jax.tree.map(lambda leaf: leaf[kept], prompts)
 
 
-def draw_from_lesson(config: Config, training: TrainingConfig, shown: Prompts, key: Array, own: Own = whole) -> Shown:
+def draw_from_lesson(
+    config: Config, training: TrainingConfig, prompts: Prompts, key: Array, part: Part = whole
+) -> Examples:
     """Prompts of a lesson, with replacement, and the labels that its teacher answered: [batch, K - lesson_start]."""
-    size = len(jax.tree.leaves(shown)[0])
-    chosen = own(jax.random.randint(key, (training.batch,), 0, size, jnp.int32))
-    prompts = jax.tree.map(lambda leaf: leaf[chosen], shown)
+    size = len(jax.tree.leaves(prompts)[0])
+    chosen = part(jax.random.randint(key, (training.batch,), 0, size, jnp.int32))
+    prompts = jax.tree.map(lambda leaf: leaf[chosen], prompts)
     return prompts, world_of(config).labels(prompts)[:, config.lesson_start :]

@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from implicit_inference.runs import hosts
-from implicit_inference.runs.store import Row, Run, interpreted
+from implicit_inference.runs.store import Record, Run, interpreted
 from implicit_inference.training.steps import TrainState
 
 
@@ -20,19 +20,22 @@ def kept_steps(run: Run) -> list[int]:
     return sorted(int(found[1]) for found in kept if found)
 
 
-def kept_losses(run: Run, step: int, steps: int) -> list[Row]:
+def kept_losses(run: Run, step: int, steps: int) -> list[Record]:
     """Reads the losses up to the checkpoint of a step, of `steps` in all.
 
     Those of its own step are not there if it was made before they were taken. Raises StoreError where the losses or the
     configuration are not those of this run.
     """
     run.config()
-    rows = run.training()
+    records = run.training()
     with interpreted(run.path(f"checkpoint-{step}.parquet")):
-        told = [(row["step"], row["seed"], row["family"], row["predictor"], row["mean"] + 0.0) for row in rows]
-        if max((row[0] for row in told), default=0) > step or step > steps:
+        losses = [
+            (record["step"], record["seed"], record["family"], record["predictor"], record["mean"] + 0.0)
+            for record in records
+        ]
+        if max((record[0] for record in losses), default=0) > step or step > steps:
             raise ValueError(f"it has steps after {step}, of at most {steps}")
-    return rows
+    return records
 
 
 class Checkpoints:
@@ -41,14 +44,14 @@ class Checkpoints:
     def __init__(self, writer: hosts.Writer, step: int):
         self.writer, self.cost, self.last, self.step = writer, 0.0, time.monotonic(), step
 
-    def offer(self, state: TrainState, rows: list[Row], step: int) -> None:
+    def offer(self, state: TrainState, records: list[Record], step: int) -> None:
         """Keeps the state and the losses of a step if it is time to."""
         if hosts.agreed(time.monotonic() - self.last >= 20 * self.cost):
-            self.save(state, rows, step)
+            self.save(state, records, step)
 
-    def save(self, state: TrainState, rows: list[Row], step: int) -> None:
+    def save(self, state: TrainState, records: list[Record], step: int) -> None:
         """Keeps the state and the losses of a step."""
         began = time.monotonic()
-        self.writer.checkpoint(step, replace(state, frozen=None), rows)
+        self.writer.checkpoint(step, replace(state, frozen=None), records)
         self.last = time.monotonic()
         self.cost, self.step = self.last - began, step

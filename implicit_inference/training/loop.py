@@ -17,12 +17,12 @@ from implicit_inference.network import decoder
 from implicit_inference.runs import hosts
 from implicit_inference.runs.drafts import tidy
 from implicit_inference.runs.runtime import pinned
-from implicit_inference.runs.store import Row, Run, StoreError
+from implicit_inference.runs.store import Record, Run, StoreError
 from implicit_inference.training import optimisers
 from implicit_inference.training.checkpoints import Checkpoints, kept_losses, kept_params
 from implicit_inference.training.programs import Programs
 from implicit_inference.training.stages import kept_shapes, stage_of
-from implicit_inference.training.watching import Progress, Report, latest, refuse_divergence, validation_rows
+from implicit_inference.training.watching import Progress, Report, latest, refuse_divergence, validation_records
 from implicit_inference.worlds import Predictor, described
 
 
@@ -110,18 +110,18 @@ def _train(trained: Trained, name: str, report: Report, writer: hosts.Writer) ->
     training = stage.training
     parents = tuple(trained.params_of(parent) for parent in stage.parents)
     state, merged = programs.first_state(stage, parents), packed.program(stage.merge)
-    rows: list[Row] = []
+    records: list[Record] = []
     step, checked = run.checkpoint or 0, True
     resumed = hosts.agreed_everywhere("what was begun", run.checkpoint is not None)
     if resumed:
         moving = run.read_tree(f"checkpoint-{step}.safetensors", replace(state, frozen=None))
         state = replace(packed.sharded(moving), frozen=state.frozen)
-        rows = kept_losses(run, step, training.steps)
+        records = kept_losses(run, step, training.steps)
     else:
         writer.begin(config, parent_ids(name, config))
     saved = Checkpoints(writer, step)
     length = chunk_length(training.steps)
-    stream = packed.each(lambda seed: keys.stream(seed, name))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, name))
     source = packed.program(stage.source)(packed.seeds, parents)
     rate = packed.repeated(optimisers.schedule(training))
     families = described(config.world).families if name == "pretrain" else config.families
@@ -132,17 +132,17 @@ def _train(trained: Trained, name: str, report: Report, writer: hosts.Writer) ->
     try:
         while True:
             params = merged(state.params, state.frozen)
-            if not rows or rows[-1]["step"] < step:
+            if not records or records[-1]["step"] < step:
                 losses = {"network": programs.validate(stage, params, families), "bayes": exact}
                 by_family = np.stack([*losses["network"].values()], axis=1)
                 refuse_divergence(name, training, config.seeds, [step] * len(families), by_family, saved.step)
-                rows += validation_rows(config.seeds, step, losses)
+                records += validation_records(config.seeds, step, losses)
             if training.keep_every and step % (length * training.keep_every) == 0:
                 writer.keep(kept_params(step), params)
-            report(Progress(name, step, training.steps, latest(rows)))
+            report(Progress(name, step, training.steps, latest(records)))
             if step == training.steps:
                 break
-            saved.offer(state, rows, step)
+            saved.offer(state, records, step)
             checked = False
             n_steps = min(length, training.steps - step)
             state, taken = programs.chunk(name, n_steps)(packed.seeds, stream, source, rate, state)
@@ -153,6 +153,6 @@ def _train(trained: Trained, name: str, report: Report, writer: hosts.Writer) ->
             step, checked = step + n_steps, True
     except KeyboardInterrupt:
         if checked and hosts.alone():
-            saved.save(state, rows, step)
+            saved.save(state, records, step)
         raise
-    writer.finish(params, rows, time.monotonic() - began, resumed)
+    writer.finish(params, records, time.monotonic() - began, resumed)

@@ -73,7 +73,7 @@ class Programs:
         def draw(seed: Array) -> dict[str, Any]:
             return {f: held_out(self.config, seed, "validation", f, VALIDATION_PROMPTS) for f in self.config.families}
 
-        return self.packed.each(draw)
+        return self.packed.by_seed(draw)
 
     def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
         """The compiled (seeds, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
@@ -106,14 +106,14 @@ class Programs:
             slices = self.slices(stage.training)
 
             def one_seed(seed: Array, key: Array, source: Any, rate: optimisers.Schedule, state: TrainState) -> Any:
-                def predict(params: Any, shown: Any) -> Array:
-                    return stage.predict(stage.merge(params, state.frozen), shown)
+                def predict(params: Any, prompts: Any) -> Array:
+                    return stage.predict(stage.merge(params, state.frozen), prompts)
 
                 return train_chunk(
                     state,
                     key,
                     n_steps,
-                    lambda key: stage.draw(seed, source, key, devices.own_part),
+                    lambda key: stage.draw(seed, source, key, devices.device_part),
                     predict,
                     self.world.score.loss,
                     optimisers.make_optimizer(stage.training, rate),
@@ -144,9 +144,9 @@ def _mesh(config: Config) -> Mesh:
     """The mesh of all devices that divide the seeds and batches; raises UserError if a host has no part in it."""
     batch = math.gcd(*(getattr(config, stage).batch for stage in STAGES if stage != "probe"))
     mesh = devices.make_mesh(len(config.seeds), batch)
-    if (own := {device.process_index for device in mesh.devices.flat}) != set(range(jax.process_count())):
+    if (covered := {device.process_index for device in mesh.devices.flat}) != set(range(jax.process_count())):
         raise UserError(
-            f"{counted(len(config.seeds), 'seed')} and batches of {batch} reach {len(own)} of "
+            f"{counted(len(config.seeds), 'seed')} and batches of {batch} reach {len(covered)} of "
             f"{counted(jax.process_count(), 'host')}; choose numbers that the devices divide"
         )
     return mesh

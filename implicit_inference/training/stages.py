@@ -18,10 +18,10 @@ from implicit_inference import keys
 from implicit_inference.config.fields import AdaptConfig, Config, TrainingConfig
 from implicit_inference.config.identity import parents_of
 from implicit_inference.network import adapt, controls
-from implicit_inference.network.predictions import initial_params, predict, under_each
+from implicit_inference.network.predictions import initial_params, predict, under_every_control
 from implicit_inference.training.batches import (
-    Own,
-    Shown,
+    Examples,
+    Part,
     draw_batch,
     draw_from_lesson,
     draw_preferences,
@@ -64,10 +64,10 @@ class Stage:
     """(seed, parameters of the parents) -> the parameters before the first step: those that train, those that do not"""
     source: Callable[[Array, Parents], Any]
     """(seed, parameters of the parents) -> the data that batches are drawn from, as arrays"""
-    draw: Callable[[Array, Any, Array, Own], Shown]
-    """(seed, source, key, own) -> the own part of what a step is shown"""
+    draw: Callable[[Array, Any, Array, Part], Examples]
+    """(seed, source, key, part) -> the part of what a step is shown that is worked on here"""
     predict: Callable[[Params, Any], Array]
-    """(parameters, what is shown) -> predictions to compare the targets of `draw` with"""
+    """(parameters, prompts) -> predictions to compare the targets of `draw` with"""
     reference: TrainingConfig
     """The training whose prior exact Bayes has in validation: pretraining's, where nothing else is drawn from"""
     merge: Callable[[Any, Any], Params] = adapt.merge
@@ -96,8 +96,8 @@ def _on_tasks(name: str, config: Config) -> Stage:
     def source(seed: Array, parents: Parents) -> Array:
         return log_weights(training.discrete_prob)
 
-    def draw(seed: Array, source: Array, key: Array, own: Own) -> Shown:
-        return draw_batch(config, training, stage_tasks(config, training, seed, source), key, own)
+    def draw(seed: Array, source: Array, key: Array, part: Part) -> Examples:
+        return draw_batch(config, training, stage_tasks(config, training, seed, source), key, part)
 
     def penalty(frozen: Any) -> Penalty | None:
         chosen = PENALTIES.get(training.penalty)
@@ -130,8 +130,8 @@ def _on_a_lesson(name: str, config: Config) -> Stage:
         recipe=_recipe("lesson", config, config.student),
         start=start,
         source=lambda seed, parents: lesson(config, seed, teacher(config, seed, parents[1:])),
-        draw=lambda seed, source, key, own: draw_from_lesson(config, config.student, source, key, own),
-        predict=lambda params, shown: predict(config, params, shown)[:, config.lesson_start :],
+        draw=lambda seed, source, key, part: draw_from_lesson(config, config.student, source, key, part),
+        predict=lambda params, prompts: predict(config, params, prompts)[:, config.lesson_start :],
         reference=config.pretrain,
     )
 
@@ -170,8 +170,8 @@ def _on_preferences(name: str, config: Config) -> Stage:
         recipe=_recipe("preferences", config, training, trains),
         start=start,
         source=lambda seed, parents: jnp.stack([log_weights(grade) for grade in grades]),
-        draw=lambda seed, source, key, own: draw_preferences(config, training, seed, source, key, own),
-        predict=partial(under_each, config),
+        draw=lambda seed, source, key, part: draw_preferences(config, training, seed, source, key, part),
+        predict=partial(under_every_control, config),
         reference=config.pretrain,
         merge=lambda trained, frozen: trained | frozen,
         control=control,

@@ -13,9 +13,9 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 Params = Any
-Shown = tuple[Any, Array]
+Examples = tuple[Any, Array]
 """(prompts, targets [batch, K, *event])"""
-Draw = Callable[[Array], Shown]
+Draw = Callable[[Array], Examples]
 """key -> what a step is shown"""
 Predict = Callable[[Params, Any], Array]
 """(params, prompts) -> predictions [batch, K, *event]"""
@@ -39,7 +39,7 @@ def start(params: Params, optimizer: optax.GradientTransformation, frozen: Any =
     return TrainState(params, frozen, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
-def mean_over_slices(function: Callable[..., Any], batch: Shown, slices: int) -> Any:
+def mean_over_slices(function: Callable[..., Any], batch: Examples, slices: int) -> Any:
     """The mean of function(*slice) over equal slices of a batch, one after the other."""
     if slices == 1:
         return function(*batch)
@@ -78,8 +78,8 @@ def train_chunk(
     def mean_loss(params: Params, prompts: Any, targets: Array) -> Array:
         return jnp.mean(loss(predict(params, prompts), targets))
 
-    def step(state: TrainState, shown: tuple[Array, Shown]) -> tuple[TrainState, Array]:
-        key, batch = shown
+    def step(state: TrainState, drawn: tuple[Array, Examples]) -> tuple[TrainState, Array]:
+        key, batch = drawn
         value, gradients = mean(mean_over_slices(partial(jax.value_and_grad(mean_loss), state.params), batch, slices))
         if penalty:
             held_back = jax.value_and_grad(penalty)(state.params, key)

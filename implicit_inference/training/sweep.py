@@ -10,7 +10,7 @@ from implicit_inference.config.changes import override
 from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.config.identity import run_id
 from implicit_inference.runs.runtime import pinned
-from implicit_inference.runs.store import Row, Run
+from implicit_inference.runs.store import Record, Run
 from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.watching import Progress
 
@@ -24,10 +24,10 @@ def sweep(
     base: Config,
     variants: Sequence[Variant],
     stages: Sequence[str],
-    measure: Callable[[Trained], list[Row]],
+    measure: Callable[[Trained], list[Record]],
     runs: Path,
     report: Count,
-) -> list[Row]:
+) -> list[Record]:
     """Bring every variant's stages to their end and measure each; the rows of all, with the varied fields as columns.
 
     What is finished is skipped and what was interrupted resumes. Variants share what they have in common, since a
@@ -37,7 +37,7 @@ def sweep(
     for config in configs:
         memory.check(config, stages)
     costs = unfinished(configs, stages, runs)
-    total, done, rows = sum(costs.values()), 0.0, []
+    total, done, records = sum(costs.values()), 0.0, []
     for config, varied in zip(configs, varied_fields(configs, variants), strict=True):
         trained = Trained.of(config, runs)
         name = ", ".join(f"{path} {value}" for path, value in varied.items()) or "base"
@@ -52,8 +52,8 @@ def sweep(
             done += cost
         report(done / total if total else 1.0, f"measuring {name}")
         with pinned():
-            rows += [varied | row for row in measure(trained)]
-    return rows
+            records += [varied | record for record in measure(trained)]
+    return records
 
 
 def unfinished(configs: Sequence[Config], stages: Sequence[str], runs: Path) -> dict[str, float]:
@@ -65,8 +65,8 @@ def unfinished(configs: Sequence[Config], stages: Sequence[str], runs: Path) -> 
             name = run_id(stage, config)
             if not Run(runs / name).finished:
                 size = config.model.layers * config.model.width**2
-                shown = training.steps * training.batch * config.prompts.length * len(config.seeds)
-                costs[name] = float(size * shown)
+                seen = training.steps * training.batch * config.prompts.length * len(config.seeds)
+                costs[name] = float(size * seen)
     return costs
 
 

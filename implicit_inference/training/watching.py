@@ -7,7 +7,7 @@ import numpy as np
 
 from implicit_inference.config.errors import UserError
 from implicit_inference.config.fields import TrainingConfig
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TrainingDivergedError(UserError):
     exit_code = 1
 
 
-def validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Row]:
+def validation_records(seeds: tuple[int, ...], step: int, losses: dict[str, dict[str, np.ndarray]]) -> list[Record]:
     """One row for each seed of the losses [S] at a step, by predictor and family of prompts."""
     return [
         {"step": step, "seed": seed, "family": family, "predictor": predictor, "mean": float(loss[s])}
@@ -39,15 +39,15 @@ def validation_rows(seeds: tuple[int, ...], step: int, losses: dict[str, dict[st
     ]
 
 
-def latest(rows: list[Row]) -> dict[str, tuple[float, float]]:
+def latest(records: list[Record]) -> dict[str, tuple[float, float]]:
     """The last losses of each family, of the network and of exact Bayes, averaged over seeds."""
 
     def mean(family: str, predictor: str) -> float:
-        last = rows[-1]["step"]
-        chosen = [r["mean"] for r in rows if (r["step"], r["family"], r["predictor"]) == (last, family, predictor)]
+        last = records[-1]["step"]
+        chosen = [r["mean"] for r in records if (r["step"], r["family"], r["predictor"]) == (last, family, predictor)]
         return float(np.mean(chosen))
 
-    families = dict.fromkeys(row["family"] for row in rows if row["family"] != "finetuning")
+    families = dict.fromkeys(record["family"] for record in records if record["family"] != "finetuning")
     return {family: (mean(family, "network"), mean(family, "bayes")) for family in families}
 
 

@@ -20,7 +20,7 @@ def test_contestants_take_turns():
 
 def test_times_are_said_in_milliseconds_and_compared_round_by_round():
     slow, fast = Times(np.array([0.02, 0.04, 0.03])), Times(np.array([0.01, 0.01, 0.01]))
-    assert slow.said() == "30 (25-35)"
+    assert slow.as_text() == "30 (25-35)"
     assert slow.over(fast) == "3 (2.5-3.5)"
 
 

@@ -20,10 +20,10 @@ def test_the_errors_of_exact_inference_are_those_of_float32(monkeypatch, capsys)
     for grid in ("SIGMAS", "TAUS", "GAMMAS", "ALPHAS"):
         monkeypatch.setattr(exactness, grid, (0.5,))
     exactness.main(["--longest", "12"])
-    header, _, row = cells(capsys.readouterr().out)
+    header, _, record = cells(capsys.readouterr().out)
     assert header[1:] == list(exactness.QUANTITIES)
-    assert row[0] == "12, 4, 4"
-    assert all(0 < float(error) < 1e-6 for error in row[1:])
+    assert record[0] == "12, 4, 4"
+    assert all(0 < float(error) < 1e-6 for error in record[1:])
 
 
 def test_the_usual_ways_to_compute_it_predict_alike():
@@ -41,9 +41,9 @@ def test_the_usual_ways_to_compute_it_predict_alike():
 @pytest.mark.slow
 def test_exact_inference_takes_turns_with_the_usual_ways(capsys):
     exact_inference.main(["--lengths", "6", "--dims", "2", "--tasks", "3", "--prompts", "4", "--rounds", "1"])
-    rows = cells(capsys.readouterr().out)[2:]
-    assert [row[:2] for row in rows] == [["6, 2, 3, 4", part] for part in ("gaussian", "discrete", "mixture")]
-    assert "nan" not in str(rows)
+    records = cells(capsys.readouterr().out)[2:]
+    assert [record[:2] for record in records] == [["6, 2, 3, 4", part] for part in ("gaussian", "discrete", "mixture")]
+    assert "nan" not in str(records)
 
 
 def test_the_cost_of_fine_tuning_counts_what_trains(monkeypatch, capsys):
@@ -51,9 +51,9 @@ def test_the_cost_of_fine_tuning_counts_what_trains(monkeypatch, capsys):
     monkeypatch.setattr(methods, "WAYS", {"full": {"adapt.method": "head"}})
     monkeypatch.setattr(methods, "STEPS", 1)
     methods.main(["--rounds", "1"])
-    (row,) = cells(capsys.readouterr().out)[2:]
-    assert row[:3] == ["full", "9", "0.000"]
-    assert row[-1] == "1 (1-1)"
+    (record,) = cells(capsys.readouterr().out)[2:]
+    assert record[:3] == ["full", "9", "0.000"]
+    assert record[-1] == "1 (1-1)"
 
 
 @pytest.mark.slow
@@ -65,8 +65,10 @@ def test_time_to_result_writes_the_excess_at_every_evaluation(monkeypatch, tmp_p
     monkeypatch.setattr(time_to_result, "timed_steps", lambda configs: dict.fromkeys(configs, 0.01))
     time_to_result.main(["--seconds", "1"])
     with open(time_to_result.TABLE) as table:
-        rows = list(csv.DictReader(table))
-    assert {(row["variant"], row["n"], row["steps"]) for row in rows} == {("tiny", "4", "100")}
-    assert [float(row["seconds"]) for row in rows] == pytest.approx([0.01 * float(row["step"]) for row in rows])
-    assert rows[-1]["step"] == "100"
-    assert jnp.isfinite(jnp.array([float(row["excess"]) for row in rows])).all()
+        records = list(csv.DictReader(table))
+    assert {(record["variant"], record["n"], record["steps"]) for record in records} == {("tiny", "4", "100")}
+    assert [float(record["seconds"]) for record in records] == pytest.approx(
+        [0.01 * float(record["step"]) for record in records]
+    )
+    assert records[-1]["step"] == "100"
+    assert jnp.isfinite(jnp.array([float(record["excess"]) for record in records])).all()

@@ -68,8 +68,10 @@ class Known:
 
     def ahead(self, seen):
         log_prior = jnp.zeros(len(self.coins))
-        each = jax.vmap(lambda coin: Predictive(jnp.broadcast_to(coin, seen.shape), jnp.log(seen @ coin)))(self.coins)
-        return mixtures.all_joined(mixtures.parts(log_prior, each)).predictive
+        by_seed = jax.vmap(lambda coin: Predictive(jnp.broadcast_to(coin, seen.shape), jnp.log(seen @ coin)))(
+            self.coins
+        )
+        return mixtures.all_joined(mixtures.parts(log_prior, by_seed)).predictive
 
 
 @register_dataclass

@@ -173,9 +173,9 @@ def test_infinities_and_unsigned_numbers_have_an_order():
 def test_net_recovery_is_exactly_zero_where_nothing_moves_and_one_where_all_comes_back():
     before, after = np.array([0.1, 0.2, 0.3]), np.array([0.7, 0.9, 0.8])
     assert net_recovery(before, after, before, after) == Estimate(0.0, 0.0)
-    moved = before - 0.05
-    found = net_recovery(before, after, moved, moved)
+    conjugated = before - 0.05
+    found = net_recovery(before, after, conjugated, conjugated)
     assert found.mean == pytest.approx(1.0)
-    above = recovery_above(before, after, before, after - 0.1, moved, moved + 0.1)
+    above = recovery_above(before, after, before, after - 0.1, conjugated, conjugated + 0.1)
     control = net_recovery(before, after, before, after - 0.1)
-    assert above.mean == pytest.approx(net_recovery(before, after, moved, moved + 0.1).mean - control.mean)
+    assert above.mean == pytest.approx(net_recovery(before, after, conjugated, conjugated + 0.1).mean - control.mean)

@@ -26,8 +26,8 @@ def test_losses_are_paired_by_seed_and_of_the_right_predictor(held_out):
     assert ridge.shape == (2, 8)
     assert np.all(held_out.averaged(ridge, "all") < held_out.averaged(discrete, "all"))
     np.testing.assert_allclose(held_out.averaged(ridge, "early"), ridge[:, positions("early", 2, 8)].mean(axis=1))
-    moved = held_out.loss(held_out.forgotten, "gaussian", held_out.packed.repeated(ScaleLabels(3.0)))
-    np.testing.assert_allclose(moved, ridge, rtol=1e-4)
+    conjugated = held_out.loss(held_out.forgotten, "gaussian", held_out.packed.repeated(ScaleLabels(3.0)))
+    np.testing.assert_allclose(conjugated, ridge, rtol=1e-4)
 
 
 def test_the_effective_prior_of_an_exact_mixture_is_its_own(held_out):
@@ -73,7 +73,7 @@ def test_the_uninformed_answer_is_zero_in_regression_whatever_the_prompt(held_ou
 
 
 def test_rows_name_the_seed_and_n_and_ratios_the_number_of_seeds(held_out):
-    rows = held_out.rows(np.array([1.0, 2.0]), quantity="loss")
+    rows = held_out.records(np.array([1.0, 2.0]), quantity="loss")
     assert rows[1] == {"quantity": "loss", "seed": 1, "mean": 2.0, "n": 400}
     assert held_out.estimate(Estimate(1.0, 0.1), quantity="x")["seeds"] == 2
     assert np.isnan(held_out.estimate(None, quantity="x")["mean"])

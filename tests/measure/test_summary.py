@@ -110,13 +110,13 @@ def test_prior_odds_without_a_limit_are_said_to_have_none():
             row["mean"] = {"prior_logit": 60.0, "prior_bound": 1}.get(row["quantity"], row["mean"])
     summary = summarise(rows, CONFIG)
     assert summary["effective_prior"]["finetuned"]["logit"]["median"] == 1.5
-    said = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
-    assert any(said in line for line in findings(summary, CONFIG))
+    as_text = "1.50 (1.50 to 60.00; no limit in 1 of 3 seeds)"
+    assert any(as_text in line for line in findings(summary, CONFIG))
 
 
 def test_one_seed_has_no_standard_error_and_stays_json():
     config = override(CONFIG, {"seeds": [5]})
-    summary = summarise([row for row in table() if row["seed"] == 5], config)
+    summary = summarise([record for record in table() if record["seed"] == 5], config)
     assert summary["forgetting"]["stderr"] is None
     assert summary["recovery"]["mean"] is None
     json.dumps(summary, allow_nan=False)

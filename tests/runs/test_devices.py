@@ -36,9 +36,9 @@ def test_packed_equals_one_at_a_time():
 
 def test_devices_of_the_batch_axis_share_the_batch():
     mesh, numbers = devices.make_mesh(1, 16), jnp.arange(16.0)[None]
-    seen = devices.over_seeds(lambda x: devices.own_part(x).sum(), mesh)(numbers)
+    seen = devices.over_seeds(lambda x: devices.device_part(x).sum(), mesh)(numbers)
     assert sorted(float(shard.data[0]) for shard in seen.addressable_shards) == [sum(range(8)), sum(range(8, 16))]
-    mean = devices.over_seeds(lambda x: devices.batch_mean(devices.own_part(x).mean()), mesh)(numbers)
+    mean = devices.over_seeds(lambda x: devices.batch_mean(devices.device_part(x).mean()), mesh)(numbers)
     np.testing.assert_allclose(mean, [7.5])
 
 

@@ -95,9 +95,9 @@ def test_a_second_owner_waits_and_a_dead_one_is_taken_over(tmp_path):
     assert first.stdout.readline() == "mine\n"
     os.kill(first.pid, signal.SIGSTOP)  # a stopped owner is an owner
     second = owner(tmp_path, 0)
-    said = second.stdout.readline()
-    assert said.startswith("waiting")
-    assert f"process {first.pid}" in said
+    as_text = second.stdout.readline()
+    assert as_text.startswith("waiting")
+    assert f"process {first.pid}" in as_text
     time.sleep(0.2)
     assert second.poll() is None
     os.kill(first.pid, signal.SIGKILL)

@@ -34,9 +34,9 @@ def raising(error):
         (BrokenPipeError(32, "Broken pipe"), 0, ""),
     ],
 )
-def test_what_ends_a_command_is_a_code_and_a_line(error, code, said, capsys):
+def test_what_ends_a_command_is_a_code_and_a_line(error, code, as_text, capsys):
     assert process.run("it", raising(error)) == code
-    assert capsys.readouterr() == ("", said)
+    assert capsys.readouterr() == ("", as_text)
 
 
 def test_a_fault_of_the_program_ends_the_process_at_once_with_its_traceback(monkeypatch, capsys):

@@ -27,7 +27,7 @@ from implicit_inference.runs.store import Run, StoreError
 
 SMOKE = PRESETS["smoke"]
 TREE = {"a": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "b": np.array([1, 2], np.int32)}
-ROWS = [{"step": s, "mean": 0.5} for s in range(100)]
+RECORDS = [{"step": s, "mean": 0.5} for s in range(100)]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def readers(probe):
 
 def test_every_flipped_byte_is_seen(probe, draft):
     run = kept(draft)
-    draft.write_table("checkpoint-7.parquet", ROWS)
+    draft.write_table("checkpoint-7.parquet", RECORDS)
     trees = ("params.safetensors", "params-5.safetensors", "checkpoint-7.safetensors")
     for name in trees:
         kept(draft, name)
@@ -151,7 +151,7 @@ def test_a_flipped_byte_of_run_json_never_passes_for_another_run(probe):
 
 @pytest.mark.parametrize("left", [0, 4, 0.9])
 def test_truncated_files_are_named_and_never_half_read(draft, left):
-    draft.write_table("training.parquet", ROWS)
+    draft.write_table("training.parquet", RECORDS)
     run = kept(draft)
     for name, read in (
         ("params.safetensors", lambda: run.read_tree("params.safetensors", TREE)),
@@ -221,7 +221,7 @@ def test_a_run_json_that_is_none_is_one_line(draft, text):
 
 
 def test_a_file_that_run_json_does_not_name_does_not_count(draft):
-    draft.write_table("training.parquet", ROWS)
+    draft.write_table("training.parquet", RECORDS)
     with pytest.raises(StoreError, match="no such file in this run"):
         draft.run.read_table("training.parquet")
 
@@ -260,22 +260,22 @@ def train(run, stop):
     with hosts.writing(run) as writer:
         if run.finished:
             return
-        step, state, rows = run.checkpoint or 0, {"steps": np.zeros(1)}, []
+        step, state, records = run.checkpoint or 0, {"steps": np.zeros(1)}, []
         resumed = run.checkpoint is not None
         if resumed:
-            state, rows = run.read_tree(f"checkpoint-{step}.safetensors", state), run.training()
+            state, records = run.read_tree(f"checkpoint-{step}.safetensors", state), run.training()
         else:
             writer.begin(SMOKE, [])
         assert state["steps"][0] == step
-        assert len(rows) - step in (0, 1)
+        assert len(records) - step in (0, 1)
         while True:
-            rows = [*rows[:step], {"step": step}]
+            records = [*records[:step], {"step": step}]
             writer.keep(kept_params(step), state)
             if step == stop:
                 break
-            writer.checkpoint(step, state, rows if resumed else rows[:-1])
+            writer.checkpoint(step, state, records if resumed else records[:-1])
             step, state = step + 1, {"steps": state["steps"] + 1}
-        writer.finish(state, rows, 0.0, resumed)
+        writer.finish(state, records, 0.0, resumed)
 
 
 @pytest.mark.parametrize("earlier", [0, 62], ids=["begun", "resumed"])
@@ -352,9 +352,9 @@ def test_a_stopped_owner_is_waited_for_and_a_dead_one_is_taken_over(run, then):
     assert [slow.stdout.readline() for _ in range(3)] == ["1\n", "2\n", "3\n"]
     os.kill(slow.pid, signal.SIGSTOP)
     fast = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    said = fast.stderr.readline()
-    assert said.startswith(f"{run.id}: waiting for ")
-    assert f"process {slow.pid}," in said
+    as_text = fast.stderr.readline()
+    assert as_text.startswith(f"{run.id}: waiting for ")
+    assert f"process {slow.pid}," in as_text
     before = run.info()
     assert fast.poll() is None
     os.kill(slow.pid, then)
@@ -365,7 +365,7 @@ def test_a_stopped_owner_is_waited_for_and_a_dead_one_is_taken_over(run, then):
     else:
         assert (slow.returncode, fast.returncode, error) == (-signal.SIGKILL, 0, "")
         assert f"checkpoint-{int(steps.split()[0]) - 1}.parquet" in before["files"], "it goes on from what was kept"
-    assert [row["step"] for row in run.training()] == list(range(1, 31))
+    assert [record["step"] for record in run.training()] == list(range(1, 31))
     assert {path.name for path in run.directory.iterdir()} == {*run.info()["files"], "run.json"}
 
 
@@ -388,7 +388,7 @@ def test_an_owner_whose_directory_was_taken_away_writes_nothing(run):
         with owned(run) as other:
             other.begin(SMOKE, [])
             with pytest.raises(StoreError, match="no longer this process's"):
-                draft.write_table("training.parquet", ROWS)
+                draft.write_table("training.parquet", RECORDS)
 
 
 def test_a_finished_run_is_tidied_where_that_is_allowed(run, monkeypatch):

@@ -191,7 +191,7 @@ def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
 
 def test_numbers_of_one_seed_are_not_said_to_have_a_standard_error(tiny, tmp_path):
     assert summary_table(summary_of(tiny), tiny.config()).title == "noise-free squared error"
-    page = report.write([report.told(tiny)] * 2, tmp_path / "page.html").read_text()
+    page = report.write([report.content_of(tiny)] * 2, tmp_path / "page.html").read_text()
     assert "Numbers are means; losses" in page
     assert "1 seed\n" in page
     assert "standard error" not in page

@@ -101,8 +101,8 @@ def test_what_cannot_be_reported_is_one_line(runs, tmp_path, capsys):
 def test_a_probe_that_measures_no_number_says_which_and_is_not_finished(tmp_path, monkeypatch):
     run = probe_run(tmp_path)
     shutil.rmtree(run.directory)
-    rows = [row | {"mean": math.nan} if row["predictor"] == "ridge" else row for row in table()]
-    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda trained, report: rows)
+    records = [record | {"mean": math.nan} if record["predictor"] == "ridge" else record for record in table()]
+    monkeypatch.setattr("implicit_inference.measure.probe.measure", lambda trained, report: records)
     with pytest.raises(NotFiniteError) as error:
         probe(Trained.of(CONFIG, tmp_path), lambda done, total: None)
     words = f"{run.id}: table.parquet would hold mean = nan (quantity loss, split report, family gaussian, "
@@ -132,13 +132,15 @@ def test_the_filter_works_in_a_browser_without_an_error(page, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
         assert "CONSOLE" not in done.stderr, done.stderr
         body = re.search(r"<tbody>(.*?)</tbody>", done.stdout[done.stdout.index('id="results"') :], re.DOTALL)[1]
-        rows = re.findall(r"<tr(.*?)>(.*?)</tr>", body, re.DOTALL)
-        shown = [re.findall(r"<td[^>]*>(.*?)</td>", cells) for attributes, cells in rows if "hidden" not in attributes]
-        return rows, shown, done.stdout
+        records = re.findall(r"<tr(.*?)>(.*?)</tr>", body, re.DOTALL)
+        shown = [
+            re.findall(r"<td[^>]*>(.*?)</td>", cells) for attributes, cells in records if "hidden" not in attributes
+        ]
+        return records, shown, done.stdout
 
-    rows, shown, dom = opened("")
-    assert len(shown) == len(rows) > 100
-    assert f"{len(rows)} of {len(rows)} rows" in dom
+    records, shown, dom = opened("")
+    assert len(shown) == len(records) > 100
+    assert f"{len(records)} of {len(records)} rows" in dom
     assert '<option value="labels × 2">' in dom
     rows, shown, dom = opened("WHOLE%20rise")
     assert [row[:2] for row in shown] == [["A", "on the line / whole rise"], ["B", "on the line / whole rise"]]

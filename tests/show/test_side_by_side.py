@@ -31,7 +31,7 @@ def test_letters_go_on_after_z(index, name):
 
 
 def test_results_are_flat_rows_of_text():
-    rows = side_by_side.result_rows(Table(table(), CONFIG), summarise(table(), CONFIG))
+    rows = side_by_side.result_records(Table(table(), CONFIG), summarise(table(), CONFIG))
     assert {len(row) for row in rows} == {len(side_by_side.COLUMNS)}
     assert len({row[:4] for row in rows}) == len(rows)
     assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in rows

@@ -67,8 +67,8 @@ class Callback:
 
 
 def test_an_interrupt_that_was_dropped_is_honoured_at_the_next_step(tmp_path, monkeypatch):
-    said, passed = [], []
-    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: said.append(dropped.exc_type))
+    as_text, passed = [], []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: as_text.append(dropped.exc_type))
     before = signal.getsignal(signal.SIGINT), sys.unraisablehook
 
     def interrupted():
@@ -81,5 +81,5 @@ def test_an_interrupt_that_was_dropped_is_honoured_at_the_next_step(tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert passed == ["the callbacks"]
-    assert said == [ZeroDivisionError], "all but interrupts are reported as ever"
+    assert as_text == [ZeroDivisionError], "all but interrupts are reported as ever"
     assert (signal.getsignal(signal.SIGINT), sys.unraisablehook) == before

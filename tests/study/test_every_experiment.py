@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import TINY
-from scripts import EXPERIMENTS, FIGURES, NAMES, SHOWN, load
+from scripts import DRAWN, EXPERIMENTS, FIGURES, NAMES, load
 
 from implicit_inference.config.changes import override, value_of
 from implicit_inference.measure.held_out import HeldOut
@@ -100,7 +100,7 @@ def run(one_world, monkeypatch):
         for stage in stages:
             train_stage(trained, stage, lambda progress: None)
         paths = dict.fromkeys(path for variant in variants for path in variant)
-        rows = []
+        records = []
         for variant in variants:
             varied = {path: variant.get(path, value_of(base, path)) for path in paths}
             varied = {path: tuple(value) if isinstance(value, list) else value for path, value in varied.items()}
@@ -109,9 +109,11 @@ def run(one_world, monkeypatch):
             if (measure, config) not in measured:
                 with pinned():
                     measured[measure, config] = measure(As(trained, config))
-            once = not rows  # rows with labels of the varied fields are of no variant
-            rows += [varied | row for row in measured[measure, config] if once or not varied.keys() & row.keys()]
-        return rows
+            once = not records  # rows with labels of the varied fields are of no variant
+            records += [
+                varied | record for record in measured[measure, config] if once or not varied.keys() & record.keys()
+            ]
+        return records
 
     def of(name):
         data = folder / "data" / "smoke"
@@ -148,7 +150,7 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
             *described("regression").moves,
         }
 
-    figures = {figure: (experiment, "shows it") for figure, experiment in SHOWN.items() if experiment == name}
+    figures = {figure: (experiment, "shows it") for figure, experiment in DRAWN.items() if experiment == name}
     assert figures
     drawn = draw_all(figures, lambda figure: load(FIGURES, figure).draw, one_world[0], "smoke")
     assert drawn == [*figures]
@@ -206,8 +208,8 @@ def test_an_experiment_runs_from_its_command_line(one_world, capsys, monkeypatch
     table = read_csv(folder / "by hand" / "smoke" / "finetuning_prompts.csv").reduced()
     assert set(table.column("seeds")) == {2}
     rise = table.where(family="gaussian")
-    rows = trained.run_of("finetune").read_table("training.parquet")
-    of = [r for r in rows if r["family"] == "gaussian" and r["predictor"] == "network"]
+    records = trained.run_of("finetune").read_table("training.parquet")
+    of = [r for r in records if r["family"] == "gaussian" and r["predictor"] == "network"]
     for step in rise.levels("step"):
         found = {s: np.mean([r["mean"] for r in of if r["step"] == s]) for s in (0, step)}
         np.testing.assert_allclose(rise.where(step=step).column("mean"), found[step] - found[0], atol=1e-4)

@@ -1,5 +1,6 @@
 """Experiments have valid configurations at every scale and end as commands do; figures draw from stored tables."""
 
+import ast
 import os
 import re
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from scipy import stats
-from scripts import EXPERIMENTS, FIGURES, NAMES, ROOT, SHOWN, load
+from scripts import DRAWN, EXPERIMENTS, FIGURES, NAMES, ROOT, load
 
 from implicit_inference.config.changes import override
 from implicit_inference.config.errors import Terminated, UserError
@@ -55,6 +56,21 @@ def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale
         assert len(set(configs)) == len(variants), scale
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_is_sixty_lines_of_code_at_most(name):
+    """Docstrings, blank lines, and imports apart."""
+    tree = ast.parse((EXPERIMENTS / f"{name}.py").read_text())
+    apart = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    apart += [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    code = {line for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr) for line in span(node)}
+    assert len(code - {line for node in apart for line in span(node)}) <= 60
+
+
+def span(node):
+    """The lines of a node that hold code: the first and the last, and all that its parts are on."""
+    return (node.lineno, node.end_lineno) if hasattr(node, "body") else range(node.lineno, node.end_lineno + 1)
+
+
 @pytest.mark.parametrize(
     ("end", "code", "line"),
     [
@@ -83,7 +99,7 @@ def test_a_figure_of_one_seed_and_of_lone_or_missing_numbers_says_so():
     picture = Figure()
     lone, missing, level = picture.subplots(1, 3)
     panels.band(lone, Look("lone", "red"), one.column("x"), one)
-    for draw in (panels.band, lambda axes, look, x, rows: panels.bars(axes, x, rows, look), panels.by_seed):
+    for draw in (panels.band, lambda axes, look, x, records: panels.bars(axes, x, records, look), panels.by_seed):
         draw(missing, Look("missing", "red"), two.column("x"), two)
     panels.zero(missing, 0.0, 1.0)
     panels.level(level, Look("level", "red"), one)
@@ -123,13 +139,13 @@ def test_a_missing_table_says_which_command_writes_it(tmp_path):
 
 def test_make_runs_every_experiment_and_the_gallery_shows_each():
     listed = re.search(r"EXPERIMENTS := ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text())[1].replace("\\", "").split()
-    assert sorted(listed) == sorted(set(SHOWN.values())) == NAMES
+    assert sorted(listed) == sorted(set(DRAWN.values())) == NAMES
 
 
-@pytest.mark.parametrize("figure", SHOWN)
+@pytest.mark.parametrize("figure", DRAWN)
 @pytest.mark.parametrize("scale", sorted({path.parent.name for path in STORED}))
 def test_a_figure_draws_from_its_stored_table_with_labelled_axes_and_n(figure, scale):
-    table = Path(scale, f"{SHOWN[figure]}.csv")
+    table = Path(scale, f"{DRAWN[figure]}.csv")
     if table in STORED:
         script = load(FIGURES, figure)
         drawn = script.draw(read_csv(FIGURES / "data" / table))

@@ -61,9 +61,9 @@ def test_packed_seeds_equal_single_seeds(pretrained, tmp_path):
     seed = CONFIG.seeds[-1]
     alone = dataclasses.replace(CONFIG, seeds=(seed,))
     single = train_stage(Trained.of(alone, tmp_path), "pretrain", quiet).read_table("training.parquet")
-    expected = [row["mean"] for row in pretrained.read_table("training.parquet") if row["seed"] == seed]
+    expected = [record["mean"] for record in pretrained.read_table("training.parquet") if record["seed"] == seed]
     assert len(expected) > 40
-    np.testing.assert_allclose([row["mean"] for row in single], expected, rtol=1e-4)
+    np.testing.assert_allclose([record["mean"] for record in single], expected, rtol=1e-4)
 
 
 def test_an_interrupt_keeps_the_state_and_the_resumed_run_is_bit_equal(trained, pretrained, tmp_path, capsys):
@@ -149,8 +149,8 @@ def test_finetuning_starts_from_the_parent_and_moves(trained, pretrained):
     assert child.info()["parents"] == [pretrained.id]
 
     def losses(run, step):
-        rows = [r for r in run.read_table("training.parquet") if (r["step"], r["predictor"]) == (step, "network")]
-        return {f"{r['seed']} {r['family']}": r["mean"] for r in rows}
+        records = [r for r in run.read_table("training.parquet") if (r["step"], r["predictor"]) == (step, "network")]
+        return {f"{r['seed']} {r['family']}": r["mean"] for r in records}
 
     first, last = losses(child, 0), losses(pretrained, 40)
     assert first == pytest.approx(last, rel=1e-5)
@@ -216,13 +216,13 @@ def test_weights_next_to_one_keep_their_digits():
 
 
 def test_the_bayes_level_of_a_stage_is_that_of_its_own_prior(trained):
-    rows = train_stage(trained, "scratch", quiet).read_table("training.parquet")
+    records = train_stage(trained, "scratch", quiet).read_table("training.parquet")
     for index, seed in enumerate(CONFIG.seeds):
         batch = trained.programs.validation["discrete"]
         prompts = Prompts(batch.prompts.xs[index], batch.prompts.ys[index])
         exact = jax.jit(bayes_predictor(world_of(CONFIG).families(seed)["discrete"], 1.0))(prompts)
         expected = float(np.mean(np.square(exact - batch.clean_labels[index])))
-        stored = {r["mean"] for r in rows if (r["seed"], r["family"], r["predictor"]) == (seed, "discrete", "bayes")}
+        stored = {r["mean"] for r in records if (r["seed"], r["family"], r["predictor"]) == (seed, "discrete", "bayes")}
         assert len(stored) == 1
         assert stored.pop() == pytest.approx(expected, rel=1e-4)
 
@@ -258,7 +258,7 @@ def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):
     whole = start("whole")
     assert whole.wait(120) == 0, said_on_stderr()
 
-    for number, (code, said) in {
+    for number, (code, as_text) in {
         signal.SIGKILL: (-signal.SIGKILL, ""),
         signal.SIGINT: (130, "interrupted; the same command resumes"),
         signal.SIGTERM: (143, "terminated; the same command resumes"),
@@ -273,7 +273,7 @@ def test_a_killed_process_resumes_to_bit_equal_parameters(tmp_path):
         os.kill(victim.pid, number)
         assert victim.wait(60) == code
         error = said_on_stderr()
-        assert said in error
+        assert as_text in error
         assert "Traceback" not in error
         assert not json.loads((only("parts") / "run.json").read_text())["finished"]
 

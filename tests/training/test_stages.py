@@ -9,7 +9,7 @@ import pytest
 from implicit_inference import keys
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.network import adapt
-from implicit_inference.network.predictions import predict, under_each
+from implicit_inference.network.predictions import predict, under_every_control
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
 from implicit_inference.regression.prompts import sample_batch
@@ -53,11 +53,11 @@ def trained(config, name, steps=3):
     programs = Programs(config)
     packed = programs.packed
     stage = stage_of(config, name)
-    parents = tuple(packed.each(partial(_untrained, config, parent)) for parent in stage.parents)
+    parents = tuple(packed.by_seed(partial(_untrained, config, parent)) for parent in stage.parents)
     before = programs.first_state(stage, parents)
     kept = jax.tree.map(np.asarray, before)
     source = packed.program(stage.source)(packed.seeds, parents)
-    stream = packed.each(lambda seed: keys.stream(seed, name))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, name))
     rate = packed.repeated(schedule(stage.training))
     after, losses = programs.chunk(name, steps)(packed.seeds, stream, source, rate, before)
     return kept, jax.tree.map(np.asarray, after), np.asarray(losses)
@@ -98,16 +98,16 @@ def test_a_controlled_network_is_the_base_without_a_control_and_under_each_its_o
     prompts = sample_batch(jax.random.key(1), world_of(config).families(0)["gaussian"], 15, 4, 1.0).prompts
     base = predict(config, params["base"], prompts)
     np.testing.assert_array_equal(predict(config, params, prompts), base)
-    each = [predict(config, params, prompts, c) for c in range(3)]
-    np.testing.assert_allclose(each[0], base, rtol=1e-6)
+    by_seed = [predict(config, params, prompts, c) for c in range(3)]
+    np.testing.assert_allclose(by_seed[0], base, rtol=1e-6)
     for c in (1, 2):
-        own = adapt.merge(jax.tree.map(lambda leaf, c=c: leaf[c], params["controls"]), params["base"])
-        np.testing.assert_allclose(each[c], predict(config, own, prompts), rtol=1e-6)
-        assert np.all(each[c] != base)
+        part = adapt.merge(jax.tree.map(lambda leaf, c=c: leaf[c], params["controls"]), params["base"])
+        np.testing.assert_allclose(by_seed[c], predict(config, part, prompts), rtol=1e-6)
+        assert np.all(by_seed[c] != base)
     grouped = jax.tree.map(lambda leaf: leaf.reshape(5, 3, *leaf.shape[1:]), prompts)
-    mixed = under_each(config, params, grouped)
+    mixed = under_every_control(config, params, grouped)
     for c in range(3):
-        np.testing.assert_allclose(mixed[:, c], each[c].reshape(5, 3, 4)[:, c], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(mixed[:, c], by_seed[c].reshape(5, 3, 4)[:, c], rtol=1e-5, atol=1e-6)
 
 
 def test_a_preference_is_shown_prompts_of_its_own_mixture():
@@ -121,11 +121,11 @@ def test_a_preference_is_shown_prompts_of_its_own_mixture():
     np.testing.assert_array_equal(targets, prompts.ys)
     for c, grade in enumerate(config.control.grades):
         mixture = prior(config, 0, log_weights(grade))
-        own = np.asarray(sequential_evidence(mixture, jax.tree.map(lambda leaf, c=c: leaf[:, c], prompts), 1.0))[:, -1]
+        part = np.asarray(sequential_evidence(mixture, jax.tree.map(lambda leaf, c=c: leaf[:, c], prompts), 1.0))[:, -1]
         drawn = sample_batch(jax.random.key(1), mixture, 4000, 2, 1.0).prompts
         expected = np.asarray(sequential_evidence(mixture, drawn, 1.0))[:, -1]
-        error = np.sqrt(own.var() / 4000 + expected.var() / 4000)
-        assert abs(own.mean() - expected.mean()) < 4 * error
+        error = np.sqrt(part.var() / 4000 + expected.var() / 4000)
+        assert abs(part.mean() - expected.mean()) < 4 * error
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_steering_starts_from_the_tuned_controls_and_no_steps_keep_them(tmp_path
     unsteered = Trained.of(override(CONFIG, {"steer.steps": 0}), tmp_path)
     run = train_stage(unsteered, "steer", lambda progress: None)
     chex.assert_trees_all_equal(unsteered.params_of("steer"), tuned)
-    assert {row["family"] for row in run.read_table("training.parquet")} == {"discrete", "gaussian"}
+    assert {record["family"] for record in run.read_table("training.parquet")} == {"discrete", "gaussian"}
 
 
 def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_farthest_kept():
@@ -163,8 +163,8 @@ def test_a_lesson_is_gaussian_prompts_with_later_labels_from_the_teacher_the_far
     batch = sample_batch(keys.stream(0, "lesson"), families["gaussian"], 400, 4, 1.0)
     noise = np.asarray(batch.prompts.ys - batch.clean_labels)
     drawn = {tuple(x): i for i, x in enumerate(np.asarray(batch.prompts.xs[:, 0]).tolist())}
-    rows = [drawn[tuple(x)] for x in np.asarray(everything.xs[:, 0]).tolist()]
-    np.testing.assert_allclose((everything.ys - exact(everything))[:, 2:], noise[rows, 2:], atol=1e-5)
+    records = [drawn[tuple(x)] for x in np.asarray(everything.xs[:, 0]).tolist()]
+    np.testing.assert_allclose((everything.ys - exact(everything))[:, 2:], noise[records, 2:], atol=1e-5)
 
 
 def test_the_student_learns_only_what_the_teacher_answered():

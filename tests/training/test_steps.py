@@ -85,9 +85,9 @@ def test_slices_and_devices_change_only_rounding():
     """Compares the losses of ten gradient steps, and the sum of their gradients."""
     config, optimizer = override(CONFIG, {"pretrain": {"batch": 16, "target": "label"}}), optax.sgd(1e-3)
 
-    def ten_steps(slices, own, mean, run):
+    def ten_steps(slices, part, mean, run):
         def one_seed(params):
-            draw = partial(draw_batch, config, config.pretrain, GAUSSIAN, own=own)
+            draw = partial(draw_batch, config, config.pretrain, GAUSSIAN, part=part)
             state = steps.start(params, optimizer)
             last, losses = steps.train_chunk(
                 state, jax.random.key(1), 10, draw, linear, squared, optimizer, slices, mean
@@ -115,8 +115,8 @@ def test_slices_and_devices_change_only_rounding():
     assert np.all(np.abs(way) > 1e-3)
     for found, found_way in (
         ten_steps(4, same, same, alone),
-        ten_steps(1, devices.own_part, devices.batch_mean, spread),
-        ten_steps(2, devices.own_part, devices.batch_mean, spread),
+        ten_steps(1, devices.device_part, devices.batch_mean, spread),
+        ten_steps(2, devices.device_part, devices.batch_mean, spread),
     ):
         np.testing.assert_allclose(found, whole, rtol=1e-5)
         np.testing.assert_allclose(found_way, way, rtol=1e-4)

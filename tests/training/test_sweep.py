@@ -31,7 +31,7 @@ def trained(runs, report=lambda fraction, text: None):
     return sweep(TINY, VARIANTS, STAGES, name_of, runs, report)
 
 
-def test_a_sweep_resumes_shares_parents_joins_rows_and_then_skips(tmp_path, monkeypatch):
+def test_a_sweep_resumes_shares_parents_joins_records_and_then_skips(tmp_path, monkeypatch):
     monkeypatch.setattr("implicit_inference.training.sweep.train_stage", pretend)
 
     def interrupt(fraction, text):
@@ -42,21 +42,21 @@ def test_a_sweep_resumes_shares_parents_joins_rows_and_then_skips(tmp_path, monk
         trained(tmp_path, interrupt)
     assert [Run(path).stage for path in tmp_path.iterdir() if Run(path).finished] == ["pretrain"]
     fractions = []
-    rows = trained(tmp_path, lambda fraction, text: fractions.append(fraction))
+    records = trained(tmp_path, lambda fraction, text: fractions.append(fraction))
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0.0, 1.0)
     runs = [Run(path) for path in tmp_path.iterdir()]
     assert sorted(run.stage for run in runs) == ["finetune"] * 2 + ["pretrain"]
     assert len({tuple(run.info()["parents"]) for run in runs if run.stage == "finetune"}) == 1
-    assert [row["finetune.discrete_prob"] for row in rows] == [1.0, 0.9]
-    assert len({row["run"] for row in rows}) == 2
-    assert all(row["finished"] for row in rows)
+    assert [record["finetune.discrete_prob"] for record in records] == [1.0, 0.9]
+    assert len({record["run"] for record in records}) == 2
+    assert all(record["finished"] for record in records)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    said = []
-    assert trained(tmp_path, lambda fraction, text: said.append(text)) == rows
+    as_text = []
+    assert trained(tmp_path, lambda fraction, text: as_text.append(text)) == records
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    assert len(said) == 2
-    assert all(text.startswith("measuring") for text in said)
+    assert len(as_text) == 2
+    assert all(text.startswith("measuring") for text in as_text)
 
 
 def test_work_is_counted_once_for_what_is_shared(tmp_path):
@@ -67,7 +67,7 @@ def test_work_is_counted_once_for_what_is_shared(tmp_path):
     assert (pretrain, second) == (2 * first, 1.5 * first)
 
 
-def test_every_varied_field_has_a_value_in_every_row():
+def test_every_varied_field_has_a_value_in_every_record():
     variants = [{}, {"tasks.dim": 3}, {"seeds": [5]}]
     found = varied_fields([override(TINY, variant) for variant in variants], variants)
     assert found == [

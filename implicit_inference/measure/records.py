@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from implicit_inference.measure.formulas import Estimate, Gate, Values
-from implicit_inference.runs.store import Row
+from implicit_inference.runs.store import Record
 
 
-def position_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def position_records(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """One row for each seed and position from values [S, prompts, K], say errors; stderr is over prompts."""
     n = values.shape[1]
     means, stderrs = values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(n)
@@ -19,7 +19,7 @@ def position_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list
     ]
 
 
-def curve_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def curve_records(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """One row for each seed and position from values [S, K]."""
     return [
         labels | {"seed": seed, "position": k, "mean": value}
@@ -28,7 +28,7 @@ def curve_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Ro
     ]
 
 
-def averaged_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def averaged_records(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """One row for each seed from values [S, prompts, positions], averaged over positions; stderr is over prompts."""
     n, own = values.shape[1], values.mean(axis=2)
     means, stderrs = own.mean(axis=1), own.std(axis=1, ddof=1) / np.sqrt(n)
@@ -38,25 +38,25 @@ def averaged_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list
     ]
 
 
-def binned_rows(
+def binned_records(
     errors: Values, coordinate: Values, edges: tuple[float, ...], seeds: tuple[int, ...], **labels: Any
-) -> list[Row]:
+) -> list[Record]:
     """One row for each seed and bin of `coordinate` [S, prompts, K]: the mean of the errors of the same shape.
 
     Bin b is [edges[b-1], edges[b]), open at both ends; bins with fewer than two errors have no row. stderr takes
     the positions of a prompt as independent.
     """
-    rows = []
+    records = []
     for seed, error, where in zip(seeds, errors, np.digitize(coordinate, edges), strict=True):
         for b in range(len(edges) + 1):
             inside = error[where == b]
             if inside.size > 1:
                 numbers = {"mean": float(inside.mean()), "stderr": float(inside.std(ddof=1) / np.sqrt(inside.size))}
-                rows.append(labels | {"seed": seed, "bin": b, "n": inside.size} | numbers)
-    return rows
+                records.append(labels | {"seed": seed, "bin": b, "n": inside.size} | numbers)
+    return records
 
 
-def gate_rows(gate: Gate, seed: int, **labels: Any) -> list[Row]:
+def gate_records(gate: Gate, seed: int, **labels: Any) -> list[Record]:
     """One row for each bin of an effective gate that has one."""
     numbers = zip(*(part.tolist() for part in gate), strict=True)
     return [
@@ -66,12 +66,12 @@ def gate_rows(gate: Gate, seed: int, **labels: Any) -> list[Row]:
     ]
 
 
-def seed_rows(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Row]:
+def seed_records(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """One row for each seed from values [S]."""
     return [labels | {"seed": seed, "mean": float(value)} for seed, value in zip(seeds, values, strict=True)]
 
 
-def estimate_row(estimate: Estimate | None, seeds: tuple[int, ...], **labels: Any) -> Row:
+def estimate_record(estimate: Estimate | None, seeds: tuple[int, ...], **labels: Any) -> Record:
     """One row for all seeds; nan where the estimate is undefined."""
     found = estimate or Estimate(float("nan"), float("nan"))
     return labels | {"mean": found.mean, "stderr": found.stderr, "seeds": len(seeds)}

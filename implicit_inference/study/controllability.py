@@ -1,0 +1,52 @@
+"""Controllability: what a controlled network loses on either family under the wrong control, and what any costs it."""
+
+import numpy as np
+
+from implicit_inference.measure.beliefs import Beliefs, prior_records
+from implicit_inference.measure.held_out import HeldOut
+from implicit_inference.runs.store import Record
+from implicit_inference.study.measurements import by_range
+from implicit_inference.training.batches import log_weights, prior
+from implicit_inference.training.loop import Trained
+from implicit_inference.worlds import Predictor
+
+
+def controllability(trained: Trained) -> list[Record]:
+    """Measures every network under every control, by family and range; the prior log odds that each amounts to.
+
+    predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain, the
+    fine-tuned one; pretrained; ideal, exact Bayes under the grade's mixture. The right grade is 1 for the preferred
+    family and 0 for the forgotten one. controllability, right_loss: of `controlled` and of `ideal`, in the mean of both
+    families; rise: over the pretrained network's loss.
+    """
+    held_out, records, config = HeldOut(trained), list[Record](), trained.config
+    beliefs, families = Beliefs(held_out), held_out.described.families
+
+    def ideal(grade: float) -> Predictor:
+        return held_out.exact(lambda seed: prior(config, seed, log_weights(grade)))
+
+    controlled = {grade: trained.network("steer", control=c) for c, grade in enumerate(config.control.grades)}
+    predictors: dict[tuple[str, float | None], Predictor] = {
+        **{("controlled", grade): network for grade, network in controlled.items()},
+        **{("ideal", grade): ideal(grade) for grade in controlled},
+        ("uncontrolled", None): trained.programs.network(trained.params_of("steer")),
+        ("plain", None): trained.network("finetune"),
+        ("pretrained", None): trained.network("pretrain"),
+    }
+    losses = {(*key, family): held_out.loss(f, family) for key, f in predictors.items() for family in families}
+    for (name, grade, family), loss in losses.items():
+        records += by_range(held_out, loss, quantity="loss", predictor=name, grade=grade, family=family)
+    for name in ("controlled", "ideal"):
+        right, wrong = (
+            np.mean([losses[name, grade, family] for grade, family in zip(grades, families, strict=True)], axis=0)
+            for grades in ((1.0, 0.0), (0.0, 1.0))
+        )
+        records += by_range(held_out, wrong - right, quantity="controllability", predictor=name)
+        records += by_range(held_out, right, quantity="right_loss", predictor=name)
+    for family, right_grade in zip(families, (1.0, 0.0), strict=True):
+        for name, grade in (("controlled", right_grade), ("uncontrolled", None), ("plain", None)):
+            rise = losses[name, grade, family] - losses["pretrained", None, family]
+            records += by_range(held_out, rise, quantity="rise", predictor=name, family=family)
+    for grade, network in controlled.items():
+        records += prior_records(beliefs.prior(network), config.seeds, predictor="controlled", grade=grade)
+    return records
