@@ -12,7 +12,6 @@ if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # a figure is w
 
 from implicit_inference.show.notation import Notation
 from implicit_inference.study.gallery import Draw, save
-from implicit_inference.study.results import read_csv
 from implicit_inference.worlds import described
 
 FIGURES = Path(__file__).parent
@@ -28,8 +27,8 @@ def main(table: str, draw: Draw, name: str | None = None) -> int:
     options = parser.parse_args()
 
     def command() -> int:
-        results = read_csv(FIGURES / "data" / options.scale / f"{table}.csv")
-        print(save(draw, results, FIGURES / options.scale / f"{name}.png"))
+        data = FIGURES / "data" / options.scale / f"{table}.csv"
+        print(save(draw, data, FIGURES / options.scale / f"{name}.png"))
         return 0
 
     return process.run(f"figures/{name}.py", command)

@@ -159,11 +159,11 @@ def test_the_summary_has_its_promised_shape(summary):
 def test_the_table_is_tidy_and_complete(probe):
     table = pq.read_table(probe.path("table.parquet"))
     names = {"seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "bin", "n"}
-    assert set(table.column_names) == names | {"mean", "stderr"}
+    assert set(table.column_names) == names | {"range", "mean", "stderr"}
     records = [r for r in table.to_pylist() if r["quantity"] == "loss" and r["bin"] is None]
     cells = {tuple(r[k] for k in sorted(names - {"n"})) for r in records}
     assert len(cells) == len(records)
-    cases = 1 + len(CONFIG.probe.label_scales) + len(CONFIG.probe.input_scales) + len(CONFIG.probe.label_shifts) + 1
+    cases = 1 + len(CONFIG.probe.label_scales) + len(CONFIG.probe.input_scales) + len(CONFIG.probe.label_shifts) + 2
     chosen = [r for r in records if r["split"] == "report" and r["predictor"] == "ridge"]
     assert len(chosen) == cases * 2 * CONFIG.prompts.length * len(CONFIG.seeds)
     assert all(np.isfinite(r["mean"]) and r["stderr"] >= 0 for r in records)

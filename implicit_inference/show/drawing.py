@@ -121,8 +121,12 @@ def style() -> AbstractContextManager[None]:
     return matplotlib.style.context(str(files("implicit_inference.show") / "figures.mplstyle"), after_reset=True)
 
 
-def rendered(figure: Figure, kind: str) -> bytes:
-    """The figure as a file of this kind, png or svg, the same bytes for the same figure."""
+def rendered(figure: Figure, kind: str, source: str | None = None) -> bytes:
+    """The figure as a file of this kind, png or svg, the same bytes for the same figure.
+
+    `source`, the SHA-256 digest of the table that it is drawn from, is kept in the file's metadata.
+    """
     picture = BytesIO()
-    figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    undated = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(picture, format=kind, metadata=undated | ({"Source": source} if source else {}))
     return picture.getvalue()

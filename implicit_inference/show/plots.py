@@ -66,7 +66,8 @@ def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
             "origin": attribution_of_forgetting(table),
             "training": training_curves(curves, Notation.of(config)),
         }
-        return {f"{name}.{kind}": rendered(figure, kind) for name, figure in figures.items() for kind in kinds}
+        source = run.info()["files"]["table.parquet"]
+        return {f"{name}.{kind}": rendered(figure, kind, source) for name, figure in figures.items() for kind in kinds}
 
 
 def draw_all(run: Run, folder: Path | None = None) -> list[Path]:

@@ -1,5 +1,6 @@
 """A gallery: figures drawn from the stored tables of experiments, and the page that shows them with what was found."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -14,10 +15,11 @@ Entries = Mapping[str, tuple[str, str]]
 """figure -> (experiment, what it shows)"""
 
 
-def save(draw: Draw, table: Results, path: Path) -> Path:
-    """Draws a figure as PNG; returns its path."""
+def save(draw: Draw, table: Path, path: Path) -> Path:
+    """Draws a figure from a stored table, as PNG with the table's digest; returns its path."""
+    results, source = read_csv(table), hashlib.sha256(table.read_bytes()).hexdigest()
     with style():
-        write_whole(path, rendered(draw(table), "png"))
+        write_whole(path, rendered(draw(results), "png", source))
     return path
 
 
@@ -26,11 +28,11 @@ def draw_all(entries: Entries, draw_of: Callable[[str], Draw], folder: Path, sca
     drawn = []
     for name, (experiment, _) in entries.items():
         try:
-            table = read_csv(folder / "data" / scale / f"{experiment}.csv")
+            table = folder / "data" / scale / f"{experiment}.csv"
+            print(save(draw_of(name), table, folder / scale / f"{name}.png"))
         except UserError as missing:
             print(missing)
             continue
-        print(save(draw_of(name), table, folder / scale / f"{name}.png"))
         drawn.append(name)
     return drawn
 

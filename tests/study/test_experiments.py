@@ -1,6 +1,7 @@
 """Experiments have valid configurations at every scale and end as commands do; figures draw from stored tables."""
 
 import ast
+import hashlib
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from scipy import stats
 from scripts import DRAWN, EXPERIMENTS, FIGURES, NAMES, ROOT, load
 
@@ -157,3 +159,22 @@ def test_a_figure_draws_from_its_stored_table_with_labelled_axes_and_n(figure, s
             for axis in (axes.xaxis, axes.yaxis):
                 if re.search(r"step$|\brank\b|exemplars|batches", axis.get_label_text()):
                     assert all(float(tick).is_integer() for tick in axis.get_majorticklocs()), axis.get_label_text()
+
+
+def source_of(picture):
+    """The digest of the table that a PNG says it was drawn from."""
+    with Image.open(picture) as image:
+        return image.text["Source"]
+
+
+PICTURES = sorted(path.relative_to(FIGURES) for path in FIGURES.glob("*/*.png") if path.parent.name != "demo")
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=str)
+def test_a_picture_is_drawn_from_the_table_beside_it(picture):
+    table = FIGURES / "data" / picture.parent / f"{DRAWN[picture.stem]}.csv"
+    assert source_of(FIGURES / picture) == hashlib.sha256(table.read_bytes()).hexdigest()
+
+
+def test_the_pictures_of_the_demo_are_of_one_run():
+    assert len({source_of(path) for path in FIGURES.glob("demo/*.png")}) == 1
