@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jax import Array
 
-WORLDS = {"regression": "implicit_inference.regression"}
+WORLDS = {"regression": "implicit_inference.regression", "language": "implicit_inference.language"}
 """name -> its folder, as a package"""
 
 Tasks = Any
@@ -92,6 +92,8 @@ class Description:
     """configuration -> bytes of a seed's tasks, by the field that drives them"""
     titled: tuple[str, ...]
     """The fields whose values stand above a figure"""
+    elsewhere: tuple[str, ...] = ()
+    """Further families that losses are measured on"""
     words: Mapping[str, str] = field(default_factory=dict)
     """Names for people, of families, predictors, and fields of the configuration; `loss`: the label of an axis"""
 
@@ -106,7 +108,7 @@ class Description:
 
     def held_out(self, config: Any) -> tuple[str, ...]:
         """The families of held-out prompts."""
-        return self.families if self.whole(config) else (*self.families, "finetuning")
+        return (*self.families, *self.elsewhere, *(() if self.whole(config) else ("finetuning",)))
 
 
 class World(ABC):
@@ -126,6 +128,10 @@ class World(ABC):
     @abstractmethod
     def families(self, seed: Array | int) -> dict[str, Tasks]:
         """The tasks of the preferred family and of the forgotten one, by name, in this order."""
+
+    def measured(self, seed: Array | int, family: str) -> Tasks:
+        """The tasks that held-out prompts of a family are drawn from; the family itself, by default."""
+        return self.families(seed)[family]
 
     @abstractmethod
     def shown(self, seed: Array | int, training: Any) -> Tasks:

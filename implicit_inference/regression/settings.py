@@ -96,6 +96,8 @@ class Strengths(ProbeConfig):
 
 def _finetuning_set(config: Config) -> None:
     training = config.finetune
+    if training.tasks not in (allowed := ("discrete", "other", "narrow")):
+        refuse("finetune.tasks", training.tasks, f"{', '.join(allowed)} in this world")
     if training.tasks == "narrow" and config.tasks.prior != "gaussian":
         refuse("finetune.tasks", "narrow", f"discrete, other with tasks.prior = {config.tasks.prior!r}")
     if training.tasks == "narrow" and config.tasks.noise_std < LEAST_NOISE * training.narrow_std:

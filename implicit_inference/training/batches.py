@@ -38,7 +38,7 @@ def stage_tasks(config: Config, training: TrainingConfig, seed: Array | int, wei
 def family(config: Config, seed: Array | int, name: str) -> Tasks:
     """The tasks of a family of held-out prompts; those of `finetuning` are what fine-tuning shows."""
     world = world_of(config)
-    return world.shown(seed, config.finetune) if name == "finetuning" else world.families(seed)[name]
+    return world.shown(seed, config.finetune) if name == "finetuning" else world.measured(seed, name)
 
 
 def held_out(config: Config, seed: Array | int, stream: str, name: str, n: int) -> Any:

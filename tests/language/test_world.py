@@ -1,0 +1,134 @@
+"""Documents, renaming, layouts and bad configurations of the language world."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.errors import ConfigError
+from implicit_inference.language import inference
+from implicit_inference.language.conjugations import Rename, permutations, translation
+from implicit_inference.language.tables import Mixture
+from implicit_inference.language.tokens import Layout
+from implicit_inference.training.batches import held_out
+from implicit_inference.worlds import described, world_of
+
+CONFIG = override(
+    PRESETS["language-smoke"],
+    {
+        "tasks": {"concepts": 4, "skills": 3, "languages": [0.5, 0.3, 0.2], "refusing": 0.1},
+        "probe.translations": [2.0, 3.0],
+    },
+)
+WORLD = world_of(CONFIG)
+C, L = 4, 3
+
+
+def documents(family="fresh", n=200):
+    return held_out(CONFIG, 1, "probe", family, n)
+
+
+def test_documents_are_written_in_their_language_with_answers_of_the_truth():
+    everything = WORLD.sample(jax.random.key(0), WORLD.families(1)["known"], 4000)
+    found = everything.prompts
+    np.testing.assert_allclose(np.bincount(found.language) / 4000, CONFIG.tasks.languages, atol=0.03)
+    assert np.mean(np.asarray(found.instruction) < 0) == pytest.approx(CONFIG.tasks.uninstructed, abs=0.03)
+    np.testing.assert_array_equal(np.asarray(found.xs) // C, np.broadcast_to(found.language[:, None], found.xs.shape))
+    np.testing.assert_allclose(np.asarray(everything.truth).sum(axis=-1), 1, rtol=1e-6)
+    p = np.take_along_axis(np.asarray(everything.truth), np.asarray(found.ys)[..., None], axis=-1)
+    assert np.mean(p) == pytest.approx(np.mean(np.sum(np.asarray(everything.truth) ** 2, axis=-1)), abs=0.01)
+    english = documents().prompts
+    assert np.all(np.asarray(english.language) == 0)
+    assert np.all(np.asarray(documents("known_elsewhere").prompts.language) == 1)
+
+
+def test_a_renaming_and_its_inverse_are_undone_and_form_a_permutation():
+    rename = Rename(jnp.array([2, 0, 1]), jnp.array([1, 3, 0, 2]))
+    prompts = documents().prompts
+    back = rename.inverse().apply(rename.apply(prompts))
+    for part, old in zip(jax.tree.leaves(back), jax.tree.leaves(prompts), strict=True):
+        np.testing.assert_array_equal(part, old)
+    answers = jax.random.uniform(jax.random.key(1), (200, CONFIG.prompts.length, C * L + 1))
+    np.testing.assert_array_equal(rename.undo(rename.inverse().undo(answers, prompts), prompts), answers)
+
+
+@pytest.mark.parametrize("rename", [translation(L, C, 0, 2), permutations(jax.random.key(2), L, C, 1)[0]])
+def test_bayes_of_the_pushed_tasks_on_renamed_documents_is_bayes(rename):
+    parts = [WORLD.families(1)[family].tables for family in ("known", "fresh")]
+    tasks = Mixture(tuple(parts), jnp.array([0.3, 0.0]))
+    pushed, _ = rename.push(tasks, None)
+    for family in ("known", "fresh"):
+        prompts = documents(family).prompts
+        shown = rename.apply(prompts)
+        found = rename.undo(inference.predictive(pushed, shown, C, L), prompts)
+        np.testing.assert_allclose(found, inference.predictive(tasks, prompts, C, L), rtol=1e-6, atol=1e-9)
+        evidence = (inference.sequential_evidence(t, d, C, L) for t, d in ((pushed, shown), (tasks, prompts)))
+        np.testing.assert_allclose(*evidence, rtol=1e-6, err_msg="the log-Jacobian is 0")
+
+
+def test_translation_moves_no_exact_prediction_and_a_permutation_only_the_known_ones():
+    prompts = documents().prompts
+    known, fresh = (WORLD.exact(tasks) for tasks in WORLD.families(1).values())
+    translate, permute = WORLD.conjugation(1, "translation", 2.0), WORLD.choices(1)[0]
+    for exact in (known, fresh):
+        np.testing.assert_allclose(translate.undo(exact(translate.apply(prompts)), prompts), exact(prompts), atol=1e-6)
+    np.testing.assert_allclose(permute.undo(fresh(permute.apply(prompts)), prompts), fresh(prompts), atol=1e-6)
+    assert np.abs(permute.undo(known(permute.apply(prompts)), prompts) - known(prompts)).max() > 0.1
+
+
+@pytest.mark.parametrize("anchors", [0, 2, 4])
+def test_a_layout_writes_every_word_apart_and_reads_probabilities(anchors):
+    layout = Layout(C, L, 3, anchors)
+    words = jnp.arange(C * L + 1)
+    codes = np.asarray(layout.code(words))
+    assert codes.max() == layout.codes == codes[-1]
+    assert len(set(codes[:-1])) == anchors + L * (C - anchors)
+    outputs = jax.random.normal(jax.random.key(0), (5, 7, layout.codes + (L if anchors else 0) + 1))
+    found = np.asarray(layout.read(outputs))
+    assert found.shape == (5, 7, C * L + 1)
+    np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
+    config = override(CONFIG, {"prompts.anchors": anchors})
+    prompts = documents().prompts
+    tokens = world_of(config).tokens(prompts)
+    sizes = described("language").sizes(config)
+    assert tokens.shape[1:] == (sizes["tokens"], sizes["token"])
+    assert outputs.shape[-1] == sizes["outputs"]
+
+
+@pytest.mark.parametrize("anchors", [0, 4])
+def test_tokens_tell_documents_apart_and_see_only_the_past(anchors):
+    """Token k changes with x_k, with the pair before it, with the language, and with nothing else."""
+    world, prompts = world_of(override(CONFIG, {"prompts.anchors": anchors})), documents(n=3).prompts
+    tokens = np.asarray(world.tokens(prompts))
+    later = prompts.ys.at[:, 4].set((prompts.ys[:, 4] + 1) % C)
+    changed = np.asarray(world.tokens(type(prompts)(prompts.language, prompts.instruction, prompts.xs, later)))
+    moved = np.flatnonzero(np.abs(changed - tokens).sum(axis=(0, 2)))
+    np.testing.assert_array_equal(moved, [5])
+    other = np.asarray(world.tokens(translation(L, C, 0, 1).apply(prompts)))
+    assert np.all(np.abs(other - tokens).sum(axis=-1) > 0), "another language is seen at every token"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"tasks.languages": [0.5, 0.4, 0.2]}, "add up to 1"),
+        ({"tasks.languages": [1.0], "probe.translations": [2.0]}, "probe.translations"),
+        ({"probe.translations": [4.0]}, "1 to 3"),
+        ({"probe.translations": [1.5]}, "whole numbers"),
+        ({"prompts.anchors": 5}, "at most tasks.concepts"),
+        ({"tasks.concepts": 2, "tasks.skills": 5, "prompts.anchors": 0}, "tables of 2 concepts"),
+        ({"tasks.epsilon": 1e-7}, "tasks.epsilon"),
+        ({"finetune.tasks": "narrow"}, "in this world"),
+        ({"finetune.n_tasks": 2}, "finetune.n_tasks"),
+    ],
+)
+def test_configurations_that_cannot_be_are_one_line(changes, line):
+    with pytest.raises(ConfigError, match=line) as error:
+        override(CONFIG, changes)
+    assert "\n" not in str(error.value)
+
+
+def test_regression_refuses_what_only_languages_have():
+    with pytest.raises(ConfigError, match=r"finetune\.tasks"):
+        override(PRESETS["smoke"], {"finetune.tasks": "code"})
