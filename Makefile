@@ -6,10 +6,13 @@ EXPERIMENTS := primary single_distribution tradeoff forgetting conjugation other
   splicing model_size nonlinear methods control
 SCALE ?= laptop
 
-.PHONY: demo test test-slow smoke experiments figures bench clean
+.PHONY: demo demo-language test test-slow smoke experiments figures bench clean
 
 demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about five minutes
 	$(BIN)/implicit-inference run --preset demo
+
+demo-language: .venv/installed  ## the same in the world of tiny languages
+	$(BIN)/implicit-inference run --preset language-demo
 
 smoke: .venv/installed  ## the same in miniature, under a minute
 	$(BIN)/implicit-inference run --preset smoke

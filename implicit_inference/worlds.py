@@ -185,6 +185,11 @@ class World(ABC):
     def conjugation(self, seed: Array | int, move: str, strength: Any) -> Conjugation:
         """The conjugation that a probe measures; its strength may be traced, or None."""
 
+    @property
+    def quantities(self) -> Mapping[str, Callable[[Any, Any], Any]]:
+        """Further numbers measured of every predictor: name -> (predictions, truth) [..., K, *event] -> [..., K]."""
+        return {}
+
     def choices(self, seed: Array | int) -> tuple[Conjugation, ...]:
         """Conjugations that leave the law of the forgotten family's prompts as it is; none, by default.
 

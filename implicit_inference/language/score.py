@@ -50,4 +50,14 @@ def nearest(numbers: Any) -> Any:
     return positive / positive.sum(axis=-1, keepdims=True)
 
 
+def accuracy(predictions: Any, truth: Any) -> Any:
+    """1 where the likeliest word is the likeliest one in truth, else 0, of probabilities [..., V]."""
+    return (predictions.argmax(axis=-1) == truth.argmax(axis=-1)) * 1.0
+
+
+def lost(predictions: Any, truth: Any) -> Any:
+    """The probability that goes to words which the truth never has: those of other languages."""
+    return (predictions * (truth == 0)).sum(axis=-1)
+
+
 CROSS_ENTROPY = Score(loss=cross_entropy, divergence=divergence, shrink=flattened, mean=nearest)

@@ -42,6 +42,8 @@ class TasksConfig:
 
     def check(self, path: str) -> None:
         """Raises ConfigError for probabilities that do not add up, or more skills than there are tables."""
+        if len(self.languages) < 2:
+            refuse(f"{path}.languages", list(self.languages), "two languages or more")
         if abs(sum(self.languages) - 1) > 1e-6:
             refuse(
                 f"{path}.languages",
@@ -71,7 +73,7 @@ class Translations(ProbeConfig):
     """The measurement, with the languages that English prompts are translated into."""
 
     translations: tuple[float, ...] = knob(
-        (2.0, 3.0, 4.0), "languages, counted from 1 (English, which moves nothing)", least=1, most=1024
+        (2.0,), "languages, counted from 1 (English, which moves nothing)", least=1, most=1024
     )
 
     def check(self, path: str) -> None:
@@ -151,9 +153,9 @@ PRESETS = {
         student=replace(BASE.finetune, steps=60),
         tune=replace(TUNE, steps=60),
         steer=replace(STEER, steps=60),
-        probe=Translations(prompts=256, scratch_steps=200, translations=(2.0,)),
+        probe=Translations(prompts=256, scratch_steps=200),
     ),
-    "language-demo": BASE,
+    "language-demo": replace(BASE, probe=replace(BASE.probe, translations=(2.0, 3.0, 4.0))),
     "language-paper": replace(
         BASE,
         seeds=(0, 1, 2, 3),
@@ -161,7 +163,7 @@ PRESETS = {
         prompts=PromptsConfig(length=40, anchors=16),
         model=ModelConfig(width=256, layers=8, heads=8, compute_dtype="bfloat16"),
         pretrain=TrainingConfig(steps=20_000, learning_rate=1e-2),
-        probe=Translations(scratch_steps=4000),
+        probe=Translations(scratch_steps=4000, translations=(2.0, 3.0, 4.0)),
     ),
 }
 

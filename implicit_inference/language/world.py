@@ -1,5 +1,6 @@
 """The world of tiny languages at work: tables, documents, exact Bayes, tokens, translation."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.language import inference, writing
 from implicit_inference.language.conjugations import Rename, permutations, translation
 from implicit_inference.language.documents import Batch, Document, continued
-from implicit_inference.language.score import CROSS_ENTROPY
+from implicit_inference.language.score import CROSS_ENTROPY, accuracy, lost
 from implicit_inference.language.settings import PromptsConfig, TasksConfig
 from implicit_inference.language.tables import Dirichlet, Fresh, Known, TableDistribution
 from implicit_inference.language.tokens import Layout
@@ -144,6 +145,10 @@ class World(worlds.World):
         """Swaps English and the language `strength`, counted from 1."""
         n_concepts, n_languages = self._size
         return translation(n_languages, n_concepts, ENGLISH, jnp.asarray(strength).astype(jnp.int32) - 1)
+
+    @property
+    def quantities(self) -> Mapping[str, Callable[[Any, Any], Any]]:
+        return {"accuracy": accuracy, "lost": lost}
 
     def choices(self, seed: Array | int) -> tuple[Rename, ...]:
         """Random permutations of the concepts, the same in every language."""

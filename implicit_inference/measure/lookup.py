@@ -186,15 +186,15 @@ class Table:
         return after - before
 
 
-def while_training(records: list[Record]) -> Curves:
-    """Looks up the losses of a stage in its course, by family and predictor.
+def while_training(records: list[Record], families: tuple[str, ...]) -> Curves:
+    """Looks up the losses of a stage in its course on two families, by family and predictor.
 
     Raises ValueError unless every seed has every step, and both the network and exact Bayes every family.
     """
     frame = pd.DataFrame(records)
     found = {}
     for (family, predictor), part in frame.groupby(["family", "predictor"], sort=False):
-        if family != "finetuning":
+        if family in families:
             square = part.pivot(index="seed", columns="step", values="mean")
             if square.isna().to_numpy().any():
                 raise ValueError(f"{family}, {predictor}: a seed lacks a step")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids, parents_of
 from implicit_inference.measure.accounts import Accounts
@@ -35,7 +37,7 @@ def probe(trained: Trained, report: Callable[[int, int], None]) -> Run:
     on its prompts); prior_logit, prior_residual and prior_bound of the effective prior; position_odds (its log odds at
     each position alone); ACCOUNT_odds and other numbers of accounts, account_loss and account_residual; shapley_odds
     and shapley_weight; gate (effective: by bin, prompts of both families; by range, those of the forgotten family);
-    moved_odds (exact).
+    moved_odds (exact); and the quantities of the world.
     """
     run = trained.run_of("probe")
     if run.finished:
@@ -57,8 +59,8 @@ def probe(trained: Trained, report: Callable[[int, int], None]) -> Run:
 
 @pinned()
 def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record]:
-    """All rows of the table."""
-    held_out, config, rows = HeldOut(trained), trained.config, list[Record]()
+    """All records of the table."""
+    held_out, config, records = HeldOut(trained), trained.config, list[Record]()
     seeds, beliefs, world, score = config.seeds, Beliefs(held_out), held_out.described, held_out.world.score
     networks = {STAGE_NAMES[stage]: trained.network(stage) for stage in parents_of("probe", config)}
     before, after, _ = networks
@@ -66,20 +68,21 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
     for name in (before, after):
         prior = beliefs.prior(networks[name])
         ideals[f"bayes_effective_{name}"] = beliefs.ideal(prior.logit)
-        rows += prior_records(prior, seeds, split="tuning", predictor=name)
+        records += prior_records(prior, seeds, split="tuning", predictor=name)
         odds = beliefs.odds_by_position(networks[name])
-        rows += curve_records(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
+        records += curve_records(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
     broken = damaged(held_out, config.probe.stage)
     networks |= {name: trained.programs.network(params) for name, params in broken.items()}
     networks["uninformed"] = Uninformed(held_out.forgotten)
     predictors = networks | {name: held_out.exact(tasks) for name, tasks in exact_tasks(config).items()} | ideals
     accounts = Accounts(held_out, beliefs, networks[before], networks[after])
-    rows += accounts.number_records(before, after, split="tuning")
+    records += accounts.number_records(before, after, split="tuning")
     compared, gated = (before, after, *ideals), (*networks, "bayes_pretraining", *ideals)
     batches = {family: held_out.batch(family) for family in config.families}
     truth = {family: held_out.truth(batch) for family, batch in batches.items()}
     close = {family: held_out.closeness(batches[family].prompts) for family in world.families}
     to_show, forgotten = cases(held_out), world.forgotten
+    measures = {"loss": score.loss, **held_out.world.quantities}
     exact = [world.exact[family] for family in world.families]
     for done, case in enumerate(to_show):
         report(done, len(to_show) + 1)
@@ -91,26 +94,29 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
             for name, predictor in predictors.items()
         }
         for (family, name), predictions in predicted.items():
-            rows += position_records(score.loss(predictions, truth[family]), seeds, **_labels(family, name, **labels))
-        rows += gates(predicted, close, world, gated, seeds, **labels)
+            for quantity, of in measures.items():
+                values = np.asarray(of(predictions, truth[family]), np.float64)
+                own = _labels(family, name, **labels) | {"quantity": quantity}
+                records += position_records(values, seeds, **own)
+        records += gates(predicted, close, world, gated, seeds, **labels)
         log_ratio = shows[forgotten].log_ratio()
         away = close[forgotten] - log_ratio
-        rows += position_records(away, seeds, **labels, quantity="moved_odds", family=forgotten)
+        records += position_records(away, seeds, **labels, quantity="moved_odds", family=forgotten)
         before_after = predicted[forgotten, before], predicted[forgotten, after]
         first, second = (predicted[forgotten, name] for name in exact)
         answers = Answers(*before_after, first, second, log_ratio, truth[forgotten])
-        rows += accounts.records(answers, **labels, family=forgotten)
-        rows += range_gates(answers, (before, after), held_out, **labels, family=forgotten)
+        records += accounts.records(answers, **labels, family=forgotten)
+        records += range_gates(answers, (before, after), held_out, **labels, family=forgotten)
         if case.name == "identity":
-            rows += accounts.shapley_records(answers, **labels, family=forgotten)
+            records += accounts.shapley_records(answers, **labels, family=forgotten)
             for name in networks:
                 parts = attribution(held_out, predicted[forgotten, name], answers)
                 for part, values in parts._asdict().items():
-                    rows += curve_records(values, seeds, **_labels(forgotten, name, **labels) | {"quantity": part})
+                    records += curve_records(values, seeds, **_labels(forgotten, name, **labels) | {"quantity": part})
             for name in compared:
                 errors = score.loss(predicted[forgotten, name], truth[forgotten])[..., 1:]  # all but the empty context
                 where = close[forgotten][..., 1:]
-                rows += binned_records(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **labels))
+                records += binned_records(errors, where, CLOSENESS_EDGES, seeds, **_labels(forgotten, name, **labels))
     report(len(to_show), len(to_show) + 1)
     tuning = held_out.batch(forgotten, "tuning")
     for case in to_show:
@@ -118,16 +124,18 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
             shown = case.shows(held_out, tuning)
             for name, network in networks.items():
                 errors = score.loss(shown.predictions(network), held_out.truth(tuning))
-                rows += position_records(errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength))
+                records += position_records(
+                    errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength)
+                )
     for family in batches:
         floor = score.loss(truth[family], truth[family])
-        rows += position_records(floor, seeds, **_labels(family, "oracle"))
+        records += position_records(floor, seeds, **_labels(family, "oracle"))
     for name, network in networks.items():
         for family in batches:
             errors = held_out.shrunk_errors(network, family)
-            rows += position_records(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
+            records += position_records(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
     report(len(to_show) + 1, len(to_show) + 1)
-    return [COLUMNS | row for row in rows]
+    return [COLUMNS | row for row in records]
 
 
 LABELS = ("seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "range", "bin")

@@ -44,6 +44,7 @@ from implicit_inference.show.notation import (
     spread,
 )
 from implicit_inference.show.notation import bins as bin_names
+from implicit_inference.worlds import described
 
 WHERE = ("early", "late")
 
@@ -55,7 +56,7 @@ def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
     for parent in run.parents():
         losses = parent.read_table("training.parquet")
         with interpreted(parent.path("training.parquet")):
-            curves[parent.stage] = while_training(losses)
+            curves[parent.stage] = while_training(losses, described(config.world).families)
     with style(), interpreted(run.path("table.parquet")):
         table = Table(records, config)
         figures = {

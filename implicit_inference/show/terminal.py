@@ -174,6 +174,8 @@ def summary_table(summary: dict[str, Any], config: Config) -> Table:
             table.add_row(f"  {label}", estimate(early), estimate(late))
 
     for family, predictors in summary["loss"].items():
+        if family in names.world.elsewhere:
+            continue
         entries = [(names.predictor(name), loss["early"], loss["late"]) for name, loss in predictors.items()]
         section(f"{names.family(family)} prompts", entries)
     recovery, controls, attribution = summary["recovery"], summary["controls"], summary["attribution"]

@@ -113,7 +113,7 @@ def test_tokens_tell_documents_apart_and_see_only_the_past(anchors):
     ("changes", "line"),
     [
         ({"tasks.languages": [0.5, 0.4, 0.2]}, "add up to 1"),
-        ({"tasks.languages": [1.0], "probe.translations": [2.0]}, "probe.translations"),
+        ({"tasks.languages": [1.0], "probe.translations": [2.0]}, "two languages"),
         ({"probe.translations": [4.0]}, "1 to 3"),
         ({"probe.translations": [1.5]}, "whole numbers"),
         ({"prompts.anchors": 5}, "at most tasks.concepts"),
