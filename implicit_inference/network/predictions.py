@@ -29,7 +29,7 @@ def predict(config: Config, params: decoder.Params, prompts: Prompts, control: A
     return _predict(world_of(config), config.model, params, prompts, control)
 
 
-@partial(compiled_once, static=(0, 1))
+@partial(compiled_once, static=(0, 1), inline=True)
 def _predict(world: World, model: ModelConfig, params: decoder.Params, prompts: Prompts, control: Any) -> Array:
     if "controls" in params:
         params = params["base"] if control is None else controls.choose(params, control)
