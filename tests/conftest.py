@@ -25,7 +25,7 @@ def chain_with_promotion(*rules):
 
 optax.chain = chain_with_promotion
 
-# Compiling is what takes the time, and the laws hold however well a program is compiled; `make test-slow` compiles well.
+# Compiling takes most of the time, and laws hold however well a program is compiled; `make test-slow` compiles it well.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1")
 

@@ -11,6 +11,7 @@ import pandas as pd
 from implicit_inference.bayes.attribution import Attribution, attribution
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parents_of
+from implicit_inference.config.stages import STAGES
 from implicit_inference.measure.formulas import Estimate, Values, over_seeds, positions, recovered_fraction
 from implicit_inference.runs.store import Record
 from implicit_inference.worlds import described
@@ -21,13 +22,7 @@ Case = tuple[str, float | None]
 IDENTITY: Case = ("identity", None)
 SHRUNK: Case = ("shrink_only", None)
 
-STAGE_NAMES = {
-    "pretrain": "pretrained",
-    "scratch": "scratch",
-    "finetune": "finetuned",
-    "student": "student",
-    "steer": "steered",
-}
+STAGE_NAMES = {stage: plan.network for stage, plan in STAGES.items() if plan.network}
 """stage -> the name of its network in tables"""
 
 Curves = dict[tuple[str, str], tuple[list[int], Values]]

@@ -8,6 +8,7 @@ import pytest
 
 from implicit_inference import keys
 from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.stages import STAGES
 from implicit_inference.network import adapt
 from implicit_inference.network.predictions import predict, under_every_control
 from implicit_inference.regression.inference import sequential_evidence
@@ -17,7 +18,7 @@ from implicit_inference.training.batches import closeness, draw_preferences, les
 from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.optimisers import schedule
 from implicit_inference.training.programs import Programs
-from implicit_inference.training.stages import kept_shapes, stage_of
+from implicit_inference.training.stages import BUILDERS, kept_shapes, stage_of
 from implicit_inference.worlds import world_of
 
 TINY = {
@@ -70,6 +71,10 @@ def _untrained(config, name, seed):
 
 
 QUICK = ("full",)
+
+
+def test_every_stage_that_trains_has_a_builder():
+    assert set(BUILDERS) == set(STAGES) - {"probe"}
 
 
 @pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS])
