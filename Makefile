@@ -34,8 +34,8 @@ test: .venv/installed  ## style, types, tests
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 -m "not slow"
 
-test-slow: .venv/installed  ## the tests marked slow: many more examples
-	$(BIN)/pytest -n 2 -m slow
+test-slow: .venv/installed  ## the tests marked slow: many more examples, programs compiled as users compile them
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -n 2 -m slow
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -16,7 +16,8 @@ from implicit_inference.config import memory
 from implicit_inference.config.changes import PRESETS, base, changed, changed_fields, changes_in, override
 from implicit_inference.config.errors import UserError, quoted, refuse
 from implicit_inference.config.fields import Config
-from implicit_inference.config.identity import STAGES, parents_of, run_id
+from implicit_inference.config.identity import parents_of, run_id
+from implicit_inference.config.stages import STAGES
 from implicit_inference.finished import RUNS, Probe
 from implicit_inference.runs import runtime
 from implicit_inference.worlds import WORLDS

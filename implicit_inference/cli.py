@@ -16,6 +16,7 @@ from implicit_inference.config import identity
 from implicit_inference.config.errors import ConfigError, UserError, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.config.flags import Parser, add_fields, changes, joined
+from implicit_inference.config.stages import PROBED, STAGES
 from implicit_inference.runs import process
 from implicit_inference.runs.meeting import hosts_from
 
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "implicit-inference"
 SIZES = ("S", "M", "G")
-CHILDREN = {
-    "finetune": ("pretrain", ("finetune", "adapt"), "fine-tune a pretrain run"),
-    "student": ("finetune", ("lesson", "student"), "train the network before fine-tuning on a teacher's answers"),
-    "tune": ("pretrain", ("control", "tune"), "tune one control for each preference on the frozen network"),
-    "steer": ("tune", ("steer",), "train tuned controls and their network together"),
-}
-"""command -> (the stage of its parent, the sections that are free, what it does)"""
+CHILDREN = {name: plan for name, plan in STAGES.items() if plan.command}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,10 +58,10 @@ def parser() -> Parser:
         if name == "pretrain":
             add_hosts(sub)
         add_fields(sub, "demo", "demo")
-    for name, (parent, _, text) in CHILDREN.items():
-        sub = command(name, child, text)
+    for name, plan in CHILDREN.items():
+        sub = command(name, child, plan.command)
         sub.set_defaults(stage=name)
-        sub.add_argument("--parent", required=True, metavar="ID", help=f"a {parent} run")
+        sub.add_argument("--parent", required=True, metavar="ID", help=f"a {plan.parents[-1]} run")
         add_hosts(sub)
         add_fields(sub, None, "the one nearest to the parent")
     sub = command("probe", probe, "measure a fine-tuned, taught or steered network (trains scratch if need be)")
@@ -110,8 +105,8 @@ def pretrain(options: argparse.Namespace) -> int:
 
 
 def child(options: argparse.Namespace) -> int:
-    parent, free, _ = CHILDREN[options.stage]
-    config = _child_config(options, options.parent, parent, free)
+    plan = CHILDREN[options.stage]
+    config = _child_config(options, options.parent, plan.parents[-1], plan.reads)
     api.train(_trained(config, options, options.stage), [options.stage])
     return 0
 
@@ -128,7 +123,7 @@ def _probed(options: argparse.Namespace) -> str:
         stage = _find(options, options.id).stage
     except UserError:
         return "finetune"
-    return stage if stage in identity.PROBED else "finetune"
+    return stage if stage in PROBED else "finetune"
 
 
 def figures(options: argparse.Namespace) -> int:

@@ -25,6 +25,10 @@ def chain_with_promotion(*rules):
 
 optax.chain = chain_with_promotion
 
+# Compiling takes most of the time, and laws hold however well a program is compiled; `make test-slow` compiles it well.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1")
+
 # Many tests compile the same program in a runner or a process of their own.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])

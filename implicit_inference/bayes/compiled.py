@@ -11,12 +11,13 @@ import numpy as np
 R = TypeVar("R")
 
 
-def compiled_once(function: Callable[..., R], static: tuple[int, ...] = ()) -> Callable[..., R]:
+def compiled_once(function: Callable[..., R], static: tuple[int, ...] = (), inline: bool = False) -> Callable[..., R]:
     """Compiles a function once for arguments of one structure, shapes and types, so that it may be called eagerly.
 
-    A bare Python function among the arguments may answer differently at the next call: then nothing is kept.
+    A bare Python function among the arguments may answer differently at the next call: then nothing is kept. `inline`:
+    a larger program takes the function as its own lines, not as a call.
     """
-    kept = jax.jit(function, static_argnums=static)
+    kept = jax.jit(function, static_argnums=static, inline=inline)
 
     @functools.wraps(function)
     def call(*args: Any) -> R:

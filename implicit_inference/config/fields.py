@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from implicit_inference.config.errors import refuse
+from implicit_inference.config.stages import Probed
 from implicit_inference.worlds import WORLDS, described
 
 
@@ -167,7 +168,7 @@ TUNE = replace(STEER, learning_rate=1e-2)
 class ProbeConfig:
     """The measurement on held-out prompts; a world adds the strengths of its conjugations."""
 
-    stage: Literal["finetune", "student", "steer"] = knob(
+    stage: Probed = knob(
         "finetune", "the stage whose network is compared with the pretrained one; of steer, under the largest grade"
     )
     prompts: int = knob(
@@ -224,6 +225,3 @@ class Config:
 
 TASK_FIELDS = ("discrete_prob", "tasks", "n_tasks", "narrow_std")
 """The fields of fine-tuning that say what it shows, which the scratch control is shown too."""
-
-TRAININGS = ("pretrain", "finetune", "student", "tune", "steer")
-"""The sections that say how a stage trains."""

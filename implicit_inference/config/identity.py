@@ -16,24 +16,13 @@ from implicit_inference.config.errors import refuse
 from implicit_inference.config.fields import (
     FINETUNE,
     TASK_FIELDS,
-    TRAININGS,
     AdaptConfig,
     Config,
     ControlConfig,
     TrainingConfig,
 )
+from implicit_inference.config.stages import PROBED, STAGES, TRAININGS, parts_of
 from implicit_inference.worlds import WORLDS, described
-
-STAGES = {
-    "pretrain": ("world", "seeds", "tasks", "prompts", "model", "pretrain"),
-    "scratch": ("world", "seeds", "tasks", "prompts", "model", "scratch"),
-    "finetune": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt"),
-    "student": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "lesson", "student"),
-    "tune": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "control", "tune"),
-    "steer": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "control", "tune", "steer"),
-    "probe": ("world", "seeds", "tasks", "prompts", "model", "pretrain", "finetune", "adapt", "probe"),
-}
-"""The parts of the configuration that each stage's result depends on."""
 
 METHOD_FIELDS = {
     "full": (),
@@ -112,11 +101,6 @@ def restored(stage: str, stored: Mapping[str, Any]) -> Config:
     return override(base(world), stored, sections_of(stage, probed if probed in PROBED else "finetune"))
 
 
-def parts_of(stage: str, probed: str = "finetune") -> tuple[str, ...]:
-    """The parts of the configuration that a stage's result depends on; of a probe, also those of the `probed` stage."""
-    return STAGES[stage] if stage != "probe" else tuple(dict.fromkeys((*STAGES["probe"], *STAGES[probed])))
-
-
 def sections_of(stage: str, probed: str = "finetune") -> set[str]:
     """The sections, and `world` and `seeds`, that a stage depends on; of a probe, also those of the `probed` stage."""
     sections = set(parts_of(stage, probed))
@@ -138,26 +122,13 @@ def stored_text(stage: str, config: Config) -> str:
     return tomli_w.dumps(content(stage, config))
 
 
-PARENTS = {
-    "pretrain": (),
-    "scratch": (),
-    "finetune": ("pretrain",),
-    "student": ("pretrain", "finetune"),
-    "tune": ("pretrain",),
-    "steer": ("tune",),
-}
-
-PROBED = ("finetune", "student", "steer")
-"""The stages that a probe can compare with the pretrained network."""
-
-
 def parents_of(stage: str, config: Config) -> tuple[str, ...]:
     """Names the stages that a stage starts from, learns from or measures; training starts from the first one."""
     if stage == "student" and config.lesson.teacher != "finetuned":
         return ("pretrain",)
     if stage == "probe":
         return ("pretrain", config.probe.stage, "scratch")
-    return PARENTS[stage]
+    return STAGES[stage].parents
 
 
 def parent_ids(stage: str, config: Config) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from implicit_inference.config.changes import value_of
 from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.errors import ConfigError, quoted
-from implicit_inference.config.fields import TRAININGS, Config
+from implicit_inference.config.fields import Config
+from implicit_inference.config.stages import TRAININGS
 from implicit_inference.worlds import described
 
 GIB = 2**30

@@ -11,6 +11,7 @@ import pandas as pd
 from implicit_inference.bayes.attribution import Attribution
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parents_of
+from implicit_inference.config.stages import STAGES
 from implicit_inference.measure.formulas import (
     Estimate,
     Values,
@@ -27,13 +28,7 @@ Case = tuple[str, float | None]
 IDENTITY: Case = ("identity", None)
 SHRUNK: Case = ("shrink_only", None)
 
-STAGE_NAMES = {
-    "pretrain": "pretrained",
-    "scratch": "scratch",
-    "finetune": "finetuned",
-    "student": "student",
-    "steer": "steered",
-}
+STAGE_NAMES = {stage: plan.network for stage, plan in STAGES.items() if plan.network}
 """stage -> the name of its network in tables"""
 
 UNTRAINED = ("damaged_norm", "damaged_rise", "uninformed")

@@ -7,7 +7,7 @@ from typing import Any
 
 from implicit_inference.config.changes import fields_of
 from implicit_inference.config.fields import Config
-from implicit_inference.config.identity import STAGES
+from implicit_inference.config.stages import STAGES
 from implicit_inference.measure.formulas import RANGES
 from implicit_inference.measure.lookup import IDENTITY, SHRUNK, Case, Table, estimated
 from implicit_inference.runs.store import Run, interpreted

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from implicit_inference.config.changes import valid
 from implicit_inference.config.errors import UserError, counted
 from implicit_inference.config.fields import Config, TrainingConfig
-from implicit_inference.config.identity import STAGES
+from implicit_inference.config.stages import STAGES
 from implicit_inference.network import decoder
 from implicit_inference.network.predictions import predict
 from implicit_inference.runs import devices, hosts

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from implicit_inference.bayes.compiled import by_seed
+from implicit_inference.bayes.compiled import mapped
 
 
 def test_results_come_in_order_and_each_kind_is_traced_once():
@@ -14,13 +14,13 @@ def test_results_come_in_order_and_each_kind_is_traced_once():
     def total(tree):
         return 10 * sum(jnp.sum(leaf) for leaf in jax.tree.leaves(tree))
 
-    for run in (by_seed, jax.jit(by_seed, static_argnums=0)):
+    for run in (mapped, jax.jit(mapped, static_argnums=0)):
         chex.clear_trace_counter()
         counted = chex.assert_max_traces(total, n=3)
         np.testing.assert_allclose(run(counted, trees), [10.0, 20.0, 30.0, 40.0, 50.0, 60.0])
 
 
 def test_trees_without_leaves_and_functions_of_several_results():
-    both = by_seed(lambda tree: {"same": tree, "one": jnp.ones(2)}, [(), (), ()])
+    both = mapped(lambda tree: {"same": tree, "one": jnp.ones(2)}, [(), (), ()])
     assert both["same"] == ()
     np.testing.assert_array_equal(both["one"], np.ones((3, 2)))

@@ -9,6 +9,7 @@ from implicit_inference.config import identity, memory
 from implicit_inference.config.changes import PRESETS, base, override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.config.identity import run_id
+from implicit_inference.config.stages import PROBED, STAGES, TRAININGS, parts_of
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -73,8 +74,18 @@ def test_a_whole_number_serves_as_a_float_and_gives_the_same_id():
     assert run_id("pretrain", whole) == run_id("pretrain", real)
 
 
+def test_what_a_stage_depends_on_grows_from_the_parent_that_its_command_starts_from():
+    usual = ("world", "seeds", "tasks", "prompts", "model", "pretrain")
+    assert parts_of("scratch") == (*usual[:-1], "scratch")
+    assert parts_of("student") == (*usual, "finetune", "adapt", "lesson", "student")
+    assert parts_of("steer") == (*usual, "control", "tune", "steer")
+    assert parts_of("probe") == (*usual, "finetune", "adapt", "probe")
+    assert parts_of("probe", "steer") == (*usual, "finetune", "adapt", "probe", "control", "tune", "steer")
+    assert TRAININGS == ("pretrain", "finetune", "student", "tune", "steer")
+
+
 def test_every_field_moves_exactly_the_ids_that_depend_on_it():
-    everything = set(identity.STAGES)
+    everything = set(STAGES)
     moved_by = {
         "seeds": ({"seeds": [9]}, everything),
         "finetune.steps": ({"finetune.steps": 7000}, {"finetune", "student", "probe"}),
@@ -91,7 +102,7 @@ def test_every_field_moves_exactly_the_ids_that_depend_on_it():
     }
     for changes, expected in moved_by.values():
         changed = override(base(), changes)
-        assert {stage for stage in identity.STAGES if run_id(stage, changed) != run_id(stage, base())} == expected
+        assert {stage for stage in STAGES if run_id(stage, changed) != run_id(stage, base())} == expected
 
 
 def test_every_field_is_documented():
@@ -138,7 +149,7 @@ def test_a_file_may_hold_only_what_differs(tmp_path):
     ],
 )
 def test_equal_content_has_one_id_at_every_stage(one, other):
-    ids = [[run_id(stage, override(base(), changes)) for stage in identity.STAGES] for changes in (one, other)]
+    ids = [[run_id(stage, override(base(), changes)) for stage in STAGES] for changes in (one, other)]
     assert ids[0] == ids[1]
 
 
@@ -156,7 +167,7 @@ def test_a_student_depends_on_what_its_teacher_read_and_on_nothing_else():
         assert (id_of(lesson__teacher=teacher, finetune__tasks="other") != plain) == reads_tasks
 
 
-@pytest.mark.parametrize("stage", identity.STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 def test_what_is_stored_of_a_run_is_what_its_id_depends_on(stage):
     unrelated = {
         "pretrain": {"finetune.steps": 7000, "probe.prompts": 7, "lesson.prompts": 7},
@@ -267,12 +278,12 @@ def test_a_configuration_that_the_machine_has_no_memory_for_is_refused_by_its_la
             memory.check(changed, (stage,))
 
 
-@pytest.mark.parametrize("stage", identity.PROBED)
+@pytest.mark.parametrize("stage", PROBED)
 def test_a_probe_rests_on_the_stage_that_it_measures_and_is_restored_with_it(stage):
     config = override(base(), {"probe.stage": stage, "student.steps": 333, "steer.steps": 222})
     assert identity.parents_of("probe", config) == ("pretrain", stage, "scratch")
     restored = identity.restored("probe", identity.content("probe", config))
     assert run_id("probe", restored) == run_id("probe", config)
     assert getattr(restored, stage).steps == getattr(config, stage).steps
-    others = {run_id("probe", override(config, {"probe.stage": other})) for other in identity.PROBED}
+    others = {run_id("probe", override(config, {"probe.stage": other})) for other in PROBED}
     assert len(others) == 3

@@ -85,9 +85,7 @@ class Networks:
 def one_world(tmp_path_factory):
     """(folder, its trained networks, measured tables by function and configuration, findings by experiment)"""
     folder = tmp_path_factory.mktemp("study")
-    jax.config.update("jax_disable_most_optimizations", True)  # compiling is what takes the time
-    yield folder, Trained.of(BASE, folder / "runs"), {}, {}
-    jax.config.update("jax_disable_most_optimizations", False)
+    return folder, Trained.of(BASE, folder / "runs"), {}, {}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from implicit_inference import Prompts, bayes_predictor, keys
 from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.chunks import chunk_length
-from implicit_inference.config.identity import STAGES
+from implicit_inference.config.stages import STAGES
 from implicit_inference.runs import hosts
 from implicit_inference.runs.store import StoreError
 from implicit_inference.training.batches import draw_batch, held_out, log_weights, prior

@@ -8,6 +8,7 @@ import pytest
 
 from implicit_inference import keys
 from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.stages import STAGES
 from implicit_inference.network import adapt
 from implicit_inference.network.predictions import predict, under_every_control
 from implicit_inference.regression.inference import sequential_evidence
@@ -17,7 +18,7 @@ from implicit_inference.training.batches import closeness, draw_preferences, les
 from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.optimisers import schedule
 from implicit_inference.training.programs import Programs
-from implicit_inference.training.stages import kept_shapes, stage_of
+from implicit_inference.training.stages import BUILDERS, kept_shapes, stage_of
 from implicit_inference.worlds import world_of
 
 TINY = {
@@ -72,6 +73,10 @@ def _untrained(config, name, seed):
 QUICK = ("full",)
 
 
+def test_every_stage_that_trains_has_a_builder():
+    assert set(BUILDERS) == set(STAGES) - {"probe"}
+
+
 @pytest.mark.parametrize("variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS])
 def test_the_frozen_part_is_bit_equal_the_rest_moves_and_packed_seeds_equal_single_ones(variant):
     name, changes = VARIANTS[variant]
@@ -98,16 +103,16 @@ def test_a_controlled_network_is_the_base_without_a_control_and_under_each_its_o
     prompts = sample_batch(jax.random.key(1), world_of(config).families(0)["gaussian"], 15, 4, 1.0).prompts
     base = predict(config, params["base"], prompts)
     np.testing.assert_array_equal(predict(config, params, prompts), base)
-    by_seed = [predict(config, params, prompts, c) for c in range(3)]
-    np.testing.assert_allclose(by_seed[0], base, rtol=1e-6)
+    controlled = [predict(config, params, prompts, c) for c in range(3)]
+    np.testing.assert_allclose(controlled[0], base, rtol=1e-6)
     for c in (1, 2):
         part = adapt.merge(jax.tree.map(lambda leaf, c=c: leaf[c], params["controls"]), params["base"])
-        np.testing.assert_allclose(by_seed[c], predict(config, part, prompts), rtol=1e-6)
-        assert np.all(by_seed[c] != base)
+        np.testing.assert_allclose(controlled[c], predict(config, part, prompts), rtol=1e-6)
+        assert np.all(controlled[c] != base)
     grouped = jax.tree.map(lambda leaf: leaf.reshape(5, 3, *leaf.shape[1:]), prompts)
     mixed = under_every_control(config, params, grouped)
     for c in range(3):
-        np.testing.assert_allclose(mixed[:, c], by_seed[c].reshape(5, 3, 4)[:, c], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(mixed[:, c], controlled[c].reshape(5, 3, 4)[:, c], rtol=1e-5, atol=1e-6)
 
 
 def test_a_preference_is_shown_prompts_of_its_own_mixture():
