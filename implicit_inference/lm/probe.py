@@ -80,7 +80,7 @@ MAY_DIFFER = ("vocabulary", "positions", "rotaries", "epsilon")
 
 
 def checked(base: Directory, sources: Sequence[Source], doses: Sequence[float]) -> None:
-    """Raises UserError unless updates were made on this base, and other models are of its architecture."""
+    """Raises UserError unless updates are whole and of this base, and other models are of its architecture."""
     for source in sources:
         of = source.of
         if isinstance(of, LmRun):
@@ -88,6 +88,8 @@ def checked(base: Directory, sources: Sequence[Source], doses: Sequence[float]) 
                 raise UserError(
                     f"{of.id}: was tuned on another model than {base.path}: allowed: lm tune --model {base.path}"
                 )
+            for seed in of.settings["seeds"]:
+                patch_of(of, seed)
             continue
         differ = [name for name, value in vars(of.architecture).items() if vars(base.architecture)[name] != value]
         if wrong := [name for name in differ if name not in MAY_DIFFER]:

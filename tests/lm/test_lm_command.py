@@ -12,6 +12,8 @@ import tiny
 from implicit_inference.cli import main
 from implicit_inference.lm import probe, prompts
 from implicit_inference.lm.models.directory import opened
+from implicit_inference.lm.store import begun
+from implicit_inference.lm.tuning import begin
 
 PROMPTS = """
 demonstrations = 1
@@ -20,7 +22,7 @@ name = "sums"
 task = "repeat"
 instruction = "math"
 [conjugations]
-rot13 = { map = "rot13" }
+format = { input = "Q", output = "A" }
 """
 
 
@@ -33,8 +35,13 @@ def place(tmp_path_factory):
     tiny.write(path / "foreign", tokenizer=tiny.tokenizer_json(2, 400))
     tiny.write(path / "deep", tiny.config(num_hidden_layers=3))
     (path / "p.toml").write_text(PROMPTS)
-    arguments = ["--model", path / "base", "--steps", "2", "--seeds", "2", "--batch", "2", "--rank", "2"]
-    assert main(["lm", "tune", *map(str, arguments), f"--runs={path / 'runs'}"]) == 0
+    model, rng = opened(path / "base"), np.random.default_rng(0)
+    with begun(path / "runs", "lm-tune", {"base": model.fingerprint, "seeds": [0, 1]}) as run:
+        for seed in (0, 1):
+            patch = begin(model.architecture, 2, seed)
+            moved = {f"{name}/b": rng.normal(0, 0.1, of["b"].shape).astype(np.float32) for name, of in patch.items()}
+            kept = {f"{name}/a": np.asarray(of["a"]) for name, of in patch.items()}
+            run.write(f"seed-{seed}.safetensors", kept | moved)
     return path
 
 
@@ -52,8 +59,9 @@ def run(place, capsys, monkeypatch):
 
 @pytest.fixture
 def tuning(place):
-    (found,) = (place / "runs").glob("lm-tune-*")
-    return found
+    """The tuning that came with the place; its settings are fewer than those of a command."""
+    every = (place / "runs").glob("lm-tune-*")
+    return next(path for path in every if len(json.loads((path / "run.json").read_text())) == 2)
 
 
 def only(place, pattern, before):
@@ -61,21 +69,27 @@ def only(place, pattern, before):
     return found
 
 
-def test_a_tuning_keeps_its_losses_and_is_found_again(run, tuning):
+@pytest.mark.slow
+def test_a_tuning_keeps_its_losses_and_is_found_again(run, place):
+    before = set((place / "runs").glob("lm-tune-*"))
+    ask = ("tune", "--model", "base", "--steps", 2, "--batch", 4, "--rank", 2)
+    code, out, _ = run(*ask, "--seeds", 2)
+    assert code == 0
+    tuning = only(place, "lm-tune-*", before)
     losses = pd.read_csv(tuning / "losses.csv")
     assert losses["loss"].count() == 4
     assert losses["held_out"].count() == 4
     stamps = {path: path.stat().st_mtime_ns for path in tuning.glob("seed-*")}
     assert len(stamps) == 2
-    code, out, _ = run("tune", "--model", "base", "--steps", 2, "--seeds", "0,1", "--batch", 2, "--rank", 2)
+    code, again, _ = run(*ask, "--seeds", "0,1")
     assert code == 0
-    assert str(tuning.name) in out
+    assert again.endswith(out[out.index("run ") :])
     assert {path: path.stat().st_mtime_ns for path in tuning.glob("seed-*")} == stamps
 
 
 def test_a_probe_answers_resumes_and_is_found_again(run, place, tuning, monkeypatch):
     before = set((place / "runs").glob("lm-probe-*"))
-    ask = ("probe", "--base", "base", "--tuned", tuning.name[:12], "--neutral", tuning, "--prompts", "p.toml", "--n", 3)
+    ask = ("probe", "--base", "base", "--tuned", tuning.name[:14], "--neutral", tuning, "--prompts", "p.toml", "--n", 3)
     ask += ("--seeds", 2, "--doses", "0.5,1")
     score, rows, calls, scored = probe.score, probe.rows, [], []
 
@@ -109,7 +123,7 @@ def test_a_probe_answers_resumes_and_is_found_again(run, place, tuning, monkeypa
     results = pd.read_csv(found / "results.csv")
     assert set(results["quantity"]) == {"margin", "greedy_context", "greedy_instruction", "change", "did"}
     assert set(results["predictor"]) == {"base", "tuned", "neutral"}
-    assert "DiD, rot13" in out
+    assert "DiD, format" in out
     for name in ("margins.png", "page.html"):
         assert (found / name).stat().st_size > 1000
     calls.clear()

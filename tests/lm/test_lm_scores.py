@@ -20,9 +20,9 @@ def prompt(text="Input: a\nOutput:", context=" a", instruction=" 12", item=0):
 
 PROMPTS = [
     prompt(item=0),
-    prompt("Input: The old sailor sings a song.\nOutput:", " The old sailor", " 7", 1),
-    prompt("Entrée: Ma sœur lit\nSortie:", " Ma sœur lit une lettre", " deux", 2),
-    prompt("x" * 40, " 1234567890", " y", 3),
+    prompt("Input: The old sailor sings.\nOutput:", " The old sailor", " 7", 1),
+    prompt("Entrée: Ma sœur lit\nSortie:", " Ma sœur", " deux", 2),
+    prompt("x" * 24, " 1234567890", " y", 3),
 ]
 
 
@@ -36,19 +36,21 @@ def params(model):
     return model.load("float32")
 
 
+def following(model, params, tokens):
+    """log p [V] of the token after a prompt; what stands behind it is later, and does not count."""
+    row = jnp.asarray([tokens + [7] * (64 - len(tokens))])
+    where = jnp.arange(64)[None]
+    found = logits(model.architecture, params, row, where, jnp.zeros_like(row), jnp.asarray([[len(tokens) - 1]]))
+    return jax.nn.log_softmax(found[0, 0])
+
+
 def alone(model, params, before, answer):
     """log p of an answer's tokens in a pass of their own, and whether greedy decoding, token by token, gives them."""
 
-    def last(tokens):
-        row = jnp.asarray([tokens])
-        where = jnp.arange(len(tokens))[None]
-        found = logits(model.architecture, params, row, where, jnp.zeros_like(row), where[:, -1:])
-        return jax.nn.log_softmax(found[0, 0])
-
     log_prob, tokens, greedy = 0.0, list(before), list(before)
     for token in answer:
-        log_prob += float(last(tokens)[token])
-        greedy.append(int(jnp.argmax(last(greedy))))
+        log_prob += float(following(model, params, tokens)[token])
+        greedy.append(int(jnp.argmax(following(model, params, greedy))))
         tokens.append(token)
     return log_prob, greedy[len(before) :] == list(answer)
 
@@ -79,14 +81,11 @@ def test_a_greedy_answer_is_flagged(model, params):
     text = encoded(model, PROMPTS[1])
     tokens = list(text.prompt)
     for _ in range(5):
-        row = jnp.asarray([tokens])
-        where = jnp.arange(len(tokens))[None]
-        found = logits(model.architecture, params, row, where, jnp.zeros_like(row), where[:, -1:])
-        tokens.append(int(jnp.argmax(found[0, 0])))
+        tokens.append(int(jnp.argmax(following(model, params, tokens))))
     decoded = tokens[len(text.prompt) :]
     other = [*decoded[:-1], (decoded[-1] + 1) % 512]
     for a, b, flags in ((decoded, other, (True, False)), (other, decoded, (False, True))):
-        greedy = score(model.architecture, params, batch([text._replace(context=a, instruction=b)], 96, 16, 1)).greedy
+        greedy = score(model.architecture, params, batch([text._replace(context=a, instruction=b)], 64, 16, 1)).greedy
         assert tuple(np.asarray(greedy)[0]) == flags
 
 
@@ -97,8 +96,8 @@ def test_padding_and_batching_change_nothing(model, params):
         for name, value in together[item].items():
             assert apart[item][name] == (pytest.approx(value, abs=1e-4) if isinstance(value, float) else value)
     text = encoded(model, PROMPTS[0])
-    plain, padded = (score(model.architecture, params, batch([text] * n, 64 * n, 16 * n, 2 * n)) for n in (1, 2))
-    np.testing.assert_allclose(plain.log_prob[0], padded.log_prob[1], atol=1e-4)
+    padded = score(model.architecture, params, batch([text] * 2, 128, 32, 4))
+    np.testing.assert_allclose(padded.log_prob[1], [together[0]["context"], together[0]["instruction"]], atol=1e-4)
 
 
 def test_a_bigram_model_answers_as_its_table_says(tmp_path):
