@@ -17,7 +17,7 @@ from implicit_inference.lm.models.architecture import Architecture
 from implicit_inference.lm.models.directory import Directory
 from implicit_inference.lm.models.forward import Params
 from implicit_inference.lm.prompts import Prompt
-from implicit_inference.lm.scores import Encoded, PromptError, batches, encoded, rows, score, told
+from implicit_inference.lm.scores import Encoded, PromptError, answers, encoded, told
 from implicit_inference.lm.store import LmRun
 from implicit_inference.lm.tuning import Report, patch_of, tuned
 from implicit_inference.runs.files import write_whole
@@ -138,11 +138,9 @@ def probe(
                 left = [i for i in range(len(prompts)) if key[i] not in there]
                 done += sum(text.length for text in texts) - sum(texts[i].length for i in left)
                 own = network.params(params) if left else None
-                for chosen, batch in batches([texts[i] for i in left]):
-                    members = [left[i] for i in chosen]
-                    found = [
-                        labels | row for row in rows(prompts, texts, members, score(network.architecture, own, batch))
-                    ]
+                asked = [prompts[i] for i in left], [texts[i] for i in left]
+                for chosen, answered in answers(network.architecture, own, *asked):
+                    members, found = [left[i] for i in chosen], [labels | row for row in answered]
                     file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
                     file.flush()
                     there |= {key[i]: row for i, row in zip(members, found, strict=True)}

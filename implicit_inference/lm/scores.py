@@ -130,34 +130,41 @@ score: Any = jax.jit(_score, static_argnums=0)
 """Scores of a batch: one program for each architecture and shape."""
 
 
-def rows(
-    prompts: Sequence[Prompt], texts: Sequence[Encoded], chosen: Sequence[int], found: Scores
-) -> list[dict[str, Any]]:
-    """A row an item of a batch: the margin log p(A) - log p(B), its parts, greedy flags, tokens. Raises PromptError."""
-    log_prob, greedy, finite = (np.asarray(part)[: len(chosen)] for part in found)
-    rows = []
-    for i, (a, b), (first, second), whole in zip(chosen, log_prob.astype(float), greedy, finite, strict=True):
-        if not whole:
-            raise PromptError(f"{told(prompts[i])}: the model's logits are not finite: try --dtype float32")
-        prompt, text = prompts[i], texts[i]
-        rows.append(
-            {
-                "family": prompt.pair,
-                "conjugation": prompt.conjugation,
-                "draw": prompt.draw,
-                "item": prompt.item,
-                "conflict": prompt.conflict,
-                "margin": float(a - b),
-                "context": float(a),
-                "instruction": float(b),
-                "greedy_context": bool(first),
-                "greedy_instruction": bool(second),
-                "tokens": len(text.prompt),
-                "tokens_context": len(text.context),
-                "tokens_instruction": len(text.instruction),
-            }
+def answers(
+    arch: Architecture, params: Params, prompts: Sequence[Prompt], texts: Sequence[Encoded], tokens: int = TOKENS
+) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Gives (numbers of the prompts, a row each), batch by batch; `texts` are the prompts, encoded.
+
+    A row holds the margin log p(A) - log p(B), both parts, greedy flags and counts of tokens. Raises PromptError where
+    logits are not finite.
+    """
+    for chosen, together in batches(texts, tokens):
+        found = score(arch, params, together)
+        parts = (np.asarray(part)[: len(chosen)] for part in found)
+        for i, whole in zip(chosen, np.asarray(found.finite), strict=False):
+            if not whole:
+                raise PromptError(f"{told(prompts[i])}: the model's logits are not finite: try --dtype float32")
+        yield (
+            chosen,
+            [
+                {
+                    "family": prompts[i].pair,
+                    "conjugation": prompts[i].conjugation,
+                    "draw": prompts[i].draw,
+                    "item": prompts[i].item,
+                    "conflict": prompts[i].conflict,
+                    "margin": float(a - b),
+                    "context": float(a),
+                    "instruction": float(b),
+                    "greedy_context": bool(first),
+                    "greedy_instruction": bool(second),
+                    "tokens": len(texts[i].prompt),
+                    "tokens_context": len(texts[i].context),
+                    "tokens_instruction": len(texts[i].instruction),
+                }
+                for i, (a, b), (first, second), _ in zip(chosen, *parts, strict=True)
+            ],
         )
-    return rows
 
 
 def rounded_up(value: int, multiple: int) -> int:

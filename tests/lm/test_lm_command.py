@@ -1,8 +1,10 @@
 """The commands from end to end on a tiny model; mistakes are one line and exit code 2."""
 
 import json
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 import tiny
 
 from implicit_inference.cli import main
-from implicit_inference.lm import probe, prompts
+from implicit_inference.lm import probe, prompts, scores
 from implicit_inference.lm.models.directory import opened
 from implicit_inference.lm.store import begun
 from implicit_inference.lm.tuning import begin
@@ -91,7 +93,7 @@ def test_a_probe_answers_resumes_and_is_found_again(run, place, tuning, monkeypa
     before = set((place / "runs").glob("lm-probe-*"))
     ask = ("probe", "--base", "base", "--tuned", tuning.name[:14], "--neutral", tuning, "--prompts", "p.toml", "--n", 3)
     ask += ("--seeds", 2, "--doses", "0.5,1")
-    score, rows, calls, scored = probe.score, probe.rows, [], []
+    score, answers, calls, scored = scores.score, probe.answers, [], []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -100,12 +102,12 @@ def test_a_probe_answers_resumes_and_is_found_again(run, place, tuning, monkeypa
         return score(*arguments)
 
     def counted(*arguments):
-        found = rows(*arguments)
-        scored.extend(found)
-        return found
+        for chosen, rows in answers(*arguments):
+            scored.extend(rows)
+            yield chosen, rows
 
-    monkeypatch.setattr(probe, "score", interrupted)
-    monkeypatch.setattr(probe, "rows", counted)
+    monkeypatch.setattr(scores, "score", interrupted)
+    monkeypatch.setattr(probe, "answers", counted)
     assert run(*ask)[0] == 130
     found = only(place, "lm-probe-*", before)
     kept = (found / "scores.jsonl").read_bytes()
@@ -266,3 +268,15 @@ def test_the_prompts_that_are_shipped_can_be_scored(place):
     """By a byte-level tokenizer at least: no answer is joined with its prompt."""
     every = prompts.read(None, 8, (0,))
     assert len(probe.split(opened(place / "base"), [], every)) == len(every)
+
+
+def test_the_example_runs(place, monkeypatch, capsys):
+    root = Path(__file__).parents[2]
+    read = prompts.read
+    plan = place / "p.toml"
+    monkeypatch.setattr(prompts, "read", lambda path, n, draws: read(plan, 2, draws))  # fewer shapes to compile
+    monkeypatch.setattr(sys, "argv", ["language_model.py", str(place / "base")])
+    runpy.run_path(str(root / "examples" / "language_model.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "nats" in out
+    assert out.count("identity") == out.count("format") == 1

@@ -11,7 +11,7 @@ import tiny
 from implicit_inference.lm.models.directory import opened
 from implicit_inference.lm.models.forward import logits
 from implicit_inference.lm.prompts import Prompt
-from implicit_inference.lm.scores import PromptError, batch, batches, encoded, rows, score
+from implicit_inference.lm.scores import PromptError, answers, batch, encoded, score
 
 
 def prompt(text="Input: a\nOutput:", context=" a", instruction=" 12", item=0):
@@ -56,11 +56,12 @@ def alone(model, params, before, answer):
 
 
 def scored(model, params, prompts, tokens=1024):
-    texts, found = [encoded(model, each) for each in prompts], {}
-    for chosen, together in batches(texts, tokens):
-        for row in rows(prompts, texts, chosen, score(model.architecture, params, together)):
-            found[row["item"]] = row
-    return found
+    texts = [encoded(model, each) for each in prompts]
+    found = list(answers(model.architecture, params, prompts, texts, tokens))
+    assert [row["item"] for _, rows in found for row in rows] == [
+        prompts[i].item for chosen, _ in found for i in chosen
+    ]
+    return {row["item"]: row for _, rows in found for row in rows}
 
 
 def test_one_pass_for_two_answers_is_two_passes(model, params):
