@@ -60,6 +60,8 @@ def tune(options: argparse.Namespace) -> int:
     from implicit_inference.lm.store import begun
 
     model = opened(options.model)
+    if options.rank > (most := min(map(min, model.architecture.kernels.values()))):
+        raise ConfigError(f"rank = {options.rank}: allowed: at most {most}, the least side of this model's matrices")
     _prepare()
     import pandas as pd
 

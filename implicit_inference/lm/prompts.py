@@ -143,6 +143,8 @@ def _for(size: int, tuning: bool) -> np.ndarray:
 def read(path: Path | None, n: int, draws: tuple[int, ...]) -> list[Prompt]:
     """The prompts of a file, TOML or JSONL, or of the one that comes with this package; raises ConfigError."""
     if path is not None and path.suffix == ".jsonl":
+        if draws != (0,):
+            raise ConfigError(f"seeds = {quoted(list(draws))}: finished prompts have one draw: allowed: 1")
         return _finished(path, n)
     if path is None:
         file = files("implicit_inference.lm") / "prompts.toml"

@@ -87,6 +87,9 @@ def told(found: pd.DataFrame) -> str:
         before = _row(found, "margin", family, BASE, IDENTITY)
         after = _row(largest, "margin", family, TUNED, IDENTITY)
         lines.append(f"{family}: margin in English {before['mean']:+.2f} before, {after['mean']:+.2f} after, in nats")
+        rates = [_row(of, RATES[0], family, name, IDENTITY) for of, name in ((found, BASE), (largest, TUNED))]
+        first, second = (f"{rate['mean']:.2f}{rate['mark'] and ', at its ' + rate['mark']}" for rate in rates)
+        lines.append(f"  greedy output begins with A, in English: {first}, before; {second}, after")
         for _, row in rows[rows["quantity"] == "did"].iterrows():
             verdicts = [
                 f"{row[f'verdict_{over}']} over {over}"

@@ -188,6 +188,7 @@ MISTAKES = [
     (["tune", "--model", "base", "--steps", "1.5"], ["steps = '1.5'"]),
     (["tune", "--model", "base", "--batch", "0"], ["batch = '0'"]),
     (["tune", "--model", "base", "--rank", "-1"], ["rank = '-1'"]),
+    (["tune", "--model", "base", "--rank", "17"], ["rank = 17", "at most 16"]),
     (["tune", "--model", "base", "--learning-rate", "0"], ["learning-rate = '0'", "> 0"]),
     (["tune", "--model", "base", "--learning-rate", "inf"], ["learning-rate = 'inf'"]),
     (["tune", "--model", "base", "--weight-decay", "-1"], ["weight-decay = '-1'", ">= 0"]),

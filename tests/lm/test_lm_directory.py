@@ -103,6 +103,7 @@ def test_weights_cut_short_are_refused(path):
         ({"rope_parameters": [1]}, ["rope_parameters = [1]"]),
         ({"partial_rotary_factor": 0.5}, ["0.5 of a head"]),
         ({"use_sliding_window": True}, ["use_sliding_window = True"]),
+        ({"use_bidirectional_attention": True}, ["use_bidirectional_attention = True"]),
         ({"quantization_config": {"bits": 4}}, ["quantization_config"]),
     ],
 )

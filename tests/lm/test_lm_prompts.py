@@ -292,6 +292,8 @@ def test_finished_prompts_that_cannot_be_paired_are_refused(tmp_path, lines, wor
 def test_too_few_finished_prompts_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"n = 2: too few prompts .* at most 1 item"):
         finished(tmp_path, LINE, n=2)
+    with pytest.raises(ConfigError, match=r"seeds = \[0, 1\]: finished prompts have one draw"):
+        read(tmp_path / "p.jsonl", 1, (0, 1))
     (tmp_path / "p.jsonl").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
         read(tmp_path / "p.jsonl", 1, (0,))

@@ -116,6 +116,7 @@ def test_lines_page_and_figure_say_the_numbers(tmp_path):
     lines = told(found)
     did = rows_of(found, quantity="did", predictor="tuned", strength=1.0, conjugation="leet")["mean"].iloc[0]
     assert f"DiD, leet: {did:+.2f}" in lines
+    assert "begins with A, in English: 0.03, at its floor, before" in lines
     assert lines.count("held over items, held over seeds") == 4
     run = LmRun(tmp_path, {"base": "abc"})
     page.write(found, "A title", run)

@@ -10,6 +10,11 @@ KNOWN = ("llama", "qwen2", "qwen3", "gemma3_text")
 """The model types that can be read."""
 
 ACTIVATIONS = {"silu": "silu", "gelu_pytorch_tanh": "gelu"}
+REFUSED = (
+    *("use_sliding_window", "use_bidirectional_attention", "final_logit_softcapping", "attn_logit_softcapping"),
+    "quantization_config",
+)
+"""Fields that would change the forward pass in ways that it does not know."""
 MOST = 2**31 - 1
 
 
@@ -107,7 +112,7 @@ def read(config: dict[str, Any], where: str) -> Architecture:
     usual = "gelu_pytorch_tanh" if gemma else "silu"
     if (activation := config.get(named, usual)) not in ACTIVATIONS:
         raise fields.refused(named, f"one of {', '.join(ACTIVATIONS)}")
-    for name in ("use_sliding_window", "final_logit_softcapping", "attn_logit_softcapping", "quantization_config"):
+    for name in REFUSED:
         if config.get(name):
             raise fields.refused(name, "none")
     attention = fields.flag("attention_bias", model_type == "qwen2")

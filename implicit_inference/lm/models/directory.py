@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-DTYPES = ("float32", "bfloat16")
 STORED = ("F64", "F32", "F16", "BF16")
 """Types of weights that can be read, as safetensors calls them."""
 
