@@ -34,7 +34,7 @@ def label(conjugation: str) -> str:
 
 def draw(found: pd.DataFrame, title: str) -> Figure:
     """Draws the margin before and after by conjugation, a column a pair, and DiD by dose below if there are doses."""
-    families, largest = list(found["family"].unique()), found["strength"].max()
+    families, largest = list(found["family"].unique()), found.loc[found["predictor"] == TUNED, "strength"].max()
     of_tuned = found[(found["predictor"] == TUNED) & (found["quantity"] == "did")]
     doses = of_tuned["strength"].nunique() > 1
     figure = Figure(figsize=(4.2 * len(families), 7.4 if doses else 4.2))
@@ -69,7 +69,9 @@ def draw(found: pd.DataFrame, title: str) -> Figure:
         panels[1][0].set_ylabel("DiD against English, nats")
     legend_below(figure)
     seeds = int(found.loc[found["predictor"] == TUNED, "seeds"].max())
-    sampled = f"{counted(int(found['n'].max()), 'item')}{f' and {seeds} tuning seeds' if seeds > 1 else ''}"
+    least, most = int(found["n"].min()), int(found["n"].max())
+    items = counted(most, "item") if least == most else f"{least} to {most} items"
+    sampled = f"{items}{f' and {seeds} tuning seeds' if seeds > 1 else ''}"
     figure.suptitle(f"{title}\nbars: standard error over {sampled}", x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -137,5 +137,7 @@ def test_lines_page_and_figure_say_the_numbers(tmp_path):
     drawn = np.asarray(figure.axes[2].containers[0][0].get_ydata(), float)
     own = rows_of(found, quantity="did", predictor="tuned", family="sums", conjugation="leet")
     np.testing.assert_allclose(drawn, own.sort_values("strength")["mean"].to_numpy(float))
+    weak = found[~((found["predictor"] == "tuned") & (found["strength"] == 1.0))]
+    assert len(page.draw(weak, "").axes[0].containers) == 3  # before, after at the largest dose there is, neutral
     alone = found[(found["family"] == "sums") & (found["strength"] != 0.5) & (found["predictor"] != "neutral")]
     assert len(page.draw(alone, "").axes) == 1
