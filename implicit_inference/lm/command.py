@@ -98,7 +98,7 @@ def probe(options: argparse.Namespace) -> int:
 
     told = {probing.TUNED: options.tuned, probing.NEUTRAL: options.neutral}
     sources = {name: _source(value, options.runs) for name, value in told.items() if value}
-    probing.checked(base, [*sources.values()], options.doses)
+    probing.checked(base, sources, options.doses)
     texts = probing.split(base, [*sources.values()], chosen)
     settings = {
         "base": base.fingerprint,

@@ -79,9 +79,9 @@ MAY_DIFFER = ("vocabulary", "positions", "rotaries", "epsilon")
 """Fields of an architecture that fine-tuning may have changed: tokens added, a longer context."""
 
 
-def checked(base: Directory, sources: Sequence[Source], doses: Sequence[float]) -> None:
+def checked(base: Directory, sources: dict[str, Source], doses: Sequence[float]) -> None:
     """Raises UserError unless updates are whole and of this base, and other models are of its architecture."""
-    for source in sources:
+    for predictor, source in sources.items():
         of = source.of
         if isinstance(of, LmRun):
             if of.settings["base"] != base.fingerprint:
@@ -94,7 +94,7 @@ def checked(base: Directory, sources: Sequence[Source], doses: Sequence[float]) 
         differ = [name for name, value in vars(of.architecture).items() if vars(base.architecture)[name] != value]
         if wrong := [name for name in differ if name not in MAY_DIFFER]:
             raise UserError(f"{of.path}: has another {wrong[0]} than {base.path}: allowed: models of one architecture")
-        if differ and set(doses) != {1.0}:
+        if differ and predictor == TUNED and set(doses) != {1.0}:
             raise UserError(f"doses: {of.path} has another {differ[0]} than {base.path}: allowed: a dose of 1 alone")
 
 
@@ -126,7 +126,8 @@ def probe(
 ) -> pd.DataFrame:
     """Scores what is missing of a run; returns, and keeps, its table: a row an item, network and conjugation."""
     if not run.has(TABLE):
-        there = {tuple(row[name] for name in KEY): row for row in _kept(run.path(SCORES))}
+        with run.readable(SCORES):
+            there = {tuple(row[name] for name in KEY): row for row in _kept(run.path(SCORES))}
         params = base.load(dtype)
         every = len(networks) * sum(text.length for text in texts)
         done, order = 0, list[tuple[Any, ...]]()
@@ -148,7 +149,8 @@ def probe(
                     report(done / every, _name(network))
         write_whole(run.path(TABLE), pd.DataFrame([there[key] for key in order]).to_parquet(index=False))
         run.path(SCORES).unlink()
-    return pd.read_parquet(run.path(TABLE))
+    with run.readable(TABLE):
+        return pd.read_parquet(run.path(TABLE))
 
 
 def _name(network: Network) -> str:

@@ -44,9 +44,15 @@ class LmRun:
 
     def read(self, name: str) -> Arrays:
         """Reads arrays; raises UserError."""
-        try:
+        with self.readable(name):
             return load(self.path(name).read_bytes())
-        except SafetensorError as error:
+
+    @contextmanager
+    def readable(self, name: str) -> Iterator[None]:
+        """Raises UserError where a file turns out not to be what was written."""
+        try:
+            yield
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.path(name)}: not whole ({shortened(str(error), 100)}); delete it") from error
 
     def write_json(self, name: str, value: Any) -> None:

@@ -133,6 +133,16 @@ def test_a_probe_answers_resumes_and_is_found_again(run, place, tuning, monkeypa
     assert code == 0
     assert again.endswith(out[out.index("sums:") :])
     assert calls == []
+    (found / "table.parquet").write_bytes(b"PAR1")
+    code, _, err = run(*ask)
+    assert code == 2
+    assert "table.parquet: not whole" in err
+    (found / "table.parquet").unlink()
+    for content in (b'{"a": 1}\n', b"[]\n", b"x\n", b"\xff\n"):
+        (found / "scores.jsonl").write_bytes(content)
+        code, _, err = run(*ask)
+        assert code == 2
+        assert "scores.jsonl: not whole" in err
 
 
 def test_a_directory_is_probed_as_a_run_is(run, place):
