@@ -13,7 +13,10 @@ from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
 from implicit_inference.show.drawing import rendered, style
 
-TITLES = {"smollm2": "SmolLM2-135M-Instruct, 8 steps on English maths and blanks", "smollm2_doses": "The same, by dose"}
+TITLES = {
+    "smollm2": "SmolLM2-135M-Instruct, 8 steps on English maths and blanks",
+    "smollm2_doses": "SmolLM2-135M-Instruct, by dose of the same update",
+}
 """Table and figure -> title."""
 
 

@@ -38,7 +38,7 @@ def draw(found: pd.DataFrame, title: str) -> Figure:
     of_tuned = found[(found["predictor"] == TUNED) & (found["quantity"] == "did")]
     doses = of_tuned["strength"].nunique() > 1
     figure = Figure(figsize=(4.2 * len(families), 7.4 if doses else 4.2))
-    panels = figure.subplots(1 + doses, len(families), squeeze=False, sharey="row")
+    panels = figure.subplots(1 + doses, len(families), squeeze=False)
     for axes, family in zip(panels[0], families, strict=True):
         own = found[(found["family"] == family) & (found["quantity"] == "margin")]
         kinds = list(own["conjugation"].unique())

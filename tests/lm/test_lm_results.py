@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scripts import FIGURES, load
 
 from implicit_inference.lm import page
 from implicit_inference.lm.results import results, told
@@ -141,3 +142,13 @@ def test_lines_page_and_figure_say_the_numbers(tmp_path):
     assert len(page.draw(weak, "").axes[0].containers) == 3  # before, after at the largest dose there is, neutral
     alone = found[(found["family"] == "sums") & (found["strength"] != 0.5) & (found["predictor"] != "neutral")]
     assert len(page.draw(alone, "").axes) == 1
+
+
+def test_the_stored_tables_draw_the_stored_figures():
+    script = load(FIGURES, "language_model")
+    for name in script.TITLES:
+        found = pd.read_csv(FIGURES / "data" / "lm" / f"{name}.csv", keep_default_na=False, na_values=[""])
+        assert set(found["predictor"]) >= {"base", "tuned"}
+        titles = [axes.get_title() for axes in page.draw(found, "").axes]
+        assert [title for title in titles if title] == list(found["family"].unique())
+        assert (FIGURES / "lm" / f"{name}.png").exists()
