@@ -165,6 +165,7 @@ def test_a_directory_is_probed_as_a_run_is(run, place):
     assert np.abs(margins(table, "tuned", 1.0) - margins(table, "base", 0.0)).max() > 1
 
 
+@pytest.mark.slow
 def test_a_tuned_model_may_have_more_tokens(run, place):
     """Chat models do: their tokens are added to those of their base."""
     tiny.write(place / "longer", tiny.config(vocab_size=515))
@@ -281,6 +282,7 @@ def test_the_prompts_that_are_shipped_can_be_scored(place):
     assert len(probe.split(opened(place / "base"), [], every)) == len(every)
 
 
+@pytest.mark.slow
 def test_the_example_runs(place, monkeypatch, capsys):
     root = Path(__file__).parents[2]
     read = prompts.read

@@ -82,8 +82,13 @@ TOKENS = [3, 500, 41, 41, 7, 260, 9, 100, 311, 2, 77, 15]
     ("kind", "changes"),
     [
         *((kind, {}) for kind in tiny.CONFIGS),
-        ("llama", {"tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True}),
-        ("gemma3_text", {"tie_word_embeddings": False, "attention_bias": True, "query_pre_attn_scalar": 16}),
+        *(
+            pytest.param(kind, changes, marks=pytest.mark.slow)
+            for kind, changes in (
+                ("llama", {"tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True}),
+                ("gemma3_text", {"tie_word_embeddings": False, "attention_bias": True, "query_pre_attn_scalar": 16}),
+            )
+        ),
     ],
 )
 def test_logits_are_those_of_a_pass_written_out(kind, changes, tmp_path):
@@ -93,6 +98,7 @@ def test_logits_are_those_of_a_pass_written_out(kind, changes, tmp_path):
     np.testing.assert_allclose(found, plain(table, tiny.weights(table), np.array(TOKENS)), rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_weights_of_half_precision_give_nearly_these_logits(tmp_path):
     table = tiny.config()
     model = tiny.made(tmp_path, table)

@@ -88,6 +88,7 @@ def test_all_but_the_first_token_of_plain_text_is_learned(model):
     assert (np.asarray(shown.answer) > 0).sum() == (branches == 1).sum() > 20
 
 
+@pytest.mark.slow
 def test_tuning_lowers_the_loss_and_a_seed_resumes_to_where_it_would_have_been(model, tmp_path, monkeypatch):
     whole, cut = (LmRun(tmp_path / name, {}) for name in ("whole", "cut"))
     long = Tuning(("math",), 12, 4, 2, 3e-2, 0.0, "float32")
