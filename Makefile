@@ -24,6 +24,7 @@ experiments: .venv/installed  ## every experiment at SCALE (smoke, laptop, paper
 figures: .venv/installed  ## the gallery from its stored tables; trains nothing
 	$(BIN)/python figures/gallery.py
 	$(BIN)/python figures/time_to_result.py
+	$(BIN)/python figures/language_model.py
 
 bench: .venv/installed  ## how fast, side by side; about six minutes on two cores
 	$(BIN)/implicit-inference bench

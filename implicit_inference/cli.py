@@ -17,6 +17,7 @@ from implicit_inference.config.errors import ConfigError, UserError, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.config.flags import Parser, add_fields, changes, joined
 from implicit_inference.config.stages import PROBED, STAGES
+from implicit_inference.lm import command as language_models
 from implicit_inference.runs import process
 from implicit_inference.runs.meeting import hosts_from
 
@@ -79,6 +80,7 @@ def parser() -> Parser:
     command("presets", presets, "print the presets")
     sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
     sub.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="the sizes to measure (default: all)")
+    language_models.add(commands, Parser)
     return top
 
 

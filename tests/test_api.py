@@ -334,4 +334,7 @@ def test_examples_run(name, words, runs, tmp_path, monkeypatch, capsys):
 
 
 def test_every_example_is_run():
-    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {"one_run", "sweep", "task_posterior"}
+    assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {
+        *("one_run", "sweep", "task_posterior"),
+        "language_model",  # in tests/lm
+    }

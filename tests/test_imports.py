@@ -12,7 +12,7 @@ from implicit_inference.worlds import WORLDS
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 ORDER = (
     "keys < worlds < config < bayes < regression, language < network < runs < training < measure"
-    " < show < study < bench < finished < api < cli < __main__"
+    " < show < study < bench < lm < finished < api < cli < __main__"
 )
 ROOMS = re.findall(r"\w+", ORDER)
 """Imports point from right to left, never the other way."""

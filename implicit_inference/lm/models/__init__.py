@@ -1,0 +1,1 @@
+"""Language models: their directories on disk, and their forward pass."""
