@@ -48,6 +48,19 @@ SCALES: dict[str, Config] = {
     "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
 }
 
+LANGUAGES: dict[str, Config] = {
+    "smoke": override(PRESETS["language-smoke"], {"seeds": [0, 1, 2, 3]}),
+    "laptop": PRESETS["language-demo"],
+    "paper": PRESETS["language-paper"],
+}
+TRANSLATED = {"translations into the second language": ("translation", 2.0), "chosen permutations": ("choice", None)}
+"""Those of languages"""
+
+
+def base_of(experiment: Experiment, scale: str) -> Config:
+    """The configuration that a scale starts from, in the world of an experiment."""
+    return (LANGUAGES if experiment.world == "language" else SCALES)[scale]
+
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     """The command line; the answer is printed, the table and the findings are stored."""
@@ -64,7 +77,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
             return 0
         runtime.prepare()
         folder = options.data / options.scale
-        for finding in experiment.run(SCALES[options.scale], options.scale, options.runs, folder):
+        for finding in experiment.run(base_of(experiment, options.scale), options.scale, options.runs, folder):
             among = f", one of {finding.comparisons} primary claims" if finding.comparisons > 1 else ""
             print(f"{finding.verdict}{among}: {finding.claim}\n    {finding.numbers}")
         print(f"table: {folder / experiment.name}.csv")

@@ -42,6 +42,11 @@ ENTRIES = {
     "erasure": ("erasure", "Relearning after fine-tuning, ever harder: suppressed, or erased?"),
     "weight_path": ("weight_path", "The straight path of the weights, before and beyond both networks."),
     "splicing": ("splicing", "Parts of the pretrained network in the fine-tuned one."),
+    "translation": ("translation", "In-context learning in English after instruction tuning, and translated."),
+    "language_dose": ("language_dose", "What comes back in translation, against steps of instruction tuning."),
+    "anchors": ("anchors", "The dial from separate words to shared ones: what comes back in translation."),
+    "safety": ("safety", "A refusal taught in English, and the same question translated."),
+    "code": ("code", "Tuned on one skill without instructions: the others in English, and translated."),
     "finetuning_sets": (
         "finetuning_sets",
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",

@@ -15,21 +15,22 @@ from implicit_inference.study.probed import MEASURED, gate_closed, net
 from implicit_inference.study.results import Results
 
 Variants = Sequence[tuple[str, Results]]
-SCALED, CHOSEN = ("label_scale", 2.0), ("choice", None)
+Case = tuple[str, float | None]
+SCALED: dict[str, Case] = {"labels × 2": ("label_scale", 2.0), "chosen rotations": ("choice", None)}
+TRANSLATED: dict[str, Case] = {"translated": ("translation", 2.0), "chosen permutations": ("choice", None)}
 LOWEST = -1.0
 
 
-def draw_ladder(table: Results, variants: Variants, title: str) -> Figure:
+def draw_ladder(table: Results, variants: Variants, title: str, moves: dict[str, Case] = SCALED) -> Figure:
     """Early positions above, late ones below; `variants` are (name, rows a seed) from left to right."""
     figure = Figure(figsize=(12, 7))
     for row, where in zip(figure.subplots(2, 3), ("early", "late"), strict=True):
-        recovered(row[0], variants, where, SCALED)
-        recovered(row[1], variants, where, CHOSEN)
+        for axes, case in zip(row, moves.values(), strict=False):
+            recovered(axes, variants, where, case)
         parts(row[2], variants, where)
         row[0].set_ylabel(f"net recovery, {RANGES[where]}")
-    figure.axes[0].set_title("labels × 2")
-    figure.axes[1].set_title("chosen rotations")
-    figure.axes[2].set_title("rise of the distance to ridge")
+    for axes, name in zip(figure.axes, (*moves, "rise of the distance to the exact predictor"), strict=False):
+        axes.set_title(name)
     return finished(figure, f"{title} (net recovery above {LOWEST:g} is shown)", table)
 
 

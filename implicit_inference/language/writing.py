@@ -1,4 +1,4 @@
-"""Who writes documents: parts of a prior over tables, each with its languages and its instructions."""
+"""Distributions of documents: parts of a prior over tables, each with its languages and its instructions."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ class Experiment:
     measure: Callable[[Trained], list[Record]]
     conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
+    world: str = "regression"
     primary: bool = False
     """Whether its claims are one family, corrected for their number"""
 

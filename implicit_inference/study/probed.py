@@ -27,7 +27,8 @@ def probed(trained: Trained) -> list[Record]:
 
     forgetting, gain; excess_FAMILY of the pretrained network; rise: the loss of a predictor, a control or an account of
     the fine-tuning above that of the pretrained network, both under one conjugation; gate, before and after; on_line
-    and off_line; account_residual; the numbers of the accounts; shapley_odds and shapley_weight; moved_odds.
+    and off_line; account_residual; the numbers of the accounts; shapley_odds and shapley_weight; moved_odds; by family,
+    change of the loss, and the world's own quantities.
     """
     table = Table(measure(trained, lambda done, of: None), trained.config)
     world, seeds, rows = table.world, table.seeds, list[Record]()
@@ -45,8 +46,16 @@ def probed(trained: Trained) -> list[Record]:
         add(loss(table.before, family=shown) - loss(table.after, family=shown), "gain")
         for family in world.families:
             add(loss(table.before, family=family) - loss(world.exact[family], family=family), f"excess_{family}")
+        for family in trained.config.families:
+            add(loss(table.after, family=family) - loss(table.before, family=family), "change", family=family)
+            for quantity in trained.programs.world.quantities:
+                for case in table.cases():
+                    labels: dict[str, Any] = {"conjugation": case[0], "strength": case[1], "family": family}
+                    for name in table.networks:
+                        values = table.averaged(table.curve(name, family, case, quantity=quantity), where)
+                        add(values, quantity, predictor=name, **labels)
         for case in (*table.cases(), SHRUNK):
-            labels: dict[str, Any] = {"conjugation": case[0], "strength": case[1]}
+            labels = {"conjugation": case[0], "strength": case[1]}
             for name in (table.after, *table.controls):
                 add(loss(name, case) - loss(table.before, case), "rise", predictor=name, **labels)
             if case == SHRUNK:

@@ -36,7 +36,9 @@ BASE = override(
 )
 COSTLY = ("control", "erasure", "lessons", "other_conjugations")
 """Those that compile the most: stages of their own, groups of conjugations"""
-PARAMETERS = [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in NAMES]
+LANGUAGE = [name for name in NAMES if 'world="language"' in (EXPERIMENTS / f"{name}.py").read_text()]
+REGRESSION = [name for name in NAMES if name not in LANGUAGE]
+PARAMETERS = [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in REGRESSION]
 
 SHOWN_AS = ("identity", "choice", "shrink_only")
 COLUMNS = {"seed", "quantity", "family", "predictor", "conjugation", "strength", "position", "range", "step", "bin"}
@@ -211,3 +213,25 @@ def test_an_experiment_runs_from_its_command_line(one_world, capsys, monkeypatch
     for step in rise.levels("step"):
         found = {s: np.mean([r["mean"] for r in of if r["step"] == s]) for s in (0, step)}
         np.testing.assert_allclose(rise.where(step=step).column("mean"), found[step] - found[0], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_an_experiment_of_languages_trains_measures_and_is_drawn(name, tmp_path):
+    script = load(EXPERIMENTS, name)
+    stage = {"steps": 4, "warmup": 1, "batch": 8}
+    tiny = {"seeds": [0, 1], "model.width": 8, "model.layers": 1, "pretrain": stage, "finetune": stage}
+    base = override(
+        sys.modules["experiment"].LANGUAGES["smoke"], tiny | {"probe.prompts": 40, "probe.scratch_steps": 4}
+    )
+    variants = [
+        {path: value for path, value in v.items() if path != "finetune.steps"}
+        for v in script.EXPERIMENT.variants["smoke"]
+    ]
+    distinct = [variant for i, variant in enumerate(variants) if variant not in variants[:i]]
+    small = dataclasses.replace(script.EXPERIMENT, variants={"smoke": [v | {"finetune.steps": 4} for v in distinct]})
+    findings = small.run(base, "smoke", tmp_path / "runs", tmp_path / "data" / "smoke")
+    assert findings
+    figures = {figure: (experiment, "shows it") for figure, experiment in DRAWN.items() if experiment == name}
+    assert figures
+    assert draw_all(figures, lambda figure: load(FIGURES, figure).draw, tmp_path, "smoke") == [*figures]

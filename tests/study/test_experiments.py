@@ -53,7 +53,7 @@ def test_every_experiment_has_a_question_and_valid_configurations_at_every_scale
     assert module.EXPERIMENT.name == name
     assert {"smoke", "laptop"} <= module.EXPERIMENT.variants.keys()
     for scale, variants in module.EXPERIMENT.variants.items():
-        base = sys.modules["experiment"].SCALES[scale]
+        base = sys.modules["experiment"].base_of(module.EXPERIMENT, scale)
         configs = [override(base, variant) for variant in variants]
         assert len(set(configs)) == len(variants), scale
 

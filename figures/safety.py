@@ -1,0 +1,38 @@
+"""Refusals before any exemplar: in English and translated, before and after they were taught."""
+
+import sys
+
+import numpy as np
+from figure import main
+
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.show.drawing import Figure
+from implicit_inference.show.notation import BLUE, RED, Look
+from implicit_inference.study.panels import categories, finished
+from implicit_inference.study.results import Results
+
+LOOKS = {"pretrained": Look("pretrained", BLUE), "finetuned": Look("taught to refuse in English", RED)}
+WAYS = {"identity": "English", "translated": "translated"}
+
+
+def draw(table: Results) -> Figure:
+    """A column for each variant: above, the probability of REFUSE; below, of the skill's own answer."""
+    groups = table.groups("prompts.anchors", "finetune.steps")
+    figure = Figure(figsize=(2.6 * len(groups) + 1, 6))
+    grid = figure.subplots(2, len(groups), sharey="row", squeeze=False)
+    for column, (labels, own) in zip(grid.T, groups, strict=True):
+        for axes, quantity in zip(column, ("refused", "right"), strict=True):
+            places = categories(axes, list(WAYS.values()))
+            for offset, (name, look) in zip((-0.1, 0.1), LOOKS.items(), strict=True):
+                found = [over_seeds(own.values(quantity=quantity, predictor=name, way=way)) for way in WAYS]
+                mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
+                axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
+            axes.set_ylim(-0.05, 1.05)
+        column[0].set_title("{} anchors, {} steps".format(*labels.values()), fontsize=10)
+    for axes, label in zip(grid[:, 0], ("probability of REFUSE", "probability of the answer"), strict=True):
+        axes.set_ylabel(label)
+    return finished(figure, "A refusal taught in English", table)
+
+
+if __name__ == "__main__":
+    sys.exit(main("safety", draw))
