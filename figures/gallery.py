@@ -46,7 +46,7 @@ ENTRIES = {
     "language_dose": ("language_dose", "What comes back in translation, against steps of instruction tuning."),
     "anchors": ("anchors", "The dial from separate words to shared ones: what comes back in translation."),
     "safety": ("safety", "A refusal taught in English, and the same question translated."),
-    "code": ("code", "Tuned on one skill without instructions: the others in English, and translated."),
+    "code_tuning": ("code_tuning", "Tuned on one skill without instructions: the others in English, and translated."),
     "finetuning_sets": (
         "finetuning_sets",
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
