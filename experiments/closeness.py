@@ -2,15 +2,6 @@
 
     python experiments/closeness.py --scale smoke|laptop|paper
 
-15 minutes on 2 cores with the pretrained networks of alpha 0.2, 0.5, 0.8 shared. Expected at laptop scale (4 seeds,
-mean ± standard error; tolerance two standard errors: other machines change the last bits, which training amplifies):
-one of 20 comparisons of the closest with the farthest fifth held: dim 8 at 4 exemplars, 1.258 ± 0.166; at 8, dim 8
-(0.585 ± 0.142) and alpha 0.8 (0.270 ± 0.095) fail the correction alone, and 16 tasks are the reverse, -0.080 ± 0.015.
-In the base world it is 0.213 ± 0.190, 0.185 ± 0.123, 0.056 ± 0.102 at 2, 4, 8 exemplars, of an ideal learner
-0.473 ± 0.211, 0.624 ± 0.095, 0.494 ± 0.030; the gate rises more in the closest fifth by 0.057 ± 0.025 at 4 and
-0.095 ± 0.036 at 8. Between tasks, the rise is the largest for fresh ones in all seven worlds: from -0.214 ± 0.038 at a
-discrete task to 0.500 ± 0.062, early.
-
 Claim 4: the rise is largest for prompts that look most like D_disc. It has two readings, told apart here: the rise of
 the loss, and the rise of the gate, the least-squares weight of (discrete - ridge) in (network - ridge). On Gaussian
 prompts whose past has given log odds, E(f - y)^2 - E(ridge - y)^2 = E(f - ridge)^2 = gate^2 E(discrete - ridge)^2 +

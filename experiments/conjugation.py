@@ -2,15 +2,6 @@
 
     python experiments/conjugation.py --scale smoke|laptop|paper
 
-8 minutes on 2 cores, all training included. Expected at laptop scale (4 seeds, mean ± standard error; tolerance two
-standard errors: other machines change the last bits, which training amplifies): at gamma 2 the fraction recovered early
-is 0.416 ± 0.058, 1.036 ± 0.097, 1.894 ± 0.080 at alpha 0.2, 0.5, 0.8, net of the pretrained network 0.396 ± 0.051,
-0.677 ± 0.039, 0.747 ± 0.030; late, -0.165 ± 0.131, 0.419 ± 0.088, 0.670 ± 0.078. All nine claims on early recovery
-held. What did not hold: late, gamma 1.5 to 3 bring nothing back at alpha 0.2 (1.5: 0.041 ± 0.053), nor 3 at any; and
-net of the pretrained network few exemplars do not gain most at alpha 0.8 (gamma 1.5: 0.516 ± 0.026 early, 0.643 ± 0.039
-late). Scratch gains, too: from 4.511 ± 0.211 early to 3.765 ± 0.086 at gamma 2, where the fine-tuned network has
-2.652 ± 0.034 at alpha 0.5.
-
 Claim 5: label scaling (gamma 1.5, 2, 3) recovers part of the ridge solution, most at few exemplars. Controls: the same
 scaling of the pretrained network and of one that never had the capability (scratch).
 """

@@ -2,17 +2,6 @@
 
     python experiments/control.py --scale smoke|laptop|workstation|paper
 
-9.7 minutes on 2 cores, in part shared with other work. Expected at laptop scale (4 seeds, mean ± standard error;
-tolerance two standard errors: other machines change the last bits, which training amplifies): no, not here. With half
-of the 400 steps in stage 1, soft prompts have less controllability than joint training by 0.069 ± 0.026 early and
-0.083 ± 0.017 late and more loss under the right control by 0.009 ± 0.004 and 0.011 ± 0.002; low-rank additions less by
-0.046 ± 0.020 and 0.060 ± 0.027, more loss by 0.015 ± 0.003 and 0.012 ± 0.002. None of the 8 claims held. Early
-controllability of soft prompts falls from 1.307 ± 0.185 (joint) to 1.016 ± 0.117 (stage 1 alone), that of low-rank
-additions stays, 1.415 ± 0.192 to 1.380 ± 0.177; exact Bayes has 1.836 ± 0.270. Stage 1 alone leaves the network
-untouched without a control; joint training costs it 0.069 ± 0.022 (soft) and 0.057 ± 0.027 on early Gaussian prompts
-then. Controls are graded: the inferred prior log odds under 0, 0.5, 1 are -5.42, -0.35, 6.06 (joint soft prompts,
-medians). Hand-made soft prompts that never train do as well, 1.250 ± 0.182, but cost 0.352 ± 0.128 without a control.
-
 One control for each preference, a mixture with the given probability of the discrete set (alpha 0, 0.5, 1). Stage 1
 trains the controls alone, stage 2 controls and network together; the steps of both stages add up to the same number
 in every variant, from joint training (all in stage 2) to stage 1 alone. Beside them: a hand-made control, drawn once

@@ -2,13 +2,6 @@
 
     python experiments/finetuning_prompts.py --scale smoke|laptop|paper
 
-1 minute on 2 cores with the pretrained networks shared. Expected at laptop scale (4 seeds, mean ± standard error;
-tolerance two standard errors: other machines change the last bits, which training amplifies): after 400 steps of
-batches of 4, 16, 64 the gain is 0.093 ± 0.010, 0.116 ± 0.014, 0.133 ± 0.017 and forgetting 0.262 ± 0.020,
-0.350 ± 0.013, 0.437 ± 0.022. Half of forgetting is there after 240, 960, 3840 prompts, which is step 60 for every batch
-size; half of the gain after 320, 960, 2560, steps 80, 60, 40 (evaluated every 20). Nothing was claimed; how soon
-forgetting comes depends on the steps, how much of it on the prompts, too.
-
 Asked by the paper's reviewers. Prompts seen = steps x batch; every batch size takes the same steps at the same rates,
 so that the two can be told apart. Losses are those of the validation prompts, averaged over all positions, as changes
 from before fine-tuning, seed by seed.

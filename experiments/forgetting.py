@@ -2,14 +2,6 @@
 
     python experiments/forgetting.py --scale smoke|laptop|paper
 
-1.3 minutes on 2 cores with the networks shared with conjugation.py, whose 8 minutes train them. Expected at laptop
-scale (4 seeds, mean ± standard error; tolerance two standard errors: other machines change the last bits, which
-training amplifies): at alpha 0.2, 0.5, 0.8 the discrete loss, the mean of early and late, falls by 0.312 ± 0.039,
-0.138 ± 0.017, 0.036 ± 0.005; the Gaussian loss rises by 0.497 ± 0.075, 0.518 ± 0.053, 0.422 ± 0.061 early and
-0.386 ± 0.079, 0.394 ± 0.031, 0.367 ± 0.006 late, half of it by step 80, 60, 40 of 400. The ideal learner loses
-0.298 ± 0.046, 0.591 ± 0.039, 0.670 ± 0.069 early and 0.082 ± 0.014, 0.176 ± 0.050, 0.338 ± 0.026 late. The claim held
-at every alpha; only early at 0.5 and late at 0.8 does the ideal learner lose about what the network loses.
-
 Claim 3: fine-tuning on D_disc quickly lowers the discrete loss and raises the continuous loss. Beside the network, at
 every kept step, stands the ideal learner with the prior odds that best imitate it: what it loses is a shift of task
 inference alone.

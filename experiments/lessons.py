@@ -2,20 +2,6 @@
 
     python experiments/lessons.py --scale smoke|laptop|paper
 
-10 minutes on 2 cores, the pretraining among them. Expected at laptop scale (4 seeds, mean ± standard error; tolerance
-two standard errors: other machines change the last bits, which training amplifies), gains in the mean of early and late
-where nothing else is said: direct fine-tuning gains 0.204 ± 0.029 early and 0.073 ± 0.006 late, and its inferred prior
-log odds go from -0.37 to 1.58 (medians). Taught by the fine-tuned network, with 4096 prompts, none left out, half of
-the labels as drawn: gain 0.104 ± 0.012, which is 0.749 ± 0.021 of the direct one, log odds 0.86; forgetting
-0.359 ± 0.015 early and 0.377 ± 0.032 late (direct 0.518 ± 0.053, 0.394 ± 0.031), of which scaled labels take back, net,
-0.579 ± 0.059 and 0.418 ± 0.043. The control goes the other way: gain -0.329 ± 0.077 early, -0.238 ± 0.044 late, log
-odds -2.05. Of the farthest half and quarter, whose closest prompts have log odds of -4.7 ± 1.0 and -13.1 ± 1.8 (99 % of
-discrete prompts are above -1.4 ± 0.3), 0.063 ± 0.006 and 0.047 ± 0.006 are gained; with 512 and 128 prompts
-0.047 ± 0.009 and -0.269 ± 0.041; with 0.25 and 0.75 of the labels as drawn 0.115 ± 0.014 and 0.091 ± 0.011. Taught by
-exact Bayes: gain 0.012 ± 0.011, 0.091 ± 0.013 with 0.25 as drawn, below zero in the other lessons; forgetting
-0.856 ± 0.046 and 1.559 ± 0.071; log odds without a limit in 2 of 4 seeds. 6 of 21 claims held: taught by the
-fine-tuned network, the skill after either filter, forgetting, both recoveries; by exact Bayes, forgetting.
-
 Non-instructional fine-tuning: a teacher answers the later labels of Gaussian prompts, from what it has answered
 before, plus label noise; the student is the pretrained network, trained on these answers alone by the recipe of fine-
 tuning, of which nothing was chosen anew. Teachers: the network fine-tuned on the discrete set, exact Bayes under that

@@ -2,20 +2,6 @@
 
     python experiments/methods.py --scale smoke|laptop|workstation|paper
 
-10.5 minutes on 2 cores, in part shared with other work. Expected at laptop scale (4 seeds, mean ± standard error;
-tolerance two standard errors: other machines change the last bits, which training amplifies): full fine-tuning at rates
-5e-5, 2e-4, 1e-3 gains 0.162 ± 0.019, 0.207 ± 0.030, 0.247 ± 0.042 early and forgets 0.321 ± 0.022, 0.531 ± 0.061,
-0.788 ± 0.095; doubled labels bring back, net of the pretrained network, 0.754 ± 0.036, 0.684 ± 0.049, 0.564 ± 0.060 of
-that. For about the gain of the middle one, the last block alone (0.205 ± 0.032) forgets 0.511 ± 0.084 and gets
-0.781 ± 0.022 back; the first block (0.199 ± 0.030) forgets 0.551 ± 0.065 and gets 0.539 ± 0.065; a soft prompt
-(0.191 ± 0.028) forgets 0.735 ± 0.052 and gets 0.498 ± 0.056; replay of 0.2 (0.183 ± 0.027) forgets 0.361 ± 0.046 and
-gets 0.764 ± 0.029. The penalty on predictions forgets as little for its gain as replay does (3: 0.119 ± 0.019 and
-0.169 ± 0.020) but gets less of it back, 0.618 ± 0.046, late 0.446 ± 0.075 against 0.832 ± 0.032 with half replayed. The
-read-out alone gains 0.079 ± 0.013 at most. That labels × 2 bring something back, net, and more than shrinking does
-held for all ten ways early and for the last block alone late: 11 of 20 claims. Scratch closes 0.412 ± 0.093 early and
-0.130 ± 0.080 late of its gap in the same way. A shift of the prior odds explains all or more of what is forgotten early
-in most ways (0.72 to 1.39) and 0.30 to 0.76 of it late.
-
 Every method at several strengths, its learning rate, and full fine-tuning held back by replay, by the distance of the
 weights or by that of the predictions: gain on the discrete set against forgetting on Gaussian prompts, what one label
 scale brings back of it, and how much of it lies on the line between the exact predictors. What is suppressed comes

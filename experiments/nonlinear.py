@@ -2,12 +2,6 @@
 
     python experiments/nonlinear.py --scale smoke|laptop|paper
 
-4.6 minutes on 2 cores with the linear networks shared. Expected at laptop scale (4 seeds, mean ± standard error;
-tolerance two standard errors: other machines change the last bits, which training amplifies): tasks on 8 ReLU features
-are forgotten by 0.547 ± 0.041 early and 0.531 ± 0.049 late (linear ones 0.518 ± 0.053 and 0.394 ± 0.031); recovered,
-net of the pretrained network, 0.651 ± 0.048 early and 0.604 ± 0.040 late (0.677 ± 0.039 and 0.443 ± 0.036). Both claims
-held.
-
 Tasks answer <w, relu(V x)> with a hidden layer V that belongs to the world and that the network must learn; exact Bayes
 knows it. Label scaling is the conjugation that still keeps the task family.
 """

@@ -2,13 +2,6 @@
 
     python experiments/replay.py --scale smoke|laptop|paper
 
-2.7 minutes on 2 cores with the pretrained networks shared. Expected at laptop scale (4 seeds, mean ± standard error;
-tolerance two standard errors: other machines change the last bits, which training amplifies): forgetting without replay
-is 0.518 ± 0.053 early and 0.394 ± 0.031 late; with 0.05, 0.2, 0.5 it is 0.474 ± 0.051, 0.358 ± 0.042, 0.196 ± 0.024
-early and 0.326 ± 0.016, 0.208 ± 0.008, 0.099 ± 0.003 late, less by 0.056 ± 0.010, 0.173 ± 0.017, 0.308 ± 0.018 in the
-mean of both. The early gain falls from 0.204 ± 0.029 to 0.199 ± 0.029, 0.180 ± 0.026, 0.131 ± 0.020. The three claims
-held; none of the fractions abolishes forgetting.
-
 Asked by the paper's reviewers. The replayed prompts come from the pretraining mixture.
 """
 

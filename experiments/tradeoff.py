@@ -2,13 +2,6 @@
 
     python experiments/tradeoff.py --scale smoke|laptop|paper
 
-5 seconds on 2 cores with the pretrained networks shared with conjugation.py, whose 8 minutes train them. Expected at
-laptop scale (4 seeds, mean ± standard error; tolerance two standard errors: other machines change the last bits, which
-training amplifies): from alpha 0.2 to 0.8 the Gaussian loss rises by 0.461 ± 0.051 and the discrete loss falls by
-0.554 ± 0.081. The excess over exact Bayes at alpha 0.2, 0.5, 0.8 is 0.231 ± 0.036, 0.112 ± 0.019, 0.032 ± 0.004 on
-discrete prompts, and 0.009 ± 0.004, 0.047 ± 0.014, 0.142 ± 0.025 on Gaussian ones: the rarer a family, the larger. From
-step 1500 to 3000 the discrete one shrinks by 0.079 ± 0.014 at alpha 0.5. All three claims held.
-
 Claim 2: pretrained on alpha D_disc + (1 - alpha) D_cont, the network is the better on discrete prompts and the worse
 on Gaussian ones the larger alpha is; it is short of exact Bayes on discrete prompts, and closes that gap slowly. Losses
 are those of the validation prompts, averaged over all positions, as training goes on.
