@@ -14,6 +14,9 @@ from implicit_inference.language.documents import Document
 from implicit_inference.language.tables import Dirichlet, Fresh, Known, Mixture
 
 C, L, REFUSE = 3, 2, 6
+predictive = jax.jit(inference.predictive, static_argnums=(2, 3))
+sequential_evidence = jax.jit(inference.sequential_evidence, static_argnums=(2, 3))
+sample = jax.jit(writing.sample, static_argnums=(2, 3, 4))
 EPSILON = 0.2
 
 
@@ -50,10 +53,10 @@ FUNCTIONS = list(itertools.product(range(C), repeat=C))
 
 def test_fresh_is_bayes_over_all_functions():
     answers, evidence = enumerated(FUNCTIONS, np.ones(len(FUNCTIONS)), XS, YS)
-    found = inference.predictive(fresh(), document(XS, YS, 1), C, L)
+    found = predictive(fresh(), document(XS, YS, 1), C, L)
     np.testing.assert_allclose(found[:, C : 2 * C], answers, rtol=1e-5)
     np.testing.assert_array_equal(np.delete(found, range(C, 2 * C), axis=1), 0)
-    np.testing.assert_allclose(inference.sequential_evidence(fresh(), document(XS, YS), C, L), evidence, rtol=1e-5)
+    np.testing.assert_allclose(sequential_evidence(fresh(), document(XS, YS), C, L), evidence, rtol=1e-5)
 
 
 @pytest.mark.parametrize("instruction", [-1, 1])
@@ -62,8 +65,8 @@ def test_known_is_bayes_over_its_tables_and_an_instruction_names_one(instruction
     seen = weights if instruction < 0 else np.eye(3)[instruction]
     answers, evidence = enumerated(tables, seen, XS, YS)
     tasks, shown = known(tables, weights), document(XS, YS, instruction=instruction)
-    np.testing.assert_allclose(inference.predictive(tasks, shown, C, L)[:, :C], answers, rtol=1e-5)
-    np.testing.assert_allclose(inference.sequential_evidence(tasks, shown, C, L), evidence, rtol=1e-5)
+    np.testing.assert_allclose(predictive(tasks, shown, C, L)[:, :C], answers, rtol=1e-5)
+    np.testing.assert_allclose(sequential_evidence(tasks, shown, C, L), evidence, rtol=1e-5)
     np.testing.assert_allclose(inference.posterior(tasks, shown, C, L).sum(axis=-1), 1, rtol=1e-6)
 
 
@@ -73,10 +76,10 @@ def test_a_mixture_is_bayes_over_all_of_its_tables():
     weights = [alpha / 2] * 2 + [(1 - alpha) / len(FUNCTIONS)] * len(FUNCTIONS)
     answers, evidence = enumerated(every, weights, XS, YS)
     tasks = Mixture((known(tables), fresh()), jnp.log(jnp.array([alpha, 1 - alpha])))
-    np.testing.assert_allclose(inference.predictive(tasks, document(XS, YS), C, L)[:, :C], answers, rtol=1e-5)
-    np.testing.assert_allclose(inference.sequential_evidence(tasks, document(XS, YS), C, L), evidence, rtol=1e-5)
+    np.testing.assert_allclose(predictive(tasks, document(XS, YS), C, L)[:, :C], answers, rtol=1e-5)
+    np.testing.assert_allclose(sequential_evidence(tasks, document(XS, YS), C, L), evidence, rtol=1e-5)
     gate = inference.posterior(tasks, document(XS, YS), C, L)[:, 0]
-    of_known, of_fresh = (inference.sequential_evidence(part, document(XS, YS), C, L)[:-1] for part in tasks.components)
+    of_known, of_fresh = (sequential_evidence(part, document(XS, YS), C, L)[:-1] for part in tasks.components)
     odds = math.log(alpha / (1 - alpha)) + of_known - of_fresh
     np.testing.assert_allclose(np.log(gate / (1 - gate)), odds, atol=1e-4)
     np.testing.assert_allclose(
@@ -87,7 +90,7 @@ def test_a_mixture_is_bayes_over_all_of_its_tables():
 def test_the_evidence_of_a_dirichlet_is_a_product_of_gamma_functions():
     b = 0.7
     tasks = Dirichlet(jnp.full(C, b, jnp.float32))
-    found = inference.sequential_evidence(tasks, document(XS, YS), C, L)[-1]
+    found = sequential_evidence(tasks, document(XS, YS), C, L)[-1]
     counts = np.zeros((C, C))
     np.add.at(counts, (XS, YS), 1)
     rows = [
@@ -102,21 +105,21 @@ def test_long_repeats_and_extreme_noise_stay_finite_and_normalised(epsilon):
     xs, ys = np.zeros((2, 4000), int)
     ys[::97] = 1
     for tasks in (fresh(epsilon=epsilon), known([[0, 0, 0], [1, 2, 0]], epsilon=epsilon), Dirichlet(jnp.full(C, 0.5))):
-        found = np.asarray(inference.predictive(tasks, document(xs, ys), C, L))
+        found = np.asarray(predictive(tasks, document(xs, ys), C, L))
         np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
-        assert np.isfinite(inference.sequential_evidence(tasks, document(xs, ys), C, L)).all()
+        assert np.isfinite(sequential_evidence(tasks, document(xs, ys), C, L)).all()
 
 
 def test_refusals_and_words_of_another_language_are_what_no_fresh_table_answers():
     for word in (REFUSE, C + 1):
         shown = document(XS, YS)
         shown = Document(shown.language, shown.instruction, shown.xs, shown.ys.at[2].set(word))
-        evidence = inference.sequential_evidence(fresh(), shown, C, L)
+        evidence = sequential_evidence(fresh(), shown, C, L)
         assert evidence[3] < NEVER / 1e270  # float32 holds no more
-        assert np.isfinite(inference.predictive(fresh(), shown, C, L)).all()
+        assert np.isfinite(predictive(fresh(), shown, C, L)).all()
     refusing = Mixture((known([[C, C, C]]), fresh()), jnp.log(jnp.array([0.01, 0.99])))
     shown = Document(jnp.int32(0), jnp.int32(-1), jnp.array([0, 1, 2]), jnp.full(3, REFUSE))
-    np.testing.assert_allclose(inference.predictive(refusing, shown, C, L)[1:, REFUSE], 1 - EPSILON, rtol=1e-5)
+    np.testing.assert_allclose(predictive(refusing, shown, C, L)[1:, REFUSE], 1 - EPSILON, rtol=1e-5)
 
 
 def test_single_precision_agrees_with_double():
@@ -125,7 +128,7 @@ def test_single_precision_agrees_with_double():
     def answers(dtype):
         parts = known(tables, dtype=dtype), fresh(dtype=dtype)
         tasks = Mixture(parts, jnp.log(jnp.asarray([0.4, 0.6], dtype)))
-        return np.asarray(inference.predictive(tasks, document(XS, YS), C, L))
+        return np.asarray(predictive(tasks, document(XS, YS), C, L))
 
     single = answers(jnp.float32)
     with jax.enable_x64(True):
@@ -151,12 +154,12 @@ def test_the_reference_values_of_the_world_are_met():
     losses = {}
     for family, tasks in parts.items():
         written = writing.Writing((tasks,), jnp.zeros(1), jnp.zeros((1, 1)), instructions)
-        batch = writing.sample(jax.random.key(3), written, 3000, 12, 6)
+        batch = sample(jax.random.key(3), written, 3000, 12, 6)
         readers = dict(parts)
         for odds in (0.0, 4.0):
             readers[odds] = Mixture((parts["known"], parts["fresh"]), jnp.array([odds, 0.0]))
         for name, reader in readers.items():
-            answers = np.asarray(inference.predictive(reader, batch.prompts, 6, 1), np.float64)
+            answers = np.asarray(predictive(reader, batch.prompts, 6, 1), np.float64)
             loss = -np.sum(np.asarray(batch.truth) * np.log(np.maximum(answers, 1e-30)), axis=-1).mean(axis=0)
             losses[family, name] = loss[1:6].mean(), loss[6:].mean()
     for case, values in REFERENCE.items():

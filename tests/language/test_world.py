@@ -1,5 +1,7 @@
 """Documents, renaming, layouts and bad configurations of the language world."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,12 +27,13 @@ WORLD = world_of(CONFIG)
 C, L = 4, 3
 
 
+@functools.cache
 def documents(family="fresh", n=200):
-    return held_out(CONFIG, 1, "probe", family, n)
+    return jax.jit(lambda: held_out(CONFIG, 1, "probe", family, n))()
 
 
 def test_documents_are_written_in_their_language_with_answers_of_the_truth():
-    everything = WORLD.sample(jax.random.key(0), WORLD.families(1)["known"], 4000)
+    everything = jax.jit(lambda: WORLD.sample(jax.random.key(0), WORLD.families(1)["known"], 4000))()
     found = everything.prompts
     np.testing.assert_allclose(np.bincount(found.language) / 4000, CONFIG.tasks.languages, atol=0.03)
     assert np.mean(np.asarray(found.instruction) < 0) == pytest.approx(CONFIG.tasks.uninstructed, abs=0.03)
@@ -85,12 +88,12 @@ def test_a_layout_writes_every_word_apart_and_reads_probabilities(anchors):
     assert codes.max() == layout.codes == codes[-1]
     assert len(set(codes[:-1])) == anchors + L * (C - anchors)
     outputs = jax.random.normal(jax.random.key(0), (5, 7, layout.codes + (L if anchors else 0) + 1))
-    found = np.asarray(layout.read(outputs))
+    found = np.asarray(jax.jit(layout.read)(outputs))
     assert found.shape == (5, 7, C * L + 1)
     np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)
     config = override(CONFIG, {"prompts.anchors": anchors})
     prompts = documents().prompts
-    tokens = world_of(config).tokens(prompts)
+    tokens = jax.eval_shape(world_of(config).tokens, prompts)
     sizes = described("language").sizes(config)
     assert tokens.shape[1:] == (sizes["tokens"], sizes["token"])
     assert outputs.shape[-1] == sizes["outputs"]
@@ -100,12 +103,13 @@ def test_a_layout_writes_every_word_apart_and_reads_probabilities(anchors):
 def test_tokens_tell_documents_apart_and_see_only_the_past(anchors):
     """Token k changes with x_k, with the pair before it, with the language, and with nothing else."""
     world, prompts = world_of(override(CONFIG, {"prompts.anchors": anchors})), documents(n=3).prompts
-    tokens = np.asarray(world.tokens(prompts))
+    written = jax.jit(world.tokens)
+    tokens = np.asarray(written(prompts))
     later = prompts.ys.at[:, 4].set((prompts.ys[:, 4] + 1) % C)
-    changed = np.asarray(world.tokens(type(prompts)(prompts.language, prompts.instruction, prompts.xs, later)))
+    changed = np.asarray(written(type(prompts)(prompts.language, prompts.instruction, prompts.xs, later)))
     moved = np.flatnonzero(np.abs(changed - tokens).sum(axis=(0, 2)))
     np.testing.assert_array_equal(moved, [5])
-    other = np.asarray(world.tokens(translation(L, C, 0, 1).apply(prompts)))
+    other = np.asarray(written(translation(L, C, 0, 1).apply(prompts)))
     assert np.all(np.abs(other - tokens).sum(axis=-1) > 0), "another language is seen at every token"
 
 
