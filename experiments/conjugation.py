@@ -19,7 +19,7 @@ from implicit_inference.study.measurements import RANGES, RECOVERIES, by_range, 
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
-SCALES = (0.5, 1.25, 1.5, 2.0, 3.0)
+SCALES = (0.5, 1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 def scaled(strength: float) -> Record:
@@ -29,11 +29,11 @@ def scaled(strength: float) -> Record:
 
 def measure(trained: Trained) -> list[Record]:
     held_out, records = HeldOut(trained), list[Record]()
-    moves = conjugations(held_out, [("label_scale", g) for g in (1.0, *SCALES)])
+    moves = conjugations(held_out, [("label_scale", g) for g in SCALES])
     loss = {
         (name, g): held_out.loss(network, "gaussian", move)
         for name, network in networks(trained).items()
-        for g, move in zip((1.0, *SCALES), moves.values(), strict=True)
+        for g, move in zip(SCALES, moves.values(), strict=True)
     }
     for (name, g), values in (loss | {("ridge", 1.0): held_out.loss(held_out.forgotten, "gaussian")}).items():
         records += by_range(held_out, values, quantity="loss", predictor=name, **scaled(g))

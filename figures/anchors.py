@@ -11,7 +11,7 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     variants = [(str(labels["prompts.anchors"]), rows) for labels, rows in table.groups("prompts.anchors")]
-    return draw_ladder(table, variants, "Shared words: what comes back, against the number of anchors", TRANSLATED)
+    return draw_ladder(table, variants, "Shared words: what comes back", "anchors", TRANSLATED)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,16 @@ TRANSLATED: dict[str, Case] = {"translated": ("translation", 2.0), "chosen permu
 LOWEST = -1.0
 
 
-def draw_ladder(table: Results, variants: Variants, title: str, moves: dict[str, Case] = SCALED) -> Figure:
-    """Early positions above, late ones below; `variants` are (name, rows a seed) from left to right."""
+def draw_ladder(table: Results, variants: Variants, title: str, label: str, moves: dict[str, Case] = SCALED) -> Figure:
+    """Early positions above, late below; `variants` are (name, rows a seed), `label` says what they vary."""
     figure = Figure(figsize=(12, 7))
     for row, where in zip(figure.subplots(2, 3), ("early", "late"), strict=True):
         for axes, case in zip(row, moves.values(), strict=False):
             recovered(axes, variants, where, case)
         parts(row[2], variants, where)
         row[0].set_ylabel(f"net recovery, {RANGES[where]}")
+    for axes in figure.axes[3:]:
+        axes.set_xlabel(label)
     for axes, name in zip(figure.axes, (*moves, "rise of the distance to the exact predictor"), strict=False):
         axes.set_title(name)
     return finished(figure, f"{title} (net recovery above {LOWEST:g} is shown)", table)

@@ -11,7 +11,7 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     variants = [(str(labels["finetune.steps"]), rows) for labels, rows in table.groups("finetune.steps")]
-    return draw_ladder(table, variants, "What comes back, against steps of instruction tuning", TRANSLATED)
+    return draw_ladder(table, variants, "What comes back, by dose", "steps of instruction tuning", TRANSLATED)
 
 
 if __name__ == "__main__":

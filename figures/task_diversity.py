@@ -11,7 +11,7 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     variants = [(f"{labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
-    return draw_ladder(table, variants, "What comes back, against the number of tasks in the discrete set")
+    return draw_ladder(table, variants, "What comes back, by the size of the discrete set", "tasks in the discrete set")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def draw(table: Results) -> Figure:
     variants = [
         ("\n".join(f"{NAMES.symbol(name)} = {x:g}" for name, x in labels.items()), rows) for labels, rows in groups
     ]
-    return draw_ladder(table, variants, "What comes back in worlds nearer to the paper's")
+    return draw_ladder(table, variants, "What comes back in worlds nearer to the paper's", "world")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ LOOKS = {
     "uninformed": Look("uninformed (sees no exemplars)", GREY, ":"),
     "constant_pull": Look("null: constant pull, no evidence used", GREY, "-."),
     "prior_shift": Look("account: prior odds shifted", BLACK, "--"),
-    "prior_and_weight": Look("account: prior odds and weight of evidence", PURPLE, "--"),
+    "prior_and_weight": Look("account: prior odds and weight of evidence", BLUE, "--"),
     "lapse": Look("account: lapses", ORANGE, "--"),
 }
 
