@@ -95,7 +95,7 @@ def conclude(results: Results) -> list[Claim]:
     return claims
 
 
-EXPERIMENT = Experiment("closeness", VARIANTS, measure, conclude)
+EXPERIMENT = Experiment("closeness", VARIANTS, measure, conclude, seeds=4)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

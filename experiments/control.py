@@ -106,7 +106,9 @@ def conclude(results: Results) -> list[Claim]:
     return [*claims, ("exact Bayes, and plain fine-tuning", [], "; ".join(parts))]
 
 
-EXPERIMENT = Experiment("control", {scale: variants(scale) for scale in SCALES}, controllability, conclude, STAGES)
+EXPERIMENT = Experiment(
+    "control", {scale: variants(scale) for scale in SCALES}, controllability, conclude, STAGES, seeds=4
+)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

@@ -83,6 +83,7 @@ EXPERIMENT = Experiment(
     measure,
     conclude,
     ("pretrain", "finetune", "scratch"),
+    seeds=4,
 )
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ figures/data/SCALE/NAME.csv, for the figure.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from implicit_inference.runs import process, runtime
@@ -58,8 +59,9 @@ TRANSLATED = {"translations into the second language": ("translation", 2.0), "ch
 
 
 def base_of(experiment: Experiment, scale: str) -> Config:
-    """The configuration that a scale starts from, in the world of an experiment."""
-    return (LANGUAGES if experiment.world == "language" else SCALES)[scale]
+    """The configuration that a scale starts from, in the world of an experiment and with its seeds."""
+    base = (LANGUAGES if experiment.world == "language" else SCALES)[scale]
+    return replace(base, seeds=base.seeds[: experiment.seeds or None])
 
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:

@@ -66,6 +66,7 @@ EXPERIMENT = Experiment(
     {"smoke": batches(8, 64), "laptop": batches(4, 16, 64), "paper": batches(4, 16, 64)},
     measure,
     conclude,
+    seeds=4,
 )
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ EXPERIMENT = Experiment(
     {"smoke": variants(1), "laptop": variants(1, 2), "paper": variants(4, 16)},
     headline,
     conclude,
+    seeds=4,
 )
 
 if __name__ == "__main__":

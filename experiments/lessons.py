@@ -102,7 +102,7 @@ def conclude(results: Results) -> list[Claim]:
 
 
 VARIANTS = {"smoke": variants(128), "laptop": variants(128, 512), "paper": variants(1024, 5120)}
-EXPERIMENT = Experiment("lessons", VARIANTS, measure, conclude, ("pretrain", "finetune", "student"))
+EXPERIMENT = Experiment("lessons", VARIANTS, measure, conclude, ("pretrain", "finetune", "student"), seeds=4)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

@@ -79,7 +79,12 @@ def way(labels: Record) -> str:
 
 
 EXPERIMENT = Experiment(
-    "methods", {scale: variants(scale) for scale in SCALES}, measure, conclude, ("pretrain", "scratch", "finetune")
+    "methods",
+    {scale: variants(scale) for scale in SCALES},
+    measure,
+    conclude,
+    ("pretrain", "scratch", "finetune"),
+    seeds=4,
 )
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ EXPERIMENT = Experiment(
     },
     headline,
     conclude,
+    seeds=4,
 )
 
 if __name__ == "__main__":

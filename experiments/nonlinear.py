@@ -37,7 +37,9 @@ def conclude(results: Results) -> list[Claim]:
     return claims
 
 
-EXPERIMENT = Experiment("nonlinear", {"smoke": hidden(4), "laptop": hidden(8), "paper": hidden(40)}, headline, conclude)
+EXPERIMENT = Experiment(
+    "nonlinear", {"smoke": hidden(4), "laptop": hidden(8), "paper": hidden(40)}, headline, conclude, seeds=4
+)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

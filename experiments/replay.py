@@ -35,7 +35,7 @@ def conclude(results: Results) -> list[Claim]:
     return claims
 
 
-EXPERIMENT = Experiment("replay", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), headline, conclude)
+EXPERIMENT = Experiment("replay", dict.fromkeys(("smoke", "laptop", "paper"), VARIANTS), headline, conclude, seeds=4)
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

@@ -63,7 +63,12 @@ def conclude(results: Results) -> list[Claim]:
 
 
 EXPERIMENT = Experiment(
-    "single_distribution", dict.fromkeys(("smoke", "laptop", "paper"), ALPHAS), measure, conclude, ("pretrain",)
+    "single_distribution",
+    dict.fromkeys(("smoke", "laptop", "paper"), ALPHAS),
+    measure,
+    conclude,
+    ("pretrain",),
+    seeds=4,
 )
 
 if __name__ == "__main__":

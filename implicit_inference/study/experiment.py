@@ -37,6 +37,8 @@ class Experiment:
     conclude: Callable[[Results], list[Claim]]
     stages: tuple[str, ...] = ("pretrain", "finetune")
     world: str = "regression"
+    seeds: int = 0
+    """Only the first so many seeds of a scale; 0: all"""
     primary: bool = False
     """Whether its claims are one family, corrected for their number"""
 
