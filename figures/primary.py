@@ -9,7 +9,6 @@ from implicit_inference.measure.formulas import Estimate
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLACK
 from implicit_inference.study.claims import interval
-from implicit_inference.study.panels import finished
 from implicit_inference.study.results import Results
 
 
@@ -28,7 +27,9 @@ def draw(table: Results) -> Figure:
         axes.set_ylim(-1, 1)
         axes.grid(visible=False, axis="y")
     figure.axes[-1].set_xlabel("effect beyond the benchmark (0)")
-    return finished(figure, "The five primary claims: effects and 95 % intervals", table, legend=False)
+    size = table.sizes.split(";")[0]
+    figure.suptitle(f"The five primary claims: effects and 95 % intervals\n{size}", x=0.01, ha="left", fontsize=11)
+    return figure
 
 
 if __name__ == "__main__":
