@@ -158,6 +158,11 @@ class _Log:
         return f", {timedelta(seconds=round(max(0.0, left)))} left"
 
 
+def plain(mean: float | None) -> str:
+    """Two digits of a number, which may be undefined."""
+    return "undefined" if mean is None else f"{mean:.2f}"
+
+
 def summary_table(summary: dict[str, Any], config: Config) -> Table:
     """The numbers to look at first, in 80 columns."""
     spread = "" if summary["forgetting"]["stderr"] is None else ", mean ± standard error over seeds"
@@ -216,9 +221,8 @@ def summary_table(summary: dict[str, Any], config: Config) -> Table:
     )
     fits = {where: summary["accounts"][where]["prior_and_weight"]["numbers"] for where in ("early", "late")}
     for number, label in (("odds", "prior log odds"), ("weight", "weight of the evidence")):
-        changes = (
-            f"{found[number]['before']['mean']:.2f} to {found[number]['after']['mean']:.2f}" for found in fits.values()
-        )
+        pairs = (found[number] for found in fits.values())
+        changes = (" to ".join(plain(pair[when]["mean"]) for when in ("before", "after")) for pair in pairs)
         table.add_row(f"  {label}, before to after", *changes)
     before, after = (estimate(prior["logit"]) for prior in summary["effective_prior"].values())
     table.caption = f"effective prior, log odds, median (range over seeds): {before} before, {after} after\n"
