@@ -62,23 +62,28 @@ class Probe:
     def predictor(self, name: str, seed: int | None = None) -> Predictor:
         """Gives a predictor of the table for one seed: a function of prompts [..., K], and a pytree.
 
-        Networks are `pretrained`, `scratch`, and `finetuned`, `student` or `steered`; exact predictors those that the
+        Networks are `pretrained`, `scratch`, and `finetuned`, `student` or `steered`; controls without training
+        `damaged_norm`, `damaged_rise` and `uninformed` (for prompts [N, K]); exact predictors those that the
         table names, such as `bayes_pretraining`. The seed is the first one unless it is given. Raises ConfigError for
         another name or seed, and StoreError for a network whose training is not in the directory of runs.
         """
         place = self._place(seed)
-        from implicit_inference.measure.lookup import STAGE_NAMES
+        from implicit_inference.measure.damage import untrained
+        from implicit_inference.measure.held_out import HeldOut
+        from implicit_inference.measure.lookup import STAGE_NAMES, UNTRAINED
         from implicit_inference.measure.probe import exact_tasks
 
         networks = {STAGE_NAMES[stage]: stage for stage in parents_of("probe", self.config)}
         ideals = {f"bayes_effective_{name}": name for name in list(networks)[:2]}
         priors = exact_tasks(self.config)
-        if name not in (known := [*networks, *priors, *ideals]):
+        if name not in (known := [*networks, *UNTRAINED, *priors, *ideals]):
             refuse("predictor", name, ", ".join(known))
         runtime.prepare()
         with runtime.pinned():
             if name in networks:
                 return _of_seed(self._trained.network(networks[name]), place)
+            if name in UNTRAINED:
+                return _of_seed(untrained(HeldOut(self._trained))[name], place)
             from implicit_inference.worlds import world_of
 
             chosen = self.config.seeds[place]

@@ -183,7 +183,9 @@ def test_ridge_does_not_notice_label_scaling_and_the_discrete_posterior_does(pro
     assert np.abs(conjugated - still).max() > 0.05
 
 
-@pytest.mark.parametrize("name", ["finetuned", "bayes_pretraining", "bayes_effective_finetuned"])
+@pytest.mark.parametrize(
+    "name", ["finetuned", "damaged_rise", "uninformed", "bayes_pretraining", "bayes_effective_finetuned"]
+)
 def test_its_predictors_answer_in_python_as_they_did_in_the_table(name, probe, runs):
     agree_with_the_table(ii.load(probe.id, runs), name)
 

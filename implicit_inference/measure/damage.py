@@ -71,3 +71,10 @@ def damaged(held_out: HeldOut, stage: str) -> dict[str, Params]:
         above = loss(trained.programs.network(with_noise(np.exp(middle)))) > aim
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     return {"damaged_norm": with_noise(np.ones(len(aim))), "damaged_rise": with_noise(np.exp((low + high) / 2))}
+
+
+def untrained(held_out: HeldOut) -> dict[str, Predictor]:
+    """The controls that need no training, by their names in tables (`lookup.UNTRAINED`)."""
+    broken = damaged(held_out, held_out.config.probe.stage)
+    found = {name: held_out.trained.programs.network(params) for name, params in broken.items()}
+    return found | {"uninformed": Uninformed(held_out.forgotten)}

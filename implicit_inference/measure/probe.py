@@ -11,7 +11,7 @@ from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids, parents_of
 from implicit_inference.measure.accounts import Accounts
 from implicit_inference.measure.beliefs import Answers, Beliefs, attribution, gates, prior_records, range_gates
-from implicit_inference.measure.damage import Uninformed, damaged
+from implicit_inference.measure.damage import untrained
 from implicit_inference.measure.formulas import CLOSENESS_EDGES
 from implicit_inference.measure.held_out import HeldOut, cases
 from implicit_inference.measure.lookup import STAGE_NAMES
@@ -71,9 +71,7 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
         records += prior_records(prior, seeds, split="tuning", predictor=name)
         odds = beliefs.odds_by_position(networks[name])
         records += curve_records(odds, seeds, split="tuning", quantity="position_odds", predictor=name)
-    broken = damaged(held_out, config.probe.stage)
-    networks |= {name: trained.programs.network(params) for name, params in broken.items()}
-    networks["uninformed"] = Uninformed(held_out.forgotten)
+    networks |= untrained(held_out)
     predictors = networks | {name: held_out.exact(tasks) for name, tasks in exact_tasks(config).items()} | ideals
     accounts = Accounts(held_out, beliefs, networks[before], networks[after])
     records += accounts.number_records(before, after, split="tuning")
