@@ -15,6 +15,7 @@ from jax import Array
 
 from implicit_inference import keys
 from implicit_inference.bayes.conjugation import Conjugation, averaged
+from implicit_inference.keys import Stream
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import IDENTITY, Case
@@ -45,7 +46,7 @@ GROUPS = {
 
 def orbits(dim: int, seed: Array) -> list[tuple[Conjugation, ...]]:
     """The conjugations of each group, in the order of GROUPS; no flips where they are too many."""
-    found = [scales((1.0, 1.5, 2.0)), scales((1.0, -1.0)), rotations(keys.stream(seed, "probe rotations"), dim, TURNS)]
+    found = [scales((1.0, 1.5, 2.0)), scales((1.0, -1.0)), rotations(keys.stream(seed, Stream.ROTATIONS), dim, TURNS)]
     return found + [sign_flips(dim)] * (dim <= MOST_FLIPS)
 
 

@@ -13,6 +13,7 @@ from experiment import LANGUAGES, main
 from jax import Array
 
 from implicit_inference import keys
+from implicit_inference.keys import Stream
 from implicit_inference.language.world import ENGLISH, World
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
@@ -32,7 +33,7 @@ def measure(trained: Trained) -> list[Record]:
     world, n = World.of(trained.config), trained.config.probe.prompts
 
     def asked(seed: Array) -> object:
-        return world.sample(keys.stream(seed, "probe refusals"), world.written(world.known(seed), ENGLISH, 0), n)
+        return world.sample(keys.stream(seed, Stream.REFUSALS), world.written(world.known(seed), ENGLISH, 0), n)
 
     batch = held_out.packed.by_seed(asked)
     answer = held_out.truth(batch)[:, :, 0].argmax(axis=-1)[..., None]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from implicit_inference.config.errors import refuse
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parents_of
+from implicit_inference.keys import Stream
 from implicit_inference.runs import runtime
 from implicit_inference.worlds import Predictor
 
@@ -102,7 +103,7 @@ class Probe:
         from implicit_inference.training.batches import held_out
 
         with runtime.pinned():
-            return held_out(self.config, self.config.seeds[place], "probe report", family, self.config.probe.prompts)
+            return held_out(self.config, self.config.seeds[place], Stream.REPORT, family, self.config.probe.prompts)
 
     def figures(self, folder: str | Path | None = None) -> list[Path]:
         """Draws every figure, as PNG and SVG, in `folder`, else in the probe's own directory; returns their paths."""

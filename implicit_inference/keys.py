@@ -6,6 +6,7 @@ JAX's default, and no flag of JAX changes them. Draw with an explicit float32 or
 
 import math
 import zlib
+from enum import StrEnum, unique
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,55 @@ from jax import Array
 from jax.extend import random as generators
 
 
-def stream(seed: int | Array, name: str) -> Array:
+@unique
+class Stream(StrEnum):
+    """Names the random streams of a run. A value is part of what is drawn: it never changes."""
+
+    PRETRAIN = "pretrain"
+    SCRATCH = "scratch"
+    FINETUNE = "finetune"
+    STUDENT = "student"
+    TUNE = "tune"
+    STEER = "steer"
+    """Batches of a stage's steps: the stream has the stage's name."""
+    PARAMETERS = "parameters"
+    PATCH = "patch"
+    CONTROLS = "controls"
+    LESSON = "lesson"
+    MADE_UP = "made up"
+    """Prompts that the penalty on predictions makes up."""
+    VALIDATION = "validation"
+    REPORT = "probe report"
+    TUNING = "probe choice"
+    """Held-out prompts, by family."""
+    DISCRETE_TASKS = "discrete tasks"
+    OTHER_DISCRETE_TASKS = "other discrete tasks"
+    FEATURES = "features"
+    BETWEEN = "probe between"
+    SHIFT = "probe shift"
+    ROTATION = "probe rotation"
+    ROTATIONS = "probe rotations"
+    ROTATION_CHOICE = "probe choice of rotation"
+    DAMAGE = "damage"
+    RELEARNING = "relearning"
+    KNOWN_TABLES = "known tables"
+    PERMUTATIONS = "probe permutations"
+    REFUSALS = "probe refusals"
+
+
+def stream(seed: int | Array, name: str, family: str = "") -> Array:
     """The key of the stream `name` of the run `seed` (0 to 2^32 - 1: an int, or a traced uint32 scalar).
+
+    The package's names are those of `Stream`; a world elsewhere may have more. Each `family` of held-out prompts has
+    a stream of its own.
 
     Streams of different names are independent; `jax.random.fold_in(stream, step)` gives a step's key,
     so that resuming or evaluating more often never changes the data.
     """
-    return named(jax.random.wrap_key_data(_seed(jnp.asarray(seed, jnp.uint32)), impl=_GENERATOR), name)
+    return named(
+        jax.random.wrap_key_data(_seed(jnp.asarray(seed, jnp.uint32)), impl=_GENERATOR),
+        f"{name} {family}" if family else name,
+    )
 
 
 def named(key: Array, name: str) -> Array:

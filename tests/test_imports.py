@@ -67,6 +67,12 @@ def test_only_the_network_knows_flax():
             assert not re.search(r"^\s*(import|from) flax", path.read_text(), re.MULTILINE), module
 
 
+def test_the_streams_of_the_machinery_are_members_of_an_enumeration():
+    for module, path in MODULES.items():
+        if module.split(".")[0] in (*MACHINERY, "finished", "bench"):
+            assert not re.search(r"keys\.(stream|named)\([^()]*f?\"", path.read_text()), module
+
+
 def test_no_module_grows_too_long():
     for module, path in MODULES.items():
         assert len(path.read_text().splitlines()) <= 300, module

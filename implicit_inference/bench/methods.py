@@ -17,6 +17,7 @@ from implicit_inference import keys
 from implicit_inference.bench.timing import Contestant, take_turns
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.fields import Config
+from implicit_inference.keys import Stream
 from implicit_inference.network import adapt
 from implicit_inference.runs import devices, runtime
 from implicit_inference.training import optimisers
@@ -40,7 +41,7 @@ def prepared(config: Config) -> tuple[Contestant, list[str]]:
     parent = jax.tree.map(lambda leaf: jax.numpy.full((1, *leaf.shape), 0.01), shapes)
     state = programs.first_state(stage, (parent,))
     source = packed.program(stage.source)(packed.seeds, (parent,))
-    stream = packed.by_seed(lambda seed: keys.stream(seed, "finetune"))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, Stream.FINETUNE))
     rate = packed.repeated(optimisers.schedule(stage.training))
     program = programs.chunk("finetune", STEPS).__wrapped__  # type: ignore[attr-defined]
     chunk = program.lower(packed.seeds, stream, source, rate, state).compile()

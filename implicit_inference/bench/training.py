@@ -15,6 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from implicit_inference import keys
 from implicit_inference.bench.timing import Contestant
 from implicit_inference.config.fields import Config
+from implicit_inference.keys import Stream
 from implicit_inference.runs import devices
 from implicit_inference.training import optimisers
 from implicit_inference.training.batches import log_weights, whole
@@ -34,7 +35,7 @@ class Trainer:
         self.optimizer = optimisers.make_optimizer(self.training)
         self.rate = self.programs.packed.repeated(optimisers.schedule(self.training))
         self.weights = self.programs.packed.repeated(log_weights(self.training.discrete_prob))
-        self.stream = self.programs.packed.by_seed(lambda seed: keys.stream(seed, "pretrain"))
+        self.stream = self.programs.packed.by_seed(lambda seed: keys.stream(seed, Stream.PRETRAIN))
 
     def fresh(self) -> TrainState:
         """The state before the first step, packed."""

@@ -10,6 +10,7 @@ from jax import Array
 
 from implicit_inference import keys, worlds
 from implicit_inference.config.fields import Config, TrainingConfig
+from implicit_inference.keys import Stream
 from implicit_inference.language import inference, writing
 from implicit_inference.language.conjugations import Rename, permutations, translation
 from implicit_inference.language.documents import Batch, Document, continued
@@ -50,7 +51,7 @@ class World(worlds.World):
     def known(self, seed: Array | int) -> Known:
         """The known tables, drawn once; the last skill adds 1 to a concept, and behind the skills stands REFUSE."""
         c, n = self.tasks.concepts, self.tasks.skills
-        tables = jax.random.randint(keys.stream(seed, "known tables"), (n + 1, c), 0, c, jnp.int32)
+        tables = jax.random.randint(keys.stream(seed, Stream.KNOWN_TABLES), (n + 1, c), 0, c, jnp.int32)
         tables = tables.at[n - 1].set((jnp.arange(c, dtype=jnp.int32) + 1) % c).at[n].set(c)
         refusing = jnp.asarray(self.tasks.refusing, jnp.float32)
         weights = jnp.append(jnp.full(n, 1.0 / n, jnp.float32) * (1 - refusing), refusing)
@@ -153,4 +154,4 @@ class World(worlds.World):
     def choices(self, seed: Array | int) -> tuple[Rename, ...]:
         """Random permutations of the concepts, the same in every language."""
         n_concepts, n_languages = self._size
-        return permutations(keys.stream(seed, "probe permutations"), n_languages, n_concepts, CHOICES)
+        return permutations(keys.stream(seed, Stream.PERMUTATIONS), n_languages, n_concepts, CHOICES)

@@ -9,6 +9,7 @@ from jax import Array
 from jax.tree_util import register_dataclass
 
 from implicit_inference import keys
+from implicit_inference.keys import Stream
 from implicit_inference.measure.formulas import Values
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.network.adapt import flat, nested
@@ -39,7 +40,7 @@ def damage(seed: Array, before: Params, after: Params) -> Params:
     Parameters that fine-tuning added, controls among them, are left out; those that it left alone are not damaged.
     """
     old, new = flat(before), flat(after.get("base", after))
-    drawn = jax.random.split(keys.stream(seed, "damage"), len(old))
+    drawn = jax.random.split(keys.stream(seed, Stream.DAMAGE), len(old))
     noise = {}
     for key, (path, leaf) in zip(drawn, sorted(old.items()), strict=True):
         normal = jax.random.normal(key, leaf.shape, leaf.dtype)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from jax import Array
 
+from implicit_inference.keys import Stream
 from implicit_inference.measure.formulas import Estimate, Values, positions
 from implicit_inference.measure.records import estimate_record, seed_records
 from implicit_inference.runs.store import Record
@@ -15,7 +16,7 @@ from implicit_inference.training.batches import held_out
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor, Prompts, Tasks, described
 
-STREAMS = {"report": "probe report", "tuning": "probe choice"}
+STREAMS = {"report": Stream.REPORT, "tuning": Stream.TUNING}
 """split of the held-out prompts -> its random stream"""
 
 TasksOf = Callable[[Array], Tasks]

@@ -10,6 +10,7 @@ from jax import Array
 from implicit_inference import keys
 from implicit_inference.bayes.compiled import compiled_once
 from implicit_inference.config.fields import Config, ModelConfig
+from implicit_inference.keys import Stream
 from implicit_inference.network import controls, decoder
 from implicit_inference.worlds import Prompts, World, described, world_of
 
@@ -17,7 +18,7 @@ from implicit_inference.worlds import Prompts, World, described, world_of
 def initial_params(config: Config, seed: Array | int) -> decoder.Params:
     """A seed's fresh parameters."""
     sizes = described(config.world).sizes(config)
-    key = keys.stream(seed, "parameters")
+    key = keys.stream(seed, Stream.PARAMETERS)
     return decoder.init(config.model, sizes["token"], sizes["tokens"], sizes["outputs"], key)
 
 

@@ -12,6 +12,7 @@ from jax import Array
 from implicit_inference import keys, worlds
 from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.config.fields import Config, TrainingConfig
+from implicit_inference.keys import Stream
 from implicit_inference.regression.conjugations import ScaleInputs, ScaleLabels, ShiftLabels, rotations
 from implicit_inference.regression.effective import log_evidence_ratio
 from implicit_inference.regression.families.correlated import CorrelatedTasks
@@ -46,11 +47,11 @@ def features(tasks: TasksConfig, seed: Array | int) -> Features | None:
     relu(V x) with V [m, d] from N(0, 2/m): labels have the variance of linear ones.
     """
     if m := tasks.relu_features:
-        directions = jax.random.normal(keys.stream(seed, "features"), (m, tasks.dim), jnp.float32)
+        directions = jax.random.normal(keys.stream(seed, Stream.FEATURES), (m, tasks.dim), jnp.float32)
         return ReLU(math.sqrt(2 / m) * directions, jnp.zeros(m, jnp.float32))
     if tasks.prior == "fourier":
         shape = (tasks.n_weights // 2, tasks.dim)
-        return Fourier(jax.random.normal(keys.stream(seed, "features"), shape, jnp.float32))
+        return Fourier(jax.random.normal(keys.stream(seed, Stream.FEATURES), shape, jnp.float32))
     degree_two = {"polynomial": Polynomial, "chebyshev": Chebyshev}.get(tasks.prior)
     return degree_two(tasks.dim, 2) if degree_two else None
 
@@ -92,7 +93,7 @@ class World(worlds.World):
     def families(self, seed: Array | int) -> dict[str, TaskDistribution]:
         """The discrete set, drawn once from the continuous prior and never again; and that prior."""
         prior = weights_prior(self.tasks)
-        ws = prior.sample(keys.stream(seed, "discrete tasks"), self.tasks.n_discrete)
+        ws = prior.sample(keys.stream(seed, Stream.DISCRETE_TASKS), self.tasks.n_discrete)
         return {name: self.on_features(seed, w) for name, w in (("discrete", DiscreteTasks(ws)), ("gaussian", prior))}
 
     def shown(self, seed: Array | int, training: TrainingConfig) -> TaskDistribution:
@@ -101,7 +102,7 @@ class World(worlds.World):
         if training.tasks == "narrow":
             assert isinstance(prior, GaussianTasks)  # as `settings` has checked
             return self.on_features(seed, replace(prior, std=jnp.asarray(training.narrow_std, jnp.float32)))
-        stream = {"discrete": "discrete tasks", "other": "other discrete tasks"}[training.tasks]
+        stream = {"discrete": Stream.DISCRETE_TASKS, "other": Stream.OTHER_DISCRETE_TASKS}[training.tasks]
         ws = prior.sample(keys.stream(seed, stream), self.tasks.n_discrete)
         return self.on_features(seed, DiscreteTasks(ws[: training.n_tasks or self.tasks.n_discrete]))
 
@@ -120,9 +121,9 @@ class World(worlds.World):
 
         Seeds draw both tasks of a prompt once, whatever the angle: 0 is the discrete task, 1 the fresh one.
         """
-        task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, "probe between"), 3)
+        task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, Stream.BETWEEN), 3)
         prior = weights_prior(self.tasks)
-        known = prior.sample(keys.stream(seed, "discrete tasks"), self.tasks.n_discrete)
+        known = prior.sample(keys.stream(seed, Stream.DISCRETE_TASKS), self.tasks.n_discrete)
         known = known[jax.random.randint(task_key, (n,), 0, self.tasks.n_discrete, jnp.int32)]
         turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * prior.sample(fresh_key, n)
         tasks = self.on_features(seed, DiscreteTasks(turned))
@@ -167,11 +168,11 @@ class World(worlds.World):
 
     def choices(self, seed: Array | int) -> tuple[Conjugation, ...]:
         """Random rotations of the inputs, reflections among them."""
-        return rotations(keys.stream(seed, "probe choice of rotation"), self.tasks.dim, CHOICES)
+        return rotations(keys.stream(seed, Stream.ROTATION_CHOICE), self.tasks.dim, CHOICES)
 
 
 def _shift(dim: int, seed: Array | int, length: Array | float) -> Conjugation:
-    direction = jax.random.normal(keys.stream(seed, "probe shift"), (dim,), jnp.float32)
+    direction = jax.random.normal(keys.stream(seed, Stream.SHIFT), (dim,), jnp.float32)
     return ShiftLabels(length * direction / jnp.linalg.norm(direction))
 
 
@@ -179,6 +180,6 @@ MOVES: dict[str, Callable[..., Conjugation]] = {
     "label_scale": lambda dim, seed, strength: ScaleLabels(jnp.asarray(strength)),
     "input_scale": lambda dim, seed, strength: ScaleInputs(jnp.asarray(strength)),
     "label_shift": _shift,
-    "rotation": lambda dim, seed, strength: rotations(keys.stream(seed, "probe rotation"), dim, 1)[0],
+    "rotation": lambda dim, seed, strength: rotations(keys.stream(seed, Stream.ROTATION), dim, 1)[0],
 }
 """conjugation -> (number of inputs, seed, strength) -> the conjugation that a probe measures"""

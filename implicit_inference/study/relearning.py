@@ -6,6 +6,7 @@ from typing import Any
 from implicit_inference import keys
 from implicit_inference.config.changes import override
 from implicit_inference.config.fields import FINETUNE
+from implicit_inference.keys import Stream
 from implicit_inference.network.decoder import Params
 from implicit_inference.training import optimisers
 from implicit_inference.training.loop import Trained
@@ -26,7 +27,7 @@ def relearned(trained: Trained, params: Params) -> Iterator[tuple[int, Params]]:
     config = override(trained.config, {"finetune": recipe, "adapt.method": "full"})
     programs = Programs(config, trained.programs.packed.mesh)
     packed, stage = programs.packed, stage_of(config, "finetune")
-    stream = packed.by_seed(lambda seed: keys.stream(seed, "relearning"))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, Stream.RELEARNING))
     source = packed.program(stage.source)(packed.seeds, (params,))
     rate = packed.repeated(optimisers.schedule(stage.training))
     state, merge = programs.first_state(stage, (params,)), packed.program(stage.merge)

@@ -10,6 +10,7 @@ from jax import Array
 
 from implicit_inference import keys
 from implicit_inference.config.fields import Config, TrainingConfig
+from implicit_inference.keys import Stream
 from implicit_inference.worlds import Predictor, Prompts, Tasks, described, world_of
 
 
@@ -41,9 +42,9 @@ def family(config: Config, seed: Array | int, name: str) -> Tasks:
     return world.shown(seed, config.finetune) if name == "finetuning" else world.measured(seed, name)
 
 
-def held_out(config: Config, seed: Array | int, stream: str, name: str, n: int) -> Any:
+def held_out(config: Config, seed: Array | int, stream: Stream, name: str, n: int) -> Any:
     """A batch of n prompts of one family, from a stream that training never uses."""
-    return world_of(config).sample(keys.stream(seed, f"{stream} {name}"), family(config, seed, name), n)
+    return world_of(config).sample(keys.stream(seed, stream, name), family(config, seed, name), n)
 
 
 Part = Callable[[Any], Any]
@@ -102,7 +103,7 @@ def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> Prom
     world, wanted = world_of(config), config.lesson
     n = math.ceil(wanted.prompts / wanted.farthest)
     forgotten = world.families(seed)[described(config.world).forgotten]
-    batch = world.sample(keys.stream(seed, "lesson"), forgotten, n)
+    batch = world.sample(keys.stream(seed, Stream.LESSON), forgotten, n)
 
     def answered(batch: Any) -> tuple[Prompts, Array]:
         prompts = world.continued(teacher, batch, config.lesson_start) if teacher else batch.prompts

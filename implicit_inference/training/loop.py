@@ -13,6 +13,7 @@ from implicit_inference.config.changes import valid
 from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids, parents_of, run_id, sections_of
+from implicit_inference.keys import Stream
 from implicit_inference.network import decoder
 from implicit_inference.runs import hosts
 from implicit_inference.runs.drafts import tidy
@@ -121,7 +122,7 @@ def _train(trained: Trained, name: str, report: Report, writer: hosts.Writer) ->
         writer.begin(config, parent_ids(name, config))
     saved = Checkpoints(writer, step)
     length = chunk_length(training.steps)
-    stream = packed.by_seed(lambda seed: keys.stream(seed, name))
+    stream = packed.by_seed(lambda seed: keys.stream(seed, Stream(name)))
     source = packed.program(stage.source)(packed.seeds, parents)
     rate = packed.repeated(optimisers.schedule(training))
     families = described(config.world).families if name == "pretrain" else config.families

@@ -12,6 +12,7 @@ from jax import Array
 
 from implicit_inference import keys
 from implicit_inference.config.fields import Config
+from implicit_inference.keys import Stream
 from implicit_inference.network.predictions import predict
 from implicit_inference.worlds import world_of
 
@@ -31,7 +32,7 @@ def predictions(config: Config, params: Params, before: Params, key: Array) -> A
     Pseudo-rehearsal (Robins 1995): inputs as ever, labels drawn from what f_before answers, one by one.
     """
     world = world_of(config)
-    blank = world.blank(keys.named(key, "made up"), config.finetune.batch)
+    blank = world.blank(keys.named(key, Stream.MADE_UP), config.finetune.batch)
     made_up = world.continued(lambda prompts: predict(config, before, prompts), blank, 0)
     return jnp.mean(world.score.divergence(predict(config, before, made_up), predict(config, params, made_up)))
 

@@ -15,6 +15,7 @@ from implicit_inference.config.changes import valid
 from implicit_inference.config.errors import UserError, counted
 from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.config.stages import STAGES
+from implicit_inference.keys import Stream
 from implicit_inference.network import decoder
 from implicit_inference.network.predictions import predict
 from implicit_inference.runs import devices, hosts
@@ -71,7 +72,9 @@ class Programs:
         """Prompts of each family to watch training with, packed over seeds."""
 
         def draw(seed: Array) -> dict[str, Any]:
-            return {f: held_out(self.config, seed, "validation", f, VALIDATION_PROMPTS) for f in self.config.families}
+            return {
+                f: held_out(self.config, seed, Stream.VALIDATION, f, VALIDATION_PROMPTS) for f in self.config.families
+            }
 
         return self.packed.by_seed(draw)
 

@@ -17,6 +17,7 @@ from jax import Array
 from implicit_inference import keys
 from implicit_inference.config.fields import AdaptConfig, Config, TrainingConfig
 from implicit_inference.config.identity import parents_of
+from implicit_inference.keys import Stream
 from implicit_inference.network import adapt, controls
 from implicit_inference.network.predictions import initial_params, predict, under_every_control
 from implicit_inference.training.batches import (
@@ -90,7 +91,7 @@ def _on_tasks(name: str, config: Config) -> Stage:
 
     def start(seed: Array, parents: Parents) -> Split:
         params = parents[0] if parents else initial_params(config, seed)
-        patch = adapt.METHODS[method.method](method, params, keys.stream(seed, "patch"))
+        patch = adapt.METHODS[method.method](method, params, keys.stream(seed, Stream.PATCH))
         return patch, params if parents else {}
 
     def source(seed: Array, parents: Parents) -> Array:
@@ -122,7 +123,7 @@ def _on_a_lesson(name: str, config: Config) -> Stage:
     """The part of a lesson that its teacher answered; all parameters train."""
 
     def start(seed: Array, parents: Parents) -> Split:
-        return adapt.full(AdaptConfig(), parents[0], keys.stream(seed, "patch")), {}
+        return adapt.full(AdaptConfig(), parents[0], keys.stream(seed, Stream.PATCH)), {}
 
     return Stage(
         training=config.student,
@@ -158,7 +159,7 @@ def _on_preferences(name: str, config: Config) -> Stage:
     def start(seed: Array, parents: Parents) -> Split:
         params = parents[0]
         if "controls" not in params:
-            params = {"base": params, "controls": controls.fresh(config, params, keys.stream(seed, "controls"))}
+            params = {"base": params, "controls": controls.fresh(config, params, keys.stream(seed, Stream.CONTROLS))}
         return ({part: params[part] for part in trains}, {n: p for n, p in params.items() if n not in trains})
 
     def control(family: str) -> int:
