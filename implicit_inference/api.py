@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from implicit_inference.config import memory
-from implicit_inference.config.changes import PRESETS, base, changed, changed_fields, changes_in, override
+from implicit_inference.config.changes import PRESETS, base, changed, changed_fields, changes_in, override, start_of
 from implicit_inference.config.errors import UserError, quoted, refuse
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parents_of, run_id
@@ -100,7 +100,7 @@ def configured(
     elif isinstance(source, str) and source in PRESETS:
         start, values = PRESETS[source], {}
     elif isinstance(source, Path) or (isinstance(source, str) and source.endswith(".toml")):
-        start = PRESETS[DEFAULT]
+        start = start_of(Path(source), PRESETS[DEFAULT])
         values = changes_in(Path(source), start.world)
     else:
         refuse("source", source, f"{', '.join(PRESETS)}, a file FILE.toml, or a configuration")

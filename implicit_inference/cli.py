@@ -206,7 +206,8 @@ def bench(options: argparse.Namespace) -> int:
 
 def _new_config(options: argparse.Namespace) -> Config:
     preset = configs.PRESETS[options.preset]
-    return configs.changed(preset, changes(options, preset.world))
+    start = configs.start_of(options.config, preset) if options.config else preset
+    return configs.changed(start, changes(options, start.world))
 
 
 def _child_config(options: argparse.Namespace, parent_id: str, parent_stage: str, free: tuple[str, ...]) -> Config:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from implicit_inference.config.errors import refuse
 from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parents_of
-from implicit_inference.keys import Stream
 from implicit_inference.runs import runtime
 from implicit_inference.worlds import Predictor
 
@@ -100,6 +99,7 @@ class Probe:
         if family not in self.config.families:
             refuse("family", family, ", ".join(self.config.families))
         runtime.prepare()
+        from implicit_inference.keys import Stream
         from implicit_inference.training.batches import held_out
 
         with runtime.pinned():

@@ -101,6 +101,17 @@ def value_of(config: Config, path: str) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def start_of(path: Path, preset: Config) -> Config:
+    """The configuration that a TOML file changes: the preset, or the base of the world that the file names instead.
+
+    Raises ConfigError, which names the file, for a world that is not there.
+    """
+    world = read_toml(path).get("world", preset.world)
+    if not isinstance(world, str) or world not in WORLDS:
+        raise ConfigError(f"{named(path)}: world = {quoted(world)}: allowed: {', '.join(WORLDS)}")
+    return preset if world == preset.world else base(world)
+
+
 def changes_in(path: Path, world: str) -> dict[str, Any]:
     """The fields that a TOML file names, by path; raises ConfigError, which names the file."""
     tables = read_toml(path)

@@ -59,7 +59,9 @@ def _refuse_other_shape(name: str, found: Any, expected: Any) -> None:
             raise ValueError(f"{name}.{named(odd[0])} is {'missing' if odd[0] in expected else 'left over'}")
         for key, value in expected.items():
             _refuse_other_shape(f"{name}.{key}", found[key], value)
-    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
+    elif isinstance(found, list) and isinstance(expected, list):
+        if len(found) != len(expected):
+            raise ValueError(f"{name} has length {len(found)}, not {len(expected)}")
         for i, (item, value) in enumerate(zip(found, expected, strict=True)):
             _refuse_other_shape(f"{name}[{i}]", item, value)
     elif _kind(found) != _kind(expected):

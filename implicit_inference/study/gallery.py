@@ -37,10 +37,13 @@ def draw_all(entries: Entries, draw_of: Callable[[str], Draw], folder: Path, sca
     return drawn
 
 
-def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, introduction: str) -> str:
+def page(
+    entries: Entries, drawn: Iterable[str], data: Path, pictures: str, introduction: str, older: Mapping[str, str]
+) -> str:
     """Writes the gallery: a figure, what it shows, the command, what was found at this scale, as Markdown.
 
-    data: the folder of the findings, named after the scale; pictures: where the page finds the figures.
+    data: the folder of the findings, named after the scale; pictures: where the page finds the figures; older: what
+    is said of tables that are older than the others.
     """
     parts = ["# Gallery", introduction]
     done = set[str]()
@@ -51,7 +54,9 @@ def page(entries: Entries, drawn: Iterable[str], data: Path, pictures: str, intr
         if experiment not in done:
             findings = json.loads((data / f"{experiment}.json").read_text())
             rows = [f"| {f['claim']} | {f['verdict']} | {effects(f['effects'])} | {f['numbers']} |" for f in findings]
-            if (comparisons := findings[0]["comparisons"]) > 1:
+            if experiment in older:
+                parts.append(older[experiment])
+            elif (comparisons := findings[0]["comparisons"]) > 1:
                 parts.append(f"One family of {comparisons} claims, corrected for their number.")
             parts.append("\n".join(["| claim | verdict | effects | numbers |", "|---|---|---|---|", *rows]))
         done.add(experiment)

@@ -16,7 +16,8 @@ from implicit_inference.config.stages import PROBED, STAGES, TRAININGS, parts_of
 def test_presets_survive_toml(name, tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(config.to_toml(PRESETS[name]))
-    assert override(base(), config.changes_in(path, "regression")) == PRESETS[name]
+    start = config.start_of(path, base())
+    assert override(start, config.changes_in(path, start.world)) == PRESETS[name]
     assert override(PRESETS[name], {}) == PRESETS[name]
 
 
@@ -188,7 +189,8 @@ def test_what_is_stored_of_a_run_is_what_its_id_depends_on(stage):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_nearest_preset_survives_some_changes(name):
-    changed = override(PRESETS[name], {"seeds": [9], "tasks.dim": 3, "pretrain.steps": 4000})
+    own = {"regression": {"tasks.dim": 3}, "language": {"tasks.epsilon": 0.3}}[PRESETS[name].world]
+    changed = override(PRESETS[name], {"seeds": [9], "pretrain.steps": 4000} | own)
     for stage in ("pretrain", "finetune"):
         assert identity.nearest_preset(stage, changed) == name
 

@@ -25,7 +25,7 @@ def raising(error):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "line"),
     [
         (KeyboardInterrupt(), 130, "it: interrupted; the same command resumes\n"),
         (Terminated(), 143, "it: terminated; the same command resumes\n"),
@@ -34,9 +34,9 @@ def raising(error):
         (BrokenPipeError(32, "Broken pipe"), 0, ""),
     ],
 )
-def test_what_ends_a_command_is_a_code_and_a_line(error, code, as_text, capsys):
+def test_what_ends_a_command_is_a_code_and_a_line(error, code, line, capsys):
     assert process.run("it", raising(error)) == code
-    assert capsys.readouterr() == ("", as_text)
+    assert capsys.readouterr() == ("", line)
 
 
 def test_a_fault_of_the_program_ends_the_process_at_once_with_its_traceback(monkeypatch, capsys):

@@ -168,9 +168,9 @@ def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
     figures: dict[str, Figure] = {}
     names = iter(["loss_by_position", "recovery", "conjugations", "closeness", "origin", "training"])
 
-    def kept(figure, kind):
+    def kept(figure, kind, source):
         figures[next(names)] = figure
-        return rendered(figure, kind)
+        return rendered(figure, kind, source)
 
     monkeypatch.setattr(plots, "rendered", kept)
     plots.drawn(tiny, ["png"])

@@ -156,7 +156,7 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
     assert drawn == [*figures]
     for figure in figures:
         assert (one_world[0] / "smoke" / f"{figure}.png").stat().st_size > 10_000
-    text = page(figures, drawn, path.parent, "smoke/", "The introduction.")
+    text = page(figures, drawn, path.parent, "smoke/", "The introduction.", {})
     assert f"python experiments/{name}.py --scale smoke" in text
     assert all(text.count(finding.claim) >= 1 for finding in findings)
 
