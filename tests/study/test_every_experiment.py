@@ -34,7 +34,7 @@ BASE = override(
         "control.grades": (0.0, 0.5, 1.0),
     },
 )
-COSTLY = ("control", "erasure", "lessons", "other_conjugations")
+COSTLY = ("closeness", "control", "erasure", "lessons", "other_conjugations", "primary")
 """Those that compile the most: stages of their own, groups of conjugations"""
 LANGUAGE = [name for name in NAMES if 'world="language"' in (EXPERIMENTS / f"{name}.py").read_text()]
 REGRESSION = [name for name in NAMES if name not in LANGUAGE]
@@ -161,6 +161,7 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
     assert all(text.count(finding.claim) >= 1 for finding in findings)
 
 
+@pytest.mark.slow
 def test_the_fifths_of_closeness_are_in_the_order_of_the_log_odds(run):
     table = read_csv(run("closeness")[1]).reduced().where(tasks__n_discrete=BASE.tasks.n_discrete)
     for k in table.levels("position"):
