@@ -120,7 +120,7 @@ def gate_closed(results: Results, where: str, case: Case) -> Estimate:
 
 
 def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[Claim]:
-    """Claims of one variant, by range of positions: each of `moves` brings back more than the constant pull."""
+    """Claims of one variant, by range of positions: each of `moves` brings a part back, beyond the constant pull."""
     claims: list[Claim] = []
     predictors = (MEASURED, *ACCOUNT_NAMES, "scratch", "damaged_rise")
     for where in RANGES:
@@ -136,6 +136,7 @@ def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[
                 f"{as_text(here.estimate(quantity='forgetting'))}, on the line {parts[0]}, off it {parts[1]}; weight "
                 f"of the evidence {weights[0]} to {weights[1]}"
             )
-            claim = f"{name}, {where}: {move} bring back more than the null"
-            claims.append((claim, [beyond(results, where, case)], numbers))
+            claim = f"{name}, {where}: {move} bring a part back, and more than the null"
+            effects = [net(results, where, MEASURED, case), beyond(results, where, case)]
+            claims.append((claim, effects, numbers))
     return claims
