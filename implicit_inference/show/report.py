@@ -28,7 +28,7 @@ CAPTIONS = {
     "origin": "Where the capability went. Left: the forgetting, on the line between the two exact predictors and off "
     "it. Middle: the weight that each predictor gives to the {preferred} family's exact prediction, and exact Bayes'; "
     "a shifted prior moves the curve sideways. Right: net recovery under every conjugation, measured against two "
-    "accounts; on the diagonal an account is right.",
+    "accounts, as far as the axes reach; on the diagonal an account is right.",
     "conjugations": "Every conjugation on the network that forgot, the one before it, and one that never knew.",
     "closeness": "Rise of the loss by how close the past of a {forgotten} prompt is to the {preferred} family; all "
     "positions but the empty context together, so that the bins around 0 hold mostly short pasts.",
