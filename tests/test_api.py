@@ -232,7 +232,10 @@ def test_what_cannot_be_loaded_is_told_in_one_line(prefix, words, runs):
 def test_what_a_probe_does_not_have_is_told_in_one_line(runs):
     run = ii.load(run_id("probe", CONFIG), runs)
     for call, words in (
-        (lambda: run.predictor("finetund"), "predictor = 'finetund': allowed: pretrained, finetuned, scratch, bayes_"),
+        (
+            lambda: run.predictor("finetund"),
+            "predictor = 'finetund': allowed: pretrained, finetuned, scratch, damaged_",
+        ),
         (lambda: run.predictor("oracle"), "predictor = 'oracle'"),
         (lambda: run.predictor("ridge", seed=4), r"seed = 4: allowed: 3, 5, 8"),
         (lambda: run.held_out("gauss"), "family = 'gauss': allowed: discrete, gaussian"),
