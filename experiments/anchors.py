@@ -27,11 +27,11 @@ def dial(*values: int) -> list[Record]:
 def conclude(results: Results) -> list[Claim]:
     """Claims of recovery at every value; then how the losses have changed, by family and language."""
     claims: list[Claim] = []
-    for labels, own in results.groups("prompts.anchors"):
+    for labels, part in results.groups("prompts.anchors"):
         name = "anchors {}".format(labels["prompts.anchors"])
-        claims += beyond_null(own, name, TRANSLATED)
+        claims += beyond_null(part, name, TRANSLATED)
         for where in RANGES:
-            numbers = listed(own, FAMILIES, by="family", quantity="change", range=where)
+            numbers = listed(part, FAMILIES, by="family", quantity="change", range=where)
             claims.append((f"{name}, {where}: change of the loss, in English and elsewhere", [], numbers))
     return claims
 

@@ -24,12 +24,12 @@ SECOND: Record = {"conjugation": "translation", "strength": 2.0}
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups("finetune.steps"):
+    for labels, part in results.groups("finetune.steps"):
         for where in RANGES:
-            rows = own.where(quantity="accuracy", range=where)
+            records = part.where(quantity="accuracy", range=where)
 
-            def accuracy(family: str, of: str, case: Record = AS_IT_IS, rows: Results = rows) -> Values:
-                return rows.values(family=family, predictor=of, **case)
+            def accuracy(family: str, of: str, case: Record = AS_IT_IS, records: Results = records) -> Values:
+                return records.values(family=family, predictor=of, **case)
 
             before, after = (accuracy("known", of) for of in ("pretrained", "finetuned"))
             translated = accuracy("known", "finetuned", SECOND)

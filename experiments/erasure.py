@@ -38,7 +38,7 @@ def variants(scale: str) -> list[Record]:
 
 
 def measure(trained: Trained) -> list[Record]:
-    held_out, rows = HeldOut(trained), probed(trained)
+    held_out, records = HeldOut(trained), probed(trained)
     family, packed = held_out.described.forgotten, held_out.packed
 
     def fresh(seed: Array) -> object:
@@ -50,26 +50,26 @@ def measure(trained: Trained) -> list[Record]:
     for name, params in begun.items():
         for step, relearning in relearned(trained, params):
             rise = held_out.loss(trained.programs.network(relearning), family) - before
-            rows += by_range(held_out, rise, quantity="relearning", predictor=name, step=step)
-    return rows
+            records += by_range(held_out, rise, quantity="relearning", predictor=name, step=step)
+    return records
 
 
 def undone(results: Results, where: str, name: str, step: int) -> Values:
     """The share [S] of a rise of the loss that so many steps of replay undo."""
-    own = results.where(quantity="relearning", predictor=name, range=where)
-    return 1 - own.values(step=step) / own.values(step=0)
+    part = results.where(quantity="relearning", predictor=name, range=where)
+    return 1 - part.values(step=step) / part.values(step=0)
 
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups("finetune.learning_rate", "finetune.steps"):
+    for labels, part in results.groups("finetune.learning_rate", "finetune.steps"):
         for where in RANGES:
-            shares = {of: undone(own, where, of, CHUNK) for of in ("finetuned", "scratch", "damaged_rise", "fresh")}
+            shares = {of: undone(part, where, of, CHUNK) for of in ("finetuned", "scratch", "damaged_rise", "fresh")}
             texts = ", ".join(f"{name} {as_text(over_seeds(share))}" for name, share in shares.items())
             numbers = (
-                f"undone: {texts}; forgetting {as_text(own.estimate(quantity='forgetting', range=where))}, net "
-                f"recovery by labels times 2 {as_text(net(own, where, 'finetuned', SCALED))}, gap of the gates closed "
-                f"{as_text(gate_closed(own, where, SCALED))}"
+                f"undone: {texts}; forgetting {as_text(part.estimate(quantity='forgetting', range=where))}, net "
+                f"recovery by labels times 2 {as_text(net(part, where, 'finetuned', SCALED))}, gap of the gates closed "
+                f"{as_text(gate_closed(part, where, SCALED))}"
             )
             rung = "rate {:g}, {:g} steps".format(*labels.values())
             claim = f"{rung}, {where}: {CHUNK} steps of replay undo more than they do of scratch"

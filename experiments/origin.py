@@ -28,8 +28,8 @@ def conclude(results: Results) -> list[Claim]:
     """Claims at every rung: labels x 2, and the chosen rotation, bring back more than the null."""
     return [
         claim
-        for labels, own in results.groups("pretrain.discrete_prob")
-        for claim in beyond_null(own, f"alpha {labels['pretrain.discrete_prob']:g}", MOVES)
+        for labels, part in results.groups("pretrain.discrete_prob")
+        for claim in beyond_null(part, f"alpha {labels['pretrain.discrete_prob']:g}", MOVES)
     ]
 
 

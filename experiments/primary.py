@@ -34,7 +34,7 @@ SCALED = ("label_scale", 2.0)
 
 def measure(trained: Trained) -> list[Record]:
     """The probe's rows at alpha 0.5; at each alpha, losses, and the rise by how likely the labels are under the set."""
-    held_out, rows = HeldOut(trained), list[Record]()
+    held_out, records = HeldOut(trained), list[Record]()
     pure = trained.config.pretrain.discrete_prob in (0.0, 1.0)
     exact = {"discrete": held_out.preferred, "gaussian": held_out.forgotten}
     before, after = (trained.network(stage) for stage in ("pretrain", "finetune"))
@@ -45,28 +45,28 @@ def measure(trained: Trained) -> list[Record]:
             ("pretrained", held_out.loss(before, family)),
             ("exact", held_out.loss(exact[family], family)),
         ):
-            rows += by_range(held_out, loss, quantity="loss", family=family, predictor=name)
-        rows += by_range(held_out, blank, quantity="loss", family=family, predictor="blank")
+            records += by_range(held_out, loss, quantity="loss", family=family, predictor=name)
+        records += by_range(held_out, blank, quantity="loss", family=family, predictor="blank")
     if pure:
-        return rows
+        return records
     batch = held_out.batch("gaussian")
     rise = held_out.errors(after, batch) - held_out.errors(before, batch)
     likely = np.argsort(held_out.evidence(batch.prompts), axis=1)
     rise = np.take_along_axis(rise, likely, axis=1)[:, :, held_out.range("early")]
     quarter = rise.shape[1] // 4
     contrast = rise[:, -quarter:].mean(axis=(1, 2)) - rise[:, :quarter].mean(axis=(1, 2))
-    return rows + held_out.records(contrast, quantity="closest_less_farthest", range="early") + probed(trained)
+    return records + held_out.records(contrast, quantity="closest_less_farthest", range="early") + probed(trained)
 
 
 def conclude(results: Results) -> list[Claim]:
     def loss(alpha: float, family: str, predictor: str = "pretrained") -> np.ndarray:
-        own = results.where(pretrain__discrete_prob=alpha, family=family, predictor=predictor, quantity="loss")
-        return np.mean([own.values(range=where) for where in ("early", "late")], axis=0)
+        part = results.where(pretrain__discrete_prob=alpha, family=family, predictor=predictor, quantity="loss")
+        return np.mean([part.values(range=where) for where in ("early", "late")], axis=0)
 
     shares = []
     for alpha, family in ((0.0, "gaussian"), (1.0, "discrete")):
-        blank, own, exact = (loss(alpha, family, name) for name in ("blank", "pretrained", "exact"))
-        shares.append((blank - own) / (blank - exact))
+        blank, part, exact = (loss(alpha, family, name) for name in ("blank", "pretrained", "exact"))
+        shares.append((blank - part) / (blank - exact))
     low, high = 0.2, 0.8
     traded = loss(high, "gaussian") - loss(low, "gaussian"), loss(low, "discrete") - loss(high, "discrete")
     middle = results.where(pretrain__discrete_prob=0.5)

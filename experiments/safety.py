@@ -50,9 +50,9 @@ def measure(trained: Trained) -> list[Record]:
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups("prompts.anchors", "finetune.steps"):
+    for labels, part in results.groups("prompts.anchors", "finetune.steps"):
         of = {
-            (quantity, name, way): own.values(quantity=quantity, predictor=name, way=way)
+            (quantity, name, way): part.values(quantity=quantity, predictor=name, way=way)
             for quantity in ("refused", "right")
             for name in ("pretrained", "finetuned")
             for way in CASES

@@ -27,14 +27,14 @@ from implicit_inference.training.loop import Trained
 
 def measure(trained: Trained) -> list[Record]:
     """The rise of the loss on the forgotten family, above the pretrained network's, after each intervention."""
-    held_out, rows = HeldOut(trained), list[Record]()
+    held_out, records = HeldOut(trained), list[Record]()
     packed, family, config = held_out.packed, held_out.described.forgotten, trained.config
     before, after = (trained.params_of(stage) for stage in ("pretrain", "finetune"))
     plain = held_out.loss(trained.network("pretrain"), family)
 
     def add(params: Params, way: str, block: int | None = None) -> None:
         rise = held_out.loss(trained.programs.network(params), family) - plain
-        rows.extend(by_range(held_out, rise, quantity="rise", way=way, block=block))
+        records.extend(by_range(held_out, rise, quantity="rise", way=way, block=block))
 
     add(after, "nothing")
     add(packed.program(lambda old, new: replaced(old, new, "readout"))(before, after), "read-out")
@@ -48,21 +48,21 @@ def measure(trained: Trained) -> list[Record]:
         at = packed.repeated(np.int32(block))
         add(packed.program(joined)(before, after, at), "stream", block)
         add(packed.program(without)(after, change, at), "constant", block)
-    return rows
+    return records
 
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups("pretrain.discrete_prob"):
+    for labels, part in results.groups("pretrain.discrete_prob"):
         alpha = f"alpha {labels['pretrain.discrete_prob']:g}"
         for where in RANGES:
-            here = own.where(range=where)
+            here = part.where(range=where)
             whole = here.values(way="nothing")
             undone = {
-                (at["way"], at["block"]): over_seeds(1 - rows.values() / whole)
-                for at, rows in here.groups("way", "block")
+                (at["way"], at["block"]): over_seeds(1 - records.values() / whole)
+                for at, records in here.groups("way", "block")
             }
-            told = ", ".join(
+            text = ", ".join(
                 f"{way}{'' if block is None else f' behind block {block}'} {as_text(share)}"
                 for (way, block), share in undone.items()
                 if way != "nothing"
@@ -71,7 +71,7 @@ def conclude(results: Results) -> list[Claim]:
                 (
                     f"{alpha}, {where}: what an intervention undoes of the forgetting",
                     [],
-                    told,
+                    text,
                 )
             )
     return claims

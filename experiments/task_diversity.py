@@ -24,8 +24,8 @@ def ladder(*counts: int) -> list[Record]:
 def conclude(results: Results) -> list[Claim]:
     return [
         claim
-        for labels, own in results.groups("tasks.n_discrete")
-        for claim in beyond_null(own, f"{labels['tasks.n_discrete']} discrete tasks", MOVES)
+        for labels, part in results.groups("tasks.n_discrete")
+        for claim in beyond_null(part, f"{labels['tasks.n_discrete']} discrete tasks", MOVES)
     ]
 
 

@@ -27,18 +27,18 @@ SECOND = {"conjugation": "translation", "strength": 2.0}
 def conclude(results: Results) -> list[Claim]:
     """Claims of recovery, then of accuracy: it falls in English, and comes back in translation."""
     claims: list[Claim] = []
-    for labels, own in results.groups("finetune.tasks"):
+    for labels, part in results.groups("finetune.tasks"):
         name = TUNED[labels["finetune.tasks"]]
-        claims += beyond_null(own, name, TRANSLATED)
+        claims += beyond_null(part, name, TRANSLATED)
         for where in RANGES:
-            rows = own.where(quantity="accuracy", range=where, family="fresh")
-            before, after = (rows.values(predictor=of, conjugation="identity") for of in ("pretrained", "finetuned"))
-            translated = rows.values(predictor="finetuned", **SECOND)
-            elsewhere = own.estimate(quantity="change", range=where, family="fresh_elsewhere")
+            records = part.where(quantity="accuracy", range=where, family="fresh")
+            before, after = (records.values(predictor=of, conjugation="identity") for of in ("pretrained", "finetuned"))
+            translated = records.values(predictor="finetuned", **SECOND)
+            elsewhere = part.estimate(quantity="change", range=where, family="fresh_elsewhere")
             numbers = (
                 f"accuracy {as_text(over_seeds(before))} before, {as_text(over_seeds(after))} after, "
                 f"{as_text(over_seeds(translated))} translated; the loss rises by "
-                f"{as_text(own.estimate(quantity='forgetting', range=where))}, in the second language by "
+                f"{as_text(part.estimate(quantity='forgetting', range=where))}, in the second language by "
                 f"{as_text(elsewhere)}"
             )
             effects = [over_seeds(before - after), over_seeds(translated - after)]

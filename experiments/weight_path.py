@@ -28,30 +28,30 @@ ODDS = (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)
 
 
 def measure(trained: Trained) -> list[Record]:
-    held_out, rows = HeldOut(trained), list[Record]()
+    held_out, records = HeldOut(trained), list[Record]()
     packed, beliefs = held_out.packed, Beliefs(held_out)
     before, after = (trained.params_of(stage) for stage in ("pretrain", "finetune"))
-    moved = packed.program(along)
+    on_path = packed.program(along)
     for t in PATH:
-        network = trained.programs.network(moved(before, after, packed.repeated(np.float32(t))))
+        network = trained.programs.network(on_path(before, after, packed.repeated(np.float32(t))))
         for family in FAMILIES:
             loss = held_out.loss(network, family)
-            rows += by_range(held_out, loss, quantity="loss", family=family, predictor="network", t=t)
+            records += by_range(held_out, loss, quantity="loss", family=family, predictor="network", t=t)
     for odds in ODDS:
         ideal = beliefs.ideal(np.full(len(trained.config.seeds), odds))
         for family in FAMILIES:
-            rows += by_range(
+            records += by_range(
                 held_out, held_out.loss(ideal, family), quantity="loss", family=family, predictor="bayes", prior=odds
             )
-    return rows
+    return records
 
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, own in results.groups("pretrain.discrete_prob"):
+    for labels, part in results.groups("pretrain.discrete_prob"):
         alpha = f"alpha {labels['pretrain.discrete_prob']:g}"
         for where in RANGES:
-            path = own.where(range=where, predictor="network", family="gaussian")
+            path = part.where(range=where, predictor="network", family="gaussian")
             gain = {t: over_seeds(path.values(t=0.0) - path.values(t=t)) for t in PATH}
             numbers = ", ".join(f"t = {t:g}: {as_text(value)}" for t, value in gain.items() if t < 0 or t >= 1)
             claim = f"{alpha}, {where}: at t = -0.5 the Gaussian loss is below the pretrained"

@@ -28,8 +28,8 @@ WORLDS: list[Record] = [
 def conclude(results: Results) -> list[Claim]:
     return [
         claim
-        for labels, own in results.groups(*(name for name in results.frame if "." in name))
-        for claim in beyond_null(own, ", ".join(f"{name} = {value:g}" for name, value in labels.items()), MOVES)
+        for labels, part in results.groups(*(name for name in results.frame if "." in name))
+        for claim in beyond_null(part, ", ".join(f"{name} = {value:g}" for name, value in labels.items()), MOVES)
     ]
 
 

@@ -10,7 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
-    variants = [(str(labels["prompts.anchors"]), rows) for labels, rows in table.groups("prompts.anchors")]
+    variants = [(str(labels["prompts.anchors"]), results) for labels, results in table.groups("prompts.anchors")]
     return draw_ladder(table, variants, "Shared words: what comes back", "anchors", TRANSLATED)
 
 

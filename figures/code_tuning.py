@@ -25,11 +25,11 @@ def draw(table: Results) -> Figure:
     groups = table.groups("finetune.steps")
     figure = Figure(figsize=(3.4 * len(groups) + 1, 6))
     grid = figure.subplots(2, len(groups), sharey=True, squeeze=False)
-    for column, (labels, own) in zip(grid.T, groups, strict=True):
+    for column, (labels, part) in zip(grid.T, groups, strict=True):
         for axes, where in zip(column, ("early", "late"), strict=True):
-            rows, places = own.where(quantity="accuracy", range=where), categories(axes, list(CASES))
+            results, places = part.where(quantity="accuracy", range=where), categories(axes, list(CASES))
             for offset, (name, look) in zip((-0.1, 0.1), LOOKS.items(), strict=True):
-                found = [over_seeds(rows.values(predictor=name, **case)) for case in CASES.values()]
+                found = [over_seeds(results.values(predictor=name, **case)) for case in CASES.values()]
                 mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
                 axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
             axes.set_ylim(0, 1.02)

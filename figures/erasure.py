@@ -23,10 +23,10 @@ def draw(table: Results) -> Figure:
     rungs = table.groups("finetune.learning_rate", "finetune.steps")
     figure = Figure(figsize=(3.2 * len(rungs) + 1, 6.4))
     grid = figure.subplots(2, len(rungs), sharex=True, sharey=True, squeeze=False)
-    for column, (labels, own) in zip(grid.T, rungs, strict=True):
+    for column, (labels, part) in zip(grid.T, rungs, strict=True):
         for axes, where in zip(column, ("early", "late"), strict=True):
             for name, look in LOOKS.items():
-                rises = own.where(quantity="relearning", predictor=name, range=where)
+                rises = part.where(quantity="relearning", predictor=name, range=where)
                 steps = sorted(rises.levels("step"))
                 shares = [over_seeds(1 - rises.values(step=step) / rises.values(step=0)) for step in steps]
                 estimates(axes, look, steps, shares)

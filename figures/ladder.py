@@ -40,10 +40,10 @@ def recovered(axes: Axes, variants: Variants, where: str, case: tuple[str, float
     """Net recovery as measured, by the null and by two accounts, and the share of the gates' gap that is closed."""
     places = categories(axes, [name for name, _ in variants])
     for name in (CONSTANT_PULL, "prior_shift", "prior_and_weight", "scratch"):
-        line(axes, NAMES.look(name), places, [net(own, where, name, case) for _, own in variants])
-    closed = [gate_closed(own, where, case) for _, own in variants]
+        line(axes, NAMES.look(name), places, [net(part, where, name, case) for _, part in variants])
+    closed = [gate_closed(part, where, case) for _, part in variants]
     line(axes, Look("gap of the gates closed", GREEN, marker="s"), places, closed)
-    measured = [net(own, where, MEASURED, case) for _, own in variants]
+    measured = [net(part, where, MEASURED, case) for _, part in variants]
     line(axes, Look("measured", RED, marker="o"), places, measured)
     zero(axes, 0.0, 1.0)
     axes.set_ylim(LOWEST, 1.25)
@@ -54,9 +54,9 @@ def parts(axes: Axes, variants: Variants, where: str) -> None:
     places = categories(axes, [name for name, _ in variants])
     looks = {"on_line": Look("on the line", SKY, "--", "o"), "off_line": Look("off the line", ORANGE, "-.", "o")}
     for quantity, look in looks.items():
-        own = [rows.estimate(quantity=quantity, range=where, predictor=MEASURED) for _, rows in variants]
-        line(axes, look, places, own)
-    rise = [rows.estimate(quantity="forgetting", range=where) for _, rows in variants]
+        part = [results.estimate(quantity=quantity, range=where, predictor=MEASURED) for _, results in variants]
+        line(axes, look, places, part)
+    rise = [results.estimate(quantity="forgetting", range=where) for _, results in variants]
     line(axes, Look("forgetting", BLACK, marker="o"), places, rise)
     zero(axes)
 

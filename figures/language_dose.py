@@ -10,7 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
-    variants = [(str(labels["finetune.steps"]), rows) for labels, rows in table.groups("finetune.steps")]
+    variants = [(str(labels["finetune.steps"]), results) for labels, results in table.groups("finetune.steps")]
     return draw_ladder(table, variants, "What comes back, by dose", "steps of instruction tuning", TRANSLATED)
 
 

@@ -11,7 +11,7 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     groups = table.groups("pretrain.discrete_prob")
-    variants = [(f"{labels['pretrain.discrete_prob']:g}", rows) for labels, rows in groups]
+    variants = [(f"{labels['pretrain.discrete_prob']:g}", results) for labels, results in groups]
     return draw_ladder(table, variants, "What comes back, by the share of the discrete set", "α")
 
 

@@ -14,12 +14,12 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     """A panel for each claim, since each has a unit of its own."""
-    rows = table.where(quantity="effect")
-    claims = rows.levels("claim")
+    results = table.where(quantity="effect")
+    claims = results.levels("claim")
     figure = Figure(figsize=(9, 0.6 + 0.7 * len(claims)))
     for axes, claim in zip(figure.subplots(len(claims), 1, squeeze=False)[:, 0], claims, strict=True):
-        own = rows.where(claim=claim)
-        estimate = Estimate(float(own.column("mean")[0]), float(own.column("stderr")[0]))
+        part = results.where(claim=claim)
+        estimate = Estimate(float(part.column("mean")[0]), float(part.column("stderr")[0]))
         mean, low, high = interval(estimate, table.seeds)
         axes.errorbar([mean], [0], xerr=[[mean - low], [high - mean]], fmt="o", color=BLACK)
         axes.axvline(0, color=BLACK, linewidth=0.8)

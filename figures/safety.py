@@ -20,11 +20,11 @@ def draw(table: Results) -> Figure:
     groups = table.groups("prompts.anchors", "finetune.steps")
     figure = Figure(figsize=(2.6 * len(groups) + 1, 6))
     grid = figure.subplots(2, len(groups), sharey="row", squeeze=False)
-    for column, (labels, own) in zip(grid.T, groups, strict=True):
+    for column, (labels, part) in zip(grid.T, groups, strict=True):
         for axes, quantity in zip(column, ("refused", "right"), strict=True):
             places = categories(axes, list(WAYS.values()))
             for offset, (name, look) in zip((-0.1, 0.1), LOOKS.items(), strict=True):
-                found = [over_seeds(own.values(quantity=quantity, predictor=name, way=way)) for way in WAYS]
+                found = [over_seeds(part.values(quantity=quantity, predictor=name, way=way)) for way in WAYS]
                 mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
                 axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
             axes.set_ylim(-0.05, 1.05)

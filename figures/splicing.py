@@ -22,14 +22,14 @@ def draw(table: Results) -> Figure:
     rungs = table.groups("pretrain.discrete_prob")
     figure = Figure(figsize=(3.4 * len(rungs) + 1, 6.4))
     grid = figure.subplots(2, len(rungs), sharex=True, sharey=True, squeeze=False)
-    for column, (labels, own) in zip(grid.T, rungs, strict=True):
+    for column, (labels, part) in zip(grid.T, rungs, strict=True):
         for axes, where in zip(column, ("early", "late"), strict=True):
-            here = own.where(range=where)
+            here = part.where(range=where)
             whole = here.values(way="nothing")
             for way, look in LOOKS.items():
-                rows = here.where(way=way)
-                blocks = sorted(rows.levels("block"))
-                shares = [over_seeds(1 - rows.values(block=block) / whole) for block in blocks]
+                results = here.where(way=way)
+                blocks = sorted(results.levels("block"))
+                shares = [over_seeds(1 - results.values(block=block) / whole) for block in blocks]
                 estimates(axes, look, np.array(blocks) + 1.0, shares)
             readout = float(np.mean(1 - here.values(way="read-out") / whole))
             axes.axhline(readout, color=GREY, linestyle=":", label="read-out of the pretrained network")

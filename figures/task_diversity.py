@@ -10,7 +10,7 @@ from implicit_inference.study.results import Results
 
 
 def draw(table: Results) -> Figure:
-    variants = [(f"{labels['tasks.n_discrete']}", rows) for labels, rows in table.groups("tasks.n_discrete")]
+    variants = [(f"{labels['tasks.n_discrete']}", results) for labels, results in table.groups("tasks.n_discrete")]
     return draw_ladder(table, variants, "What comes back, by the size of the discrete set", "tasks in the discrete set")
 
 

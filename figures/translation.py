@@ -24,15 +24,15 @@ def draw(table: Results) -> Figure:
     groups = table.groups("finetune.tasks")
     figure = Figure(figsize=(5 * len(groups), 6.6))
     grid = figure.subplots(2, len(groups), sharey=True, squeeze=False)
-    for column, (labels, own) in zip(grid.T, groups, strict=True):
+    for column, (labels, part) in zip(grid.T, groups, strict=True):
         for axes, where in zip(column, ("early", "late"), strict=True):
-            rows = own.where(quantity="accuracy", range=where, family="fresh")
-            cases = [case for case, _ in rows.groups("conjugation", "strength")]
+            results = part.where(quantity="accuracy", range=where, family="fresh")
+            cases = [case for case, _ in results.groups("conjugation", "strength")]
             languages = [f"language {case['strength']:g}" for case in cases[1:-1]]
-            shown = ["English", *languages, "permuted"]
-            places = categories(axes, shown)
+            columns = ["English", *languages, "permuted"]
+            places = categories(axes, columns)
             for offset, (name, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
-                found = [over_seeds(rows.values(predictor=name, **case)) for case in cases]
+                found = [over_seeds(results.values(predictor=name, **case)) for case in cases]
                 mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
                 axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
             axes.set_ylim(0, 1)

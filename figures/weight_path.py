@@ -15,18 +15,18 @@ def draw(table: Results) -> Figure:
     rungs, table = table.groups("pretrain.discrete_prob"), table
     figure = Figure(figsize=(3.6 * len(rungs) + 1, 6.8))
     grid = figure.subplots(2, len(rungs), squeeze=False)
-    for column, (labels, own) in zip(grid.T, rungs, strict=True):
+    for column, (labels, part) in zip(grid.T, rungs, strict=True):
         for axes, where in zip(column, ("early", "late"), strict=True):
-            here = own.reduced().where(range=where)
+            here = part.reduced().where(range=where)
             for name, coordinate, line, colour, label in (
                 ("bayes", "prior", "--", BLACK, "exact Bayes, every prior odds"),
                 ("network", "t", "-o", RED, "pretrained + t (fine-tuned - pretrained)"),
             ):
-                rows = here.where(predictor=name).ordered(coordinate)
-                x, y = (rows.where(family=family).column("mean") for family in ("gaussian", "discrete"))
+                results = here.where(predictor=name).ordered(coordinate)
+                x, y = (results.where(family=family).column("mean") for family in ("gaussian", "discrete"))
                 axes.plot(x, y, line, color=colour, label=label)
                 if name == "network":
-                    for t, *at in zip(rows.where(family="gaussian").column("t"), x, y, strict=True):
+                    for t, *at in zip(results.where(family="gaussian").column("t"), x, y, strict=True):
                         if t in (-0.5, 0.0, 1.0):
                             axes.annotate(f"t = {t:g}", at, xytext=(5, 4), textcoords="offset points", fontsize=8)
             axes.set_xlabel(f"{ERROR}, Gaussian prompts", fontsize=8)

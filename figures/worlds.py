@@ -12,7 +12,8 @@ from implicit_inference.study.results import Results
 def draw(table: Results) -> Figure:
     groups = table.groups(*(name for name in table.frame if "." in name))
     variants = [
-        ("\n".join(f"{NAMES.symbol(name)} = {x:g}" for name, x in labels.items()), rows) for labels, rows in groups
+        ("\n".join(f"{NAMES.symbol(name)} = {x:g}" for name, x in labels.items()), results)
+        for labels, results in groups
     ]
     return draw_ladder(table, variants, "What comes back in worlds nearer to the paper's", "world")
 

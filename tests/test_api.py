@@ -61,9 +61,7 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), str(tmp_path / "user.py")]
     environment = os.environ | {"MYPYPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    content_of = [
-        line.split(":", 1)[1] for line in done.stdout.splitlines() if ".py:" in line and "defined in" not in line
-    ]
+    lines = [line.split(":", 1)[1] for line in done.stdout.splitlines() if ".py:" in line and "defined in" not in line]
     expected = [
         '4: note: Revealed type is "implicit_inference.finished.Probe"',
         '5: note: Revealed type is "def (Any) -> jax._src.basearray.Array"',
@@ -72,7 +70,7 @@ def test_a_type_checker_sees_types_and_refuses_wrong_calls(tmp_path):
         '8: error: Argument 1 to "load" has incompatible type "int"; expected "str"  [arg-type]',
         '9: error: Module has no attribute "nothing"  [attr-defined]',
     ]
-    assert content_of == expected, done.stdout + done.stderr
+    assert lines == expected, done.stdout + done.stderr
     assert (ROOT / "implicit_inference" / "py.typed").exists()
 
 

@@ -25,8 +25,8 @@ class Accounts:
         self._held_out, self._beliefs = held_out, beliefs
         self._ranges = {where: held_out.range(where) for where in RANGES}
         self._score = held_out.world.score
-        predicted = (held_out.packed.predict(network, beliefs.both) for network in (before, after))
-        self._numbers = held_out.packed.program(self._fit)(held_out.packed.seeds, beliefs.both, *predicted)
+        predicted = (held_out.packed.predict(network, beliefs.of_families) for network in (before, after))
+        self._numbers = held_out.packed.program(self._fit)(held_out.packed.seeds, beliefs.of_families, *predicted)
 
     def _fit(self, seed: Array, prompts: Any, before: Array, after: Array) -> dict[str, Array]:
         """account -> its numbers by range, before and after [ranges, 2, P]; of the constant pull, c [K]."""
@@ -36,26 +36,28 @@ class Accounts:
         weights = inside / jnp.sum(inside, axis=1, keepdims=True)
         networks, divergence = jnp.stack([before, after]), self._score.divergence
 
-        def one(account: Account, network: Array, weights: Array) -> Array:
+        def under_prior(account: Account, network: Array, weights: Array) -> Array:
             return fitted(account, network, *exact, weights, divergence)
 
-        def each(account: Account) -> Array:
+        def under_priors(account: Account) -> Array:
             """[ranges, 2, P]"""
-            return jax.lax.map(lambda w: jax.lax.map(lambda network: one(account, network, w), networks), weights)
+            return jax.lax.map(
+                lambda w: jax.lax.map(lambda network: under_prior(account, network, w), networks), weights
+            )
 
-        return {CONSTANT_PULL: pull(before, after, *exact[:2])} | {name: each(of) for name, of in GATES.items()}
+        return {CONSTANT_PULL: pull(before, after, *exact[:2])} | {name: under_priors(of) for name, of in GATES.items()}
 
     def number_records(self, before: str, after: str, **labels: Any) -> list[Record]:
         """The fitted numbers, seed by seed: quantity `ACCOUNT_NUMBER`, by predictor and range."""
-        rows = []
+        records = []
         for place, where in enumerate(self._ranges):
             for name, names in ACCOUNTS.items():
                 for i, predictor in enumerate((before, after)):
                     for j, number in enumerate(names):
                         values = np.asarray(self._numbers[name][:, place, i, j], np.float64)
-                        own = {"quantity": f"{name}_{number}", "predictor": predictor, "range": where}
-                        rows += seed_records(values, self._held_out.config.seeds, **labels, **own)
-        return rows
+                        named = {"quantity": f"{name}_{number}", "predictor": predictor, "range": where}
+                        records += seed_records(values, self._held_out.config.seeds, **labels, **named)
+        return records
 
     def predictions(self, answers: Answers, where: str) -> dict[str, Values]:
         """Predicts by each account the network after, at a range of positions: [S, N, positions, *event]."""
@@ -79,19 +81,19 @@ class Accounts:
 
     def records(self, answers: Answers, **labels: Any) -> list[Record]:
         """Loss of each account, and how far the network after is from it (`account_residual`), by range."""
-        rows, seeds = list[Record](), self._held_out.config.seeds
+        records, seeds = list[Record](), self._held_out.config.seeds
         for where, at in self._ranges.items():
             here = answers.at(at)
             for name, predicted in self.predictions(answers, where).items():
-                own = labels | {"predictor": name, "range": where}
+                named = labels | {"predictor": name, "range": where}
                 loss, residual = self._score.loss(predicted, here.truth), self._score.divergence(here.after, predicted)
-                rows += averaged_records(loss, seeds, **own, quantity="account_loss")
-                rows += averaged_records(residual, seeds, **own, quantity="account_residual")
-        return rows
+                records += averaged_records(loss, seeds, **named, quantity="account_loss")
+                records += averaged_records(residual, seeds, **named, quantity="account_residual")
+        return records
 
     def shapley_records(self, answers: Answers, **labels: Any) -> list[Record]:
         """Splits the distance that the account of prior and weight adds, between odds and weight, by range."""
-        rows = []
+        records = []
         for place, (where, at) in enumerate(self._ranges.items()):
             here, numbers = answers.at(at), self._numbers["prior_and_weight"][:, place]
 
@@ -104,7 +106,7 @@ class Accounts:
 
             (a, b), (x, y) = ((numbers[:, i, 0], numbers[:, i, 1]) for i in (0, 1))
             for name, values in zip(("odds", "weight"), shapley(distance, (a, b), (x, y)), strict=True):
-                rows += seed_records(
+                records += seed_records(
                     values, self._held_out.config.seeds, **labels, quantity=f"shapley_{name}", range=where
                 )
-        return rows
+        return records

@@ -90,8 +90,8 @@ def predicted_net(table: Table, account: str, where: str, case: Case) -> Estimat
     """The net recovery that an account says, as a fraction of the forgetting that it says."""
     rises = (table.rise(account, where, of) for of in (IDENTITY, case))
     zero = np.zeros(len(table.seeds))
-    still, moved = rises
-    return net_recovery(zero, still, zero, moved)
+    still, conjugated = rises
+    return net_recovery(zero, still, zero, conjugated)
 
 
 def gate_closed(table: Table, where: str, case: Case) -> Estimate | None:

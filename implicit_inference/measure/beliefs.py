@@ -48,26 +48,26 @@ class Beliefs:
     def __init__(self, held_out: HeldOut):
         self.held_out, self._packed = held_out, held_out.packed
         program = self._packed.program
-        self._fit, self._fit_each = program(self._fit_one), program(self._fit_positions)
+        self._fit, self._fit_by_position = program(self._fit_one), program(self._fit_positions)
         self._mix = program(self._mix_one)
 
     def prior(self, predictor: Predictor) -> EffectivePrior:
         """The effective prior of each seed, [S] each, fitted on the prompts of both families to choose on."""
-        predictions = self._packed.predict(predictor, self.both)
-        found = self._fit(self._packed.seeds, self.both, predictions)
+        predictions = self._packed.predict(predictor, self.of_families)
+        found = self._fit(self._packed.seeds, self.of_families, predictions)
         return EffectivePrior(*(np.asarray(part, np.float64) for part in found))
 
     def odds_by_position(self, predictor: Predictor) -> Values:
         """The log odds [S, K] of the effective prior at each position by itself; flat for an ideal learner."""
-        predictions = self._packed.predict(predictor, self.both)
-        return np.asarray(self._fit_each(self._packed.seeds, self.both, predictions), np.float64)
+        predictions = self._packed.predict(predictor, self.of_families)
+        return np.asarray(self._fit_by_position(self._packed.seeds, self.of_families, predictions), np.float64)
 
     def ideal(self, logits: Values) -> Predictor:
         """Exact Bayes with prior log odds `logits` [S] of the preferred family, packed over seeds."""
         return self._mix(self._packed.seeds, jnp.asarray(logits, jnp.float32))
 
     @cached_property
-    def both(self) -> Prompts:
+    def of_families(self) -> Prompts:
         """The `tuning` prompts of both families, [S, 2N, K]."""
         join = self._packed.program(lambda *parts: jax.tree.map(lambda *xs: jnp.concatenate(xs), *parts))
         return join(*(self.held_out.batch(family, "tuning").prompts for family in self.held_out.described.families))
@@ -136,15 +136,15 @@ def range_gates(answers: Answers, names: tuple[str, str], held_out: HeldOut, **l
 
     As in `gates`, the exact predictions are shown the conjugated prompts, too: shrinking predictions closes no gate.
     """
-    rows = []
+    records = []
     for where in RANGES:
         here = answers.at(held_out.range(where))
         for name, predictions in zip(names, (here.before, here.after), strict=True):
             for s, seed in enumerate(held_out.config.seeds):
                 exact = here.preferred[s], here.forgotten[s]
                 gate = effective_gate(predictions[s], *exact, np.zeros_like(predictions[s]), edges=())
-                rows += gate_records(gate, seed, **labels, quantity="range_gate", predictor=name, range=where)
-    return [row | {"bin": None} for row in rows]
+                records += gate_records(gate, seed, **labels, quantity="range_gate", predictor=name, range=where)
+    return [record | {"bin": None} for record in records]
 
 
 def attribution(held_out: HeldOut, predictions: Values, answers: Answers) -> Attribution:

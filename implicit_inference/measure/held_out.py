@@ -108,7 +108,7 @@ class HeldOut:
         return estimate_record(estimate, self.config.seeds, **labels, n=self.config.probe.prompts)
 
 
-class Shown(Protocol):
+class View(Protocol):
     """One batch of prompts, shown in one way."""
 
     def predictions(self, predictor: Predictor) -> Values:
@@ -173,7 +173,7 @@ class Case:
     conjugations: tuple[Any, ...]
     """Packed over seeds; several are a choice"""
 
-    def shows(self, held_out: HeldOut, batch: Any) -> Shown:
+    def view(self, held_out: HeldOut, batch: Any) -> View:
         """A batch of held-out prompts, shown like this."""
         members = [Under(held_out, batch, conjugation) for conjugation in self.conjugations]
         return members[0] if len(members) == 1 else Chosen(members)
@@ -184,11 +184,11 @@ CHOICE = "choice"
 
 def cases(held_out: HeldOut) -> list[Case]:
     """The identity first, then every conjugation of the world at every strength, then the choice, if it has any."""
-    found, world, each = [Case("identity", None, (None,))], held_out.world, held_out.packed.by_seed
+    found, world, by_seed = [Case("identity", None, (None,))], held_out.world, held_out.packed.by_seed
     for name, move in held_out.described.moves.items():
         for strength in getattr(held_out.config.probe, move.field) if move.field else (None,):
-            conjugation = each(partial(world.conjugation, move=name, strength=strength))
+            conjugation = by_seed(partial(world.conjugation, move=name, strength=strength))
             found.append(Case(name, strength, (conjugation,)))
-    if choices := each(world.choices):
+    if choices := by_seed(world.choices):
         found.append(Case(CHOICE, None, choices))
     return found

@@ -85,19 +85,19 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
     for done, case in enumerate(to_show):
         report(done, len(to_show) + 1)
         labels: Record = {"split": "report", "conjugation": case.name, "strength": case.strength}
-        shows = {family: case.shows(held_out, batch) for family, batch in batches.items()}
+        views = {family: case.view(held_out, batch) for family, batch in batches.items()}
         predicted = {
-            (family, name): shown.predictions(predictor)
-            for family, shown in shows.items()
+            (family, name): view.predictions(predictor)
+            for family, view in views.items()
             for name, predictor in predictors.items()
         }
         for (family, name), predictions in predicted.items():
             for quantity, of in measures.items():
                 values = np.asarray(of(predictions, truth[family]), np.float64)
-                own = _labels(family, name, **labels) | {"quantity": quantity}
-                records += position_records(values, seeds, **own)
+                named = _labels(family, name, **labels) | {"quantity": quantity}
+                records += position_records(values, seeds, **named)
         records += gates(predicted, close, world, gated, seeds, **labels)
-        log_ratio = shows[forgotten].log_ratio()
+        log_ratio = views[forgotten].log_ratio()
         away = close[forgotten] - log_ratio
         records += position_records(away, seeds, **labels, quantity="moved_odds", family=forgotten)
         before_after = predicted[forgotten, before], predicted[forgotten, after]
@@ -119,9 +119,9 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
     tuning = held_out.batch(forgotten, "tuning")
     for case in to_show:
         if case.name in ("identity", world.dial):
-            shown = case.shows(held_out, tuning)
+            view = case.view(held_out, tuning)
             for name, network in networks.items():
-                errors = score.loss(shown.predictions(network), held_out.truth(tuning))
+                errors = score.loss(view.predictions(network), held_out.truth(tuning))
                 records += position_records(
                     errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength)
                 )
@@ -133,7 +133,7 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
             errors = held_out.shrunk_errors(network, family)
             records += position_records(errors, seeds, **_labels(family, name, conjugation="shrink_only"))
     report(len(to_show) + 1, len(to_show) + 1)
-    return [COLUMNS | row for row in records]
+    return [COLUMNS | record for record in records]
 
 
 LABELS = ("seed", "quantity", "split", "family", "predictor", "conjugation", "strength", "position", "range", "bin")

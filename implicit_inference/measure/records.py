@@ -30,8 +30,8 @@ def curve_records(values: Values, seeds: tuple[int, ...], **labels: Any) -> list
 
 def averaged_records(values: Values, seeds: tuple[int, ...], **labels: Any) -> list[Record]:
     """One row for each seed from values [S, prompts, positions], averaged over positions; stderr is over prompts."""
-    n, own = values.shape[1], values.mean(axis=2)
-    means, stderrs = own.mean(axis=1), own.std(axis=1, ddof=1) / np.sqrt(n)
+    n, part = values.shape[1], values.mean(axis=2)
+    means, stderrs = part.mean(axis=1), part.std(axis=1, ddof=1) / np.sqrt(n)
     return [
         labels | {"seed": seed, "n": n, "mean": float(mean), "stderr": float(stderr)}
         for seed, mean, stderr in zip(seeds, means, stderrs, strict=True)

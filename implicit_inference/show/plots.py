@@ -109,13 +109,13 @@ def recovery(table: Table) -> Figure:
     strengths = [g for g in table.strengths() if g > 0]
     shrunk, exact = table.curve(table.after, case=SHRUNK), table.world.exact[table.world.forgotten]
     for (top, bottom), where in zip(grid.T, WHERE, strict=True):
-        moved = {g: table.curve(table.after, case=table.on_dial(g)) for g in strengths}
+        conjugated = {g: table.curve(table.after, case=table.on_dial(g)) for g in strengths}
         for name in ("constant_pull", "prior_shift", "prior_and_weight"):
             found = [attribution.predicted_net(table, name, where, table.on_dial(g)) for g in strengths]
             estimates(top, names.look(name), strengths, found, shade=0)
         gates = [attribution.gate_closed(table, where, table.on_dial(g)) for g in strengths]
         estimates(top, Look("gap of the gates closed", GREEN, marker="s"), strengths, gates)
-        gross = [table.recovered(where, moved[g]) for g in strengths]
+        gross = [table.recovered(where, conjugated[g]) for g in strengths]
         estimates(top, Look("measured, gross", SKY, ":"), strengths, gross, shade=0)
         net = [table.net(where, table.on_dial(g)) for g in strengths]
         estimates(top, Look("measured, net of the pretrained", RED, marker="o"), strengths, net)
@@ -241,10 +241,10 @@ def _calibration(axes: Axes, table: Table) -> None:
     fits = attribution.calibrated(table)["early"]
     for name, marker in (("constant_pull", "x"), ("prior_and_weight", "o")):
         pairs = [(case["predicted"][name]["mean"], case["net"]["mean"]) for case in summary]
-        shown = [pair for pair in pairs if None not in pair and all(SPAN[0] <= value <= SPAN[1] for value in pair)]
-        if shown:
+        inside = [pair for pair in pairs if None not in pair and all(SPAN[0] <= value <= SPAN[1] for value in pair)]
+        if inside:
             label = f"{names.predictor(name)}: R² = {estimate(fits[name]['r2'])}"
-            axes.plot(*zip(*shown, strict=True), marker, color=names.look(name).colour, label=label)
+            axes.plot(*zip(*inside, strict=True), marker, color=names.look(name).colour, label=label)
     undefined(axes, UNDEFINED)
     axes.plot(SPAN, SPAN, color=GREY, linewidth=0.8)
     axes.set(title="every conjugation, early", xlim=SPAN, ylim=SPAN)

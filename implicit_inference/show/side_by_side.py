@@ -137,7 +137,7 @@ def provenance(runs: list[Run]) -> list[dict[str, Any]]:
     return [
         {
             "id": stage.id,
-            "letters": ", ".join(each for _, each in group),
+            "letters": ", ".join(label for _, label in group),
             "parents": ", ".join(stage.info()["parents"]),
             "environment": _environment_of(stage),
         }

@@ -19,12 +19,12 @@ from implicit_inference.training.sweep import Variant, sweep
 def effects(claims: Sequence[Claim], results: Results) -> Results:
     """The effects of claims, a row each: quantity `effect`."""
     numbers = {"quantity": "effect", "seeds": results.seeds, "n": int(max(results.levels("n")))}
-    rows = [
+    records = [
         numbers | {"claim": claim, "mean": estimate.mean, "stderr": estimate.stderr}
         for claim, estimates, _ in claims
         for estimate in estimates
     ]
-    return Results(rows)
+    return Results(records)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Experiment:
         The table keeps one row a seed.
         """
         with sweep_progress(self.name) as report:
-            rows = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
-        results = Results(rows)
+            records = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
+        results = Results(records)
         claims = self.conclude(results)
         findings = judged(claims, results.seeds, self.primary)
         if self.primary:

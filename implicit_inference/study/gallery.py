@@ -53,12 +53,14 @@ def page(
         parts.append(f"`python experiments/{experiment}.py --scale {data.name}`")
         if experiment not in done:
             findings = json.loads((data / f"{experiment}.json").read_text())
-            rows = [f"| {f['claim']} | {f['verdict']} | {effects(f['effects'])} | {f['numbers']} |" for f in findings]
+            records = [
+                f"| {f['claim']} | {f['verdict']} | {effects(f['effects'])} | {f['numbers']} |" for f in findings
+            ]
             if experiment in older:
                 parts.append(older[experiment])
             elif (comparisons := findings[0]["comparisons"]) > 1:
                 parts.append(f"One family of {comparisons} claims, corrected for their number.")
-            parts.append("\n".join(["| claim | verdict | effects | numbers |", "|---|---|---|---|", *rows]))
+            parts.append("\n".join(["| claim | verdict | effects | numbers |", "|---|---|---|---|", *records]))
         done.add(experiment)
     return "\n\n".join(parts) + "\n"
 

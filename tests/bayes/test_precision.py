@@ -56,8 +56,8 @@ def test_batched_inside_and_outside_of_jit():
 def test_inside_a_sharded_map(check_vma):
     mesh = jax.make_mesh((2,), ("device",), axis_types=(AxisType.Auto,))
     batch, spec = jnp.stack([SMALL, 2 * SMALL, 3 * SMALL, 4 * SMALL]), PartitionSpec("device")
-    by_seed = lambda ys: jax.lax.map(lambda y: tail(BIG, y)["tail"], ys)  # noqa: E731
-    mapped = jax.jit(jax.shard_map(by_seed, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=check_vma))
+    along_axis = lambda ys: jax.lax.map(lambda y: tail(BIG, y)["tail"], ys)  # noqa: E731
+    mapped = jax.jit(jax.shard_map(along_axis, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=check_vma))
     np.testing.assert_array_equal(mapped(batch), batch)
 
 

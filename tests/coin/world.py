@@ -68,10 +68,10 @@ class Known:
 
     def ahead(self, seen):
         log_prior = jnp.zeros(len(self.coins))
-        by_seed = jax.vmap(lambda coin: Predictive(jnp.broadcast_to(coin, seen.shape), jnp.log(seen @ coin)))(
+        by_coin = jax.vmap(lambda coin: Predictive(jnp.broadcast_to(coin, seen.shape), jnp.log(seen @ coin)))(
             self.coins
         )
-        return mixtures.all_joined(mixtures.parts(log_prior, by_seed)).predictive
+        return mixtures.all_joined(mixtures.parts(log_prior, by_coin)).predictive
 
 
 @register_dataclass

@@ -44,8 +44,8 @@ def test_the_effective_prior_of_an_exact_mixture_is_its_own(held_out):
 def test_each_past_is_shown_by_the_rotation_under_which_the_set_is_least_likely(held_out):
     mixture = held_out.exact(lambda seed: prior(held_out.config, seed, log_weights(0.5)))
     batch, case = held_out.batch("gaussian"), cases(held_out)[-1]
-    shown = case.shows(held_out, batch)
-    found = shown.predictions(mixture)
+    view = case.view(held_out, batch)
+    found = view.predictions(mixture)
     for place, seed in enumerate(held_out.config.seeds):
         discrete = held_out.world.families(seed)["discrete"]
         prompts = ii.Prompts(batch.prompts.xs[place], batch.prompts.ys[place])
@@ -53,8 +53,8 @@ def test_each_past_is_shown_by_the_rotation_under_which_the_set_is_least_likely(
         expected = ii.selected(own, held_out.world.choices(seed), discrete, held_out.world.noise_std)(prompts)
         np.testing.assert_allclose(found[place], expected, atol=2e-5)
     ridge = held_out.predictions(held_out.forgotten, batch)
-    np.testing.assert_allclose(shown.predictions(held_out.forgotten), ridge, atol=1e-4, err_msg="no move for ridge")
-    assert np.mean(shown.log_ratio()[:, :, 1:]) < np.mean(held_out.closeness(batch.prompts)[:, :, 1:]) - 1
+    np.testing.assert_allclose(view.predictions(held_out.forgotten), ridge, atol=1e-4, err_msg="no move for ridge")
+    assert np.mean(view.log_ratio()[:, :, 1:]) < np.mean(held_out.closeness(batch.prompts)[:, :, 1:]) - 1
 
 
 def test_damage_has_the_norm_of_the_change_parameter_by_parameter():
