@@ -11,7 +11,7 @@ from implicit_inference.worlds import WORLDS
 
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 ORDER = (
-    "keys < worlds < config < bayes < regression, language < network < runs < training < measure"
+    "keys < pytrees < worlds < config < bayes < regression, language < network < runs < training < measure"
     " < show < study < bench < lm < finished < api < cli < __main__"
 )
 ROOMS = re.findall(r"\w+", ORDER)

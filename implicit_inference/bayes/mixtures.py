@@ -4,20 +4,18 @@ Whoever knows the parts of a prior, and for each the mean and the log density on
 whole: no formula here asks what the tasks are, or what a learner believes about the noise.
 """
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
+
+from implicit_inference.pytrees import pytree
 
 NEVER = -1e300
 """The log of 0: far below any log evidence, and not an infinity that a subtraction could turn into NaN."""
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Predictive:
     """One step ahead, at every position: the `mean` [..., K, *event] and `log_density` [..., K] of the label seen."""
 
@@ -25,8 +23,7 @@ class Predictive:
     log_density: Float[Array, "*batch K"]
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Part:
     """A part of a prior: `log_weight` [..., K], log of its mass times its density of the labels before k.
 

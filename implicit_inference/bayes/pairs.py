@@ -5,17 +5,16 @@ Every product is one of 26-bit halves, hence exact: compilers that fuse multiply
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
+
+from implicit_inference.pytrees import pytree
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Pair:
     """high + low, |low| at most half a unit in the last place of `high`; the shapes of the two are the same."""
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Int
 
 from implicit_inference.bayes.conjugation import Conjugation
 from implicit_inference.language.documents import Document
 from implicit_inference.language.tables import TableDistribution, renamed
+from implicit_inference.pytrees import pytree
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Rename(Conjugation):
     """Writes language l as languages[l] and concept c as concepts[c]: word (l, c) -> (languages[l], concepts[c]).
 

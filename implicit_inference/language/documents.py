@@ -5,23 +5,22 @@ Inputs and answers are words. The vocabulary has C words for each of L languages
 the last one. Concepts c are shared between languages, words are not.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Int
 
 from implicit_inference.language.tables import Seen
+from implicit_inference.pytrees import pytree
 
 NONE = -1
 """No instruction."""
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Document:
     """Documents: `language` and `instruction` [...], inputs `xs` and answers `ys` [..., K], as words."""
 
@@ -31,8 +30,7 @@ class Document:
     ys: Int[Array, "..."]
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Batch:
     """Documents [n, K], the true distribution of every answer [n, K, V], and uniform numbers that decide answers."""
 

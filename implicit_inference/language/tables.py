@@ -7,21 +7,19 @@ A distribution samples tables and predicts one step ahead; formulas: see the not
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
 from implicit_inference.bayes import mixtures
 from implicit_inference.bayes.mixtures import NEVER, Predictive
+from implicit_inference.pytrees import pytree
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Seen:
     """Documents in concepts: `instruction` [...], inputs and answers [..., K]; answer C is REFUSE, C + 1 neither."""
 
@@ -57,8 +55,7 @@ def log_density(mean: Array, ys: Array) -> Array:
     return jnp.where(possible, jnp.log(jnp.where(possible, p, 1.0)), NEVER)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Known(TableDistribution):
     """One of n fixed tables [n, C] of answers, with log weights [n] where no instruction names it.
 
@@ -92,8 +89,7 @@ class Known(TableDistribution):
         return jax.vmap(one)(tables, log_weights, jnp.arange(n, dtype=jnp.int32))
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Fresh(TableDistribution):
     """A function drawn uniformly from all C^C, whatever the instruction.
 
@@ -116,8 +112,7 @@ class Fresh(TableDistribution):
         return answering((1 - self.epsilon) * weights + self.epsilon / n_concepts, seen.ys)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Dirichlet(TableDistribution):
     """Rows of probabilities, each from a symmetric Dirichlet: p(y) = (N(y) + b) / (sum N + C b). No epsilon.
 
@@ -139,8 +134,7 @@ class Dirichlet(TableDistribution):
         return answering(found / jnp.sum(found, axis=-1, keepdims=True), seen.ys)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Mixture(TableDistribution):
     """Component c with probability proportional to exp(`log_weights[c]`)."""
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from implicit_inference.language.documents import Batch, Document, drawn_words, in_words
 from implicit_inference.language.tables import Mixture, TableDistribution
+from implicit_inference.pytrees import pytree
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Writing:
     """A distribution of documents: P parts with `log_weights` [P], `languages` [P, L] and `instructions` [P, 1 + n].
 

@@ -1,12 +1,9 @@
 """Controls that inferred nothing: a network with random damage, and a predictor that has learned nothing."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.tree_util import register_dataclass
 
 from implicit_inference import keys
 from implicit_inference.keys import Stream
@@ -14,6 +11,7 @@ from implicit_inference.measure.formulas import Values
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.network.adapt import flat, nested
 from implicit_inference.network.decoder import Params
+from implicit_inference.pytrees import pytree
 from implicit_inference.worlds import Predictor, Prompts
 
 FACTORS = (2.0**-6, 2.0**6)
@@ -21,8 +19,7 @@ FACTORS = (2.0**-6, 2.0**6)
 HALVINGS = 12
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Uninformed:
     """Answers everywhere as an exact predictor answers with nothing in context: the zero predictor of regression."""
 

@@ -8,22 +8,21 @@ A method of one's own is a function in the manner of those below, in METHODS and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
-from jax.tree_util import register_dataclass
 
 from implicit_inference.config.fields import AdaptConfig
+from implicit_inference.pytrees import pytree
 
 Params = Any
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Whole:
     """The parameter is replaced, or is new."""
 
@@ -33,8 +32,7 @@ class Whole:
         return self.values
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Part:
     """Replaces the entries `index` of the parameter along `axis` by `values`."""
 
@@ -49,8 +47,7 @@ class Part:
         return jnp.moveaxis(front, 0, self.axis)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class LowRank:
     """W + A B, with A [..., in, r] and B [..., r, out]."""
 

@@ -8,25 +8,24 @@ undo(bayes(push(tasks))(apply(prompts))) = bayes(tasks)(prompts); a network that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float
 
 from implicit_inference.bayes.compiled import compiled_once, mapped
 from implicit_inference.bayes.conjugation import Conjugation, conjugates, some
 from implicit_inference.bayes.precision import in_float64
 from implicit_inference.bayes.shapes import floating, require, require_scalar
+from implicit_inference.pytrees import pytree
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.prompts import Predictor, Prompts, checked
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Identity(Conjugation):
     """Nothing moves."""
 
@@ -43,8 +42,7 @@ class Identity(Conjugation):
         return self
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class ScaleLabels(Conjugation):
     """y -> factor y (factor != 0; -1 flips the sign): w -> factor w, sigma -> |factor| sigma."""
 
@@ -71,8 +69,7 @@ class ScaleLabels(Conjugation):
         require_scalar("the factor of ScaleLabels", self.factor)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class ScaleInputs(Conjugation):
     """x -> x / factor (factor != 0): w -> factor w. The inputs leave the law that networks are trained on."""
 
@@ -98,8 +95,7 @@ class ScaleInputs(Conjugation):
         require_scalar("the factor of ScaleInputs", self.factor)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class RotateInputs(Conjugation):
     """x -> R x for an orthogonal `rotation` R [d, d] (reflections too): w -> R w."""
 
@@ -125,8 +121,7 @@ class RotateInputs(Conjugation):
         require("the rotation of RotateInputs", self.rotation, (dim, dim), f"there are {dim} inputs")
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class ShiftLabels(Conjugation):
     """y_k -> y_k + <shift, x_k> with a known `shift` [d]: w -> w + shift."""
 
@@ -153,8 +148,7 @@ class ShiftLabels(Conjugation):
         require("the shift of ShiftLabels", self.shift, (dim,), f"there are {dim} inputs")
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Chain(Conjugation):
     """The conjugations one after another, the first first; predictions are undone from the last to the first."""
 

@@ -2,25 +2,23 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 from einops import rearrange
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
 from implicit_inference.bayes.compiled import compiled_once
 from implicit_inference.bayes.shapes import floating, require, require_scalar
+from implicit_inference.pytrees import pytree
 from implicit_inference.regression.tasks import TaskDistribution
 
 Tokens = Literal["compact", "interleaved"]
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Prompts:
     """Inputs `xs` [..., K, d] and labels `ys` [..., K]; prediction k may use pairs before k and x_k."""
 
@@ -41,8 +39,7 @@ Predictor = Callable[[Prompts], Array]
 """Prompts -> predictions [..., K], where prediction k uses only the pairs before k, and x_k."""
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Batch:
     """Prompts with their truth: `ws` [..., p], the part of the prior each came from, the labels before noise."""
 

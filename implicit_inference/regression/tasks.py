@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
 from implicit_inference.bayes.shapes import floating, require, require_scalar, width
+from implicit_inference.pytrees import pytree
 
 T = TypeVar("T")
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class WeightMap:
     """The map of tasks that a linear map of prompts induces.
 
@@ -60,8 +59,7 @@ class WeightMap:
         )
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Answers:
     """How n tasks answer inputs [n, K, d]: who they are, the noise-free labels, and the noise that belongs on top.
 
@@ -111,8 +109,7 @@ class TaskDistribution(abc.ABC):
         return self.draw(key, n)[0]
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class GaussianTasks(TaskDistribution):
     """w ~ N(mean, std^2 I_d), with `mean` [d] and `std` a scalar (a standard deviation, > 0)."""
 
@@ -138,8 +135,7 @@ class GaussianTasks(TaskDistribution):
         return GaussianTasks(weight_map(self.mean), weight_map.stretch * self.std)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class DiscreteTasks(TaskDistribution):
     """w is row j of `ws` [n, d] with log probability `log_probs[j]` [n]; None means uniform."""
 
@@ -176,8 +172,7 @@ class DiscreteTasks(TaskDistribution):
         return DiscreteTasks(weight_map(self.ws), self.log_probs)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Mixture(TaskDistribution):
     """Component c with probability proportional to exp(`log_weights[c]`) [C]; components may be mixtures."""
 

@@ -1,7 +1,7 @@
 """Training: a pure scan over steps that draws its own data; no files, no evaluation, no priors."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 from einops import rearrange
 from jax import Array
-from jax.tree_util import register_dataclass
+
+from implicit_inference.pytrees import pytree
 
 Params = Any
 Examples = tuple[Any, Array]
@@ -23,8 +24,7 @@ Loss = Callable[[Array, Array], Array]
 """(predictions, targets) -> the loss at every position [batch, K]"""
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class TrainState:
     """All that training carries from step to step: what trains, and beside it what does not."""
 

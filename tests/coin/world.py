@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.tree_util import register_dataclass
 
 from coin.settings import PromptsConfig, TasksConfig
 from implicit_inference import keys, worlds
 from implicit_inference.bayes import mixtures
 from implicit_inference.bayes.mixtures import Predictive
 from implicit_inference.bayes.precision import in_float64
+from implicit_inference.pytrees import pytree
 
 LEAST = 1e-30
 
@@ -56,8 +56,7 @@ def thrown(probabilities, chance):
     return jnp.sum(below, axis=-1, dtype=jnp.int32)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Known:
     """One of the coins [n, C]."""
 
@@ -74,8 +73,7 @@ class Known:
         return mixtures.all_joined(mixtures.parts(log_prior, by_coin)).predictive
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Fresh:
     """A coin from the uniform Dirichlet over C faces: Laplace's rule of succession."""
 
@@ -91,8 +89,7 @@ class Fresh:
         return Predictive(mean, jnp.log(jnp.sum(seen * mean, axis=-1)))
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Mixed:
     """A mixture of coins."""
 
@@ -112,8 +109,7 @@ class Mixed:
         return mixtures.parts(jnp.maximum(self.log_weights, mixtures.NEVER), stacked)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Turn:
     """y -> y + by mod C."""
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
 from implicit_inference.bayes.mixtures import Predictive
 from implicit_inference.bayes.precision import in_float64
 from implicit_inference.bayes.shapes import floating, require, width
+from implicit_inference.pytrees import pytree
 from implicit_inference.regression.filters import gaussian_filter
 from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import TaskDistribution, WeightMap
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class CorrelatedTasks(TaskDistribution):
     """w ~ N(mean, root root^T): `mean` [d], `root` [d, d] any square root, such as `np.linalg.cholesky(covariance)`."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import abc
 import itertools
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
 from implicit_inference.bayes.mixtures import Predictive
 from implicit_inference.bayes.precision import in_float64
 from implicit_inference.bayes.shapes import floating, require, width
+from implicit_inference.pytrees import pytree
 from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
@@ -48,8 +48,7 @@ class Features(abc.ABC):
         return jax.eval_shape(self, jax.ShapeDtypeStruct((self.dim,), dtype)).shape[-1]
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Polynomial(Features):
     """All monomials in x_1 ... x_d up to total `degree`, the constant among them: m = C(d + degree, degree)."""
 
@@ -69,8 +68,7 @@ class Polynomial(Features):
         return jnp.stack(columns, axis=-1)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Chebyshev(Features):
     """1, and T_1 ... T_degree of each coordinate: T_(p+1)(x) = 2 x T_p(x) - T_(p-1)(x); m = 1 + degree d."""
 
@@ -89,8 +87,7 @@ class Chebyshev(Features):
         return jnp.concatenate([orders[0][..., :1], *orders[1 : self.degree + 1]], axis=-1)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class Fourier(Features):
     """cos <f, x> and sin <f, x> for the rows f of `frequencies` [m/2, d].
 
@@ -113,8 +110,7 @@ class Fourier(Features):
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class ReLU(Features):
     """max(0, <v, x> + b) for the rows v of `weights` [m, d] and the entries b of `biases` [m]: a random first layer."""
 
@@ -135,8 +131,7 @@ class ReLU(Features):
         return jax.nn.relu(products + jnp.expand_dims(self.biases, range(products.ndim - 1)))
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class FeatureTasks(TaskDistribution):
     """Tasks w ~ `tasks`, a distribution over R^m, that answer <w, phi(x)> with phi = `features`."""
 

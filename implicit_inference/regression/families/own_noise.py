@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import jax.numpy as jnp
 from jax import Array
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int, Shaped
 
 from implicit_inference.bayes.mixtures import Predictive
 from implicit_inference.bayes.shapes import require_scalar
+from implicit_inference.pytrees import pytree
 from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import Answers, TaskDistribution, WeightMap
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class OwnNoise(TaskDistribution):
     """`tasks` whose labels carry noise of `noise_std` (> 0), whatever noise the prompt or the learner states."""
 

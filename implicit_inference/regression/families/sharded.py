@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
-from jax.tree_util import register_dataclass
 from jaxtyping import Float, Int
 
 from implicit_inference.bayes.mixtures import NEVER, Part, Predictive, part
 from implicit_inference.bayes.precision import in_float64
+from implicit_inference.pytrees import pytree
 from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import DiscreteTasks, TaskDistribution, WeightMap
 
 
-@register_dataclass
-@dataclass(frozen=True)
+@pytree
 class ShardedTasks(TaskDistribution):
     """`tasks`, each device of the one-axis `mesh` holding a slice of them; prompts go to every device.
 
