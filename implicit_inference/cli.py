@@ -156,8 +156,7 @@ def report(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     found = _find(options, options.id, unfinished=True)
-    from implicit_inference.measure.summary import summary_of
-    from implicit_inference.show.terminal import console, summary_table
+    from implicit_inference.show.terminal import console, first_results
 
     config, info = found.config(), found.info()
     state = "finished" if info["finished"] else "unfinished"
@@ -166,7 +165,7 @@ def show(options: argparse.Namespace) -> int:
     if not found.finished:
         print(_how_far(found))
     elif found.stage == "probe":
-        console.print(summary_table(summary_of(found), config))
+        console.print(first_results(found))
     return 0
 
 
@@ -248,9 +247,10 @@ def _join(options: argparse.Namespace) -> None:
 
 def _tell(probe: api.Probe) -> int:
     """Prints the numbers of a probe, draws its figures and writes its page."""
-    from implicit_inference.show.terminal import console, summary_table
+    from implicit_inference.runs.store import Run
+    from implicit_inference.show.terminal import console, first_results
 
-    console.print(summary_table(probe.summary, probe.config))
+    console.print(first_results(Run(probe.directory)))
     print(f"result   {probe.directory / 'result.json'}\ntable    {probe.directory / 'table.parquet'}")
     probe.figures()
     print(f"figures  {probe.directory / 'figures'}\nreport   {probe.report()}")

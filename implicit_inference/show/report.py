@@ -11,13 +11,13 @@ import jinja2
 from implicit_inference.config.errors import counted, one_line
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import RANGES
-from implicit_inference.measure.lookup import Table
 from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
-from implicit_inference.runs.store import Run, StoreError, interpreted
+from implicit_inference.runs.store import Run, StoreError
 from implicit_inference.show import overview, plots, side_by_side
 from implicit_inference.show.notation import Notation, estimate
+from implicit_inference.show.results import COLUMNS, Result, results_of
 from implicit_inference.worlds import described
 
 CAPTIONS = {
@@ -45,17 +45,15 @@ class Content:
     summary: dict[str, Any]
     findings: list[str]
     figures: list[dict[str, str]]
-    results: list[side_by_side.Cells]
+    results: list[Result]
 
 
 def content_of(run: Run) -> Content:
     """Reads all that the page tells of a probe; raises StoreError, which names the file that cannot be read."""
-    config, summary, records = run.config(), summary_of(run), run.read_table("table.parquet")
+    config, summary = run.config(), summary_of(run)
     side_by_side.provenance([run])
     figures = _figures(run, Notation.of(config))
-    with interpreted(run.path("table.parquet")):
-        results = side_by_side.result_records(Table(records, config), summary)
-    return Content(run, config, summary, findings(summary, config), figures, results)
+    return Content(run, config, summary, findings(summary, config), figures, results_of(run))
 
 
 def readable(runs: list[Run]) -> list[Content]:
@@ -95,7 +93,7 @@ def write(probes: list[Content], path: Path) -> Path:
         single_seed=all(len(config.seeds) == 1 for config in configs),
         probes=probes,
         loss=fields.loss,
-        columns=side_by_side.COLUMNS,
+        columns=COLUMNS,
         n_ranges=len(RANGES),
         differing={fields.field(path): values for path, values in differing.items()},
         shared={fields.field(path): value for path, value in shared.items()},

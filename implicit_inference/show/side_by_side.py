@@ -1,4 +1,4 @@
-"""Runs side by side: what differs in their configurations, results as flat rows, where the numbers come from."""
+"""Runs side by side: what differs in their configurations, where the numbers come from."""
 
 import json
 from dataclasses import asdict
@@ -8,12 +8,8 @@ from typing import Any
 from implicit_inference.config.changes import fields_of
 from implicit_inference.config.fields import Config
 from implicit_inference.config.stages import STAGES
-from implicit_inference.measure.formulas import RANGES
-from implicit_inference.measure.lookup import IDENTITY, SHRUNK, Case, Table, estimated
 from implicit_inference.runs.store import Run, interpreted
-from implicit_inference.show.notation import Notation, estimate
-
-Cells = tuple[str, ...]
+from implicit_inference.show.notation import Notation
 
 
 def field_values(config: Config) -> dict[str, str]:
@@ -54,79 +50,6 @@ def names_of(configs: list[Config]) -> list[str]:
 def letter(index: int) -> str:
     """A, B, … Z, AA, AB, …"""
     return (letter(index // 26 - 1) if index >= 26 else "") + chr(ord("A") + index % 26)
-
-
-COLUMNS = ("quantity", "prompts", "predictor", "conjugation", *RANGES)
-"""The columns of `result_records`."""
-
-
-PARTS = {
-    "on_line": "rise of the distance on the line",
-    "off_line": "rise of the distance off the line",
-    "share": "on the line / whole rise",
-    "odds": "of the account: by the odds",
-    "weight": "of the account: by the weight of evidence",
-}
-"""Part of the attribution -> its name"""
-
-
-def result_records(table: Table, summary: dict[str, Any]) -> list[Cells]:
-    """The results of a probe as flat rows of text: `COLUMNS`, numbers as mean ± standard error over seeds."""
-    names, world, after = Notation.of(table.config), table.world, table.after
-    records: list[Cells] = []
-
-    def add(quantity: str, family: str, predictor: str, case: Case, values: dict[str, Any]) -> None:
-        label = "both" if family == "both" else names.family(family)
-        texts = tuple(estimate(values[where]) if where in values else "" for where in RANGES)
-        records.append((quantity, label, names.predictor(predictor), names.conjugation(*case), *texts))
-
-    def add_loss(family: str, predictor: str, case: Case = IDENTITY) -> None:
-        loss = table.curve(predictor, family, case)
-        add("loss", family, predictor, case, {where: estimated(table.averaged(loss, where)) for where in RANGES})
-
-    for family in summary["loss"]:
-        for name in table.predictors():
-            add_loss(family, name)
-    for case in table.cases()[1:]:
-        for name in (*table.networks, *table.controls[1:], f"bayes_effective_{after}"):
-            add_loss(world.forgotten, name, case)
-    for name in table.networks:
-        add_loss(world.forgotten, name, SHRUNK)
-    add("forgetting", world.forgotten, after, IDENTITY, summary["forgetting"])
-    add("gain", world.gain_family(table.config), after, IDENTITY, summary["gain"])
-    for strength, found in summary["recovery"]["by_strength"].items():
-        case = (world.dial, float(strength))
-        add("recovered fraction", world.forgotten, after, case, found)
-        add("recovered, predicted", world.forgotten, "bayes_effective", case, found["predicted"])
-    for i, found in enumerate(summary["conjugations"]["all"]):
-        entries = {where: summary["conjugations"][where][i] for where in RANGES}
-        case = (found["conjugation"], found["strength"])
-        add("net recovery", world.forgotten, after, case, {w: entry["net"] for w, entry in entries.items()})
-        add("gap of the gates closed", world.forgotten, after, case, {w: e["gate_closed"] for w, e in entries.items()})
-        for name in found["controls"]:
-            add("net recovery", world.forgotten, name, case, {w: e["controls"][name] for w, e in entries.items()})
-        for name in found["predicted"]:
-            values = {w: entry["predicted"][name] for w, entry in entries.items()}
-            add("net recovery, predicted", world.forgotten, name, case, values)
-    for part, label in PARTS.items():
-        values = {where: summary["attribution"][where][part] for where in RANGES}
-        add(label, world.forgotten, after, IDENTITY, values)
-    for name in summary["accounts"]["all"]:
-        fits = {where: summary["accounts"][where][name] for where in RANGES}
-        add("R² of an account", world.forgotten, name, IDENTITY, {w: fit["r2"] for w, fit in fits.items()})
-        add("forgetting that it says", world.forgotten, name, IDENTITY, {w: f["forgetting"] for w, f in fits.items()})
-        for number in fits["all"]["numbers"]:
-            for when in ("before", "after"):
-                values = {w: fit["numbers"][number][when] for w, fit in fits.items()}
-                add(f"{number}, {when}", "both", name, IDENTITY, values)
-        for number in ("slope", "r2"):
-            values = {where: summary["calibration"][where][name][number] for where in RANGES}
-            label = {"slope": "slope", "r2": "R²"}[number]
-            add(f"{label} of measured on predicted net recovery", world.forgotten, name, ("all", None), values)
-    for name, prior in summary["effective_prior"].items():
-        add("effective prior, log odds", "both", name, IDENTITY, {"all": prior["logit"]})
-        add("effective prior, residual", "both", name, IDENTITY, {"all": prior["residual"]})
-    return records
 
 
 def provenance(runs: list[Run]) -> list[dict[str, Any]]:

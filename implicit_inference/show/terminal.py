@@ -3,21 +3,21 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from itertools import groupby
 
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from implicit_inference.config.fields import Config
+from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs.process import interruptible
 from implicit_inference.runs.store import Run
 from implicit_inference.show.notation import Notation, estimate
+from implicit_inference.show.results import results_of
 from implicit_inference.training.watching import Progress, Report
-from implicit_inference.worlds import described
 
 LONGEST_SILENCE = 60.0
 """Seconds between two lines where there is no terminal."""
@@ -158,72 +158,21 @@ class _Log:
         return f", {timedelta(seconds=round(max(0.0, left)))} left"
 
 
-def plain(mean: float | None) -> str:
-    """Two digits of a number, which may be undefined."""
-    return "undefined" if mean is None else f"{mean:.2f}"
-
-
-def summary_table(summary: dict[str, Any], config: Config) -> Table:
-    """The numbers to look at first, in 80 columns."""
+def first_results(run: Run) -> Table:
+    """The numbers of a finished probe to look at first, in 80 columns."""
+    summary, config = summary_of(run), run.config()
     spread = "" if summary["forgetting"]["stderr"] is None else ", mean ± standard error over seeds"
-    names, forgotten = Notation.of(config), described(config.world).forgotten
-    networks = list(summary["controls"])[:3]
-    table = Table(title=f"{names.loss}{spread}", title_justify="left")
+    table = Table(title=f"{Notation.of(config).loss}{spread}", title_justify="left")
     for column in ("", "early", "late"):
         table.add_column(column, justify="right" if column else "left")
-
-    def section(title: str, entries: Iterable[tuple[str, Any, Any]], *heads: str) -> None:
+    for section, found in groupby(
+        (result for result in results_of(run) if result.section), lambda result: result.section
+    ):
         table.add_section()
-        table.add_row(f"[bold]{title}[/bold]", *heads)
-        for label, early, late in entries:
-            table.add_row(f"  {label}", estimate(early), estimate(late))
-
-    for family, predictors in summary["loss"].items():
-        if family in names.world.elsewhere:
-            continue
-        entries = [(names.predictor(name), loss["early"], loss["late"]) for name, loss in predictors.items()]
-        section(f"{names.family(family)} prompts", entries)
-    recovery, controls, attribution = summary["recovery"], summary["controls"], summary["attribution"]
-    section(
-        f"{names.family(forgotten)} prompts, by {names.dial.axis}",
-        [
-            ("recovered fraction", recovery["early"], recovery["late"]),
-            *(
-                (label, recovery["early"][name], recovery["late"][name])
-                for label, name in (
-                    ("- net of the pretrained", "net_of_pretrained"),
-                    ("- net, above shrinking alone", "above_shrink_only"),
-                    ("- net, by a constant pull (null)", "net_by_null"),
-                    ("gap of the gates closed", "gate_closed"),
-                )
-            ),
-            *(
-                (
-                    f"loss, {names.predictor(name)}",
-                    *(controls[name][where]["conjugated"] for where in ("early", "late")),
-                )
-                for name in networks
-            ),
-        ],
-        *(names.dial.label.format(recovery[where]["strength"]) for where in ("early", "late")),
-    )
-    section(
-        f"where the capability went, {names.family(forgotten)} prompts",
-        [
-            (label, attribution["early"][name], attribution["late"][name])
-            for label, name in (
-                (f"forgetting (distance to {names.predictor(names.world.exact[forgotten])})", "forgetting"),
-                ("- on the line between exact predictors", "on_line"),
-                ("- off the line", "off_line"),
-                ("on the line / forgetting", "share"),
-            )
-        ],
-    )
-    fits = {where: summary["accounts"][where]["prior_and_weight"]["numbers"] for where in ("early", "late")}
-    for number, label in (("odds", "prior log odds"), ("weight", "weight of the evidence")):
-        pairs = (found[number] for found in fits.values())
-        changes = (" to ".join(plain(pair[when]["mean"]) for when in ("before", "after")) for pair in pairs)
-        table.add_row(f"  {label}, before to after", *changes)
+        table.add_row(f"[bold]{section}[/bold]")
+        for result in found:
+            label = result.predictor if result.quantity == "loss" else result.quantity
+            table.add_row(f"  {label}", result.text("early"), result.text("late"))
     before, after = (estimate(prior["logit"]) for prior in summary["effective_prior"].values())
     table.caption = f"effective prior, log odds, median (range over seeds): {before} before, {after} after\n"
     table.caption += f"early: {summary['positions']['early']}; late: {summary['positions']['late']}; "

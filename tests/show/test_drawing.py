@@ -15,11 +15,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from implicit_inference.config.changes import override
 from implicit_inference.measure.formulas import Estimate
-from implicit_inference.measure.summary import summary_of
 from implicit_inference.show import plots, report
 from implicit_inference.show.drawing import Figure, counts, estimates, rendered, style, titled, undefined
 from implicit_inference.show.notation import Look, counted, estimate, mean_text
-from implicit_inference.show.terminal import summary_table
+from implicit_inference.show.terminal import first_results
 
 ROOT = Path(__file__).parents[2]
 DIGEST = """
@@ -190,7 +189,7 @@ def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
 
 
 def test_numbers_of_one_seed_are_not_said_to_have_a_standard_error(tiny, tmp_path):
-    assert summary_table(summary_of(tiny), tiny.config()).title == "noise-free squared error"
+    assert first_results(tiny).title == "noise-free squared error"
     page = report.write([report.content_of(tiny)] * 2, tmp_path / "page.html").read_text()
     assert "Numbers are means; losses" in page
     assert "1 seed\n" in page

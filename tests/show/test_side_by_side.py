@@ -1,9 +1,7 @@
 import pytest
-from made_up import CONFIG, table
+from made_up import CONFIG
 
 from implicit_inference.config.changes import fields_of, override
-from implicit_inference.measure.lookup import Table
-from implicit_inference.measure.summary import summarise
 from implicit_inference.show import side_by_side
 
 OTHER = override(CONFIG, {"finetune.steps": 100, "tasks.dim": 3})
@@ -28,17 +26,3 @@ def test_names_say_what_sets_a_run_apart():
 @pytest.mark.parametrize(("index", "name"), [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA")])
 def test_letters_go_on_after_z(index, name):
     assert side_by_side.letter(index) == name
-
-
-def test_results_are_flat_rows_of_text():
-    rows = side_by_side.result_records(Table(table(), CONFIG), summarise(table(), CONFIG))
-    assert {len(row) for row in rows} == {len(side_by_side.COLUMNS)}
-    assert len({row[:4] for row in rows}) == len(rows)
-    assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in rows
-    assert (
-        "rise of the distance off the line",
-        "Gaussian",
-        "fine-tuned",
-        "as they are",
-        *3 * ("0.250 ± 0.000",),
-    ) in rows
