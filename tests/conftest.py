@@ -32,7 +32,7 @@ jax.config.update("jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST
 # Many tests compile the same program in a runner or a process of their own.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parent.parent / ".pytest_cache" / "xla")
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 settings.register_profile("compiled", deadline=None, derandomize=True)  # the first example of a shape compiles
 settings.load_profile("compiled")
