@@ -6,7 +6,7 @@ EXPERIMENTS := primary single_distribution tradeoff forgetting conjugation other
   splicing translation language_dose anchors safety code_tuning model_size nonlinear methods control
 SCALE ?= laptop
 
-.PHONY: demo demo-language test test-slow smoke experiments figures bench clean
+.PHONY: demo demo-language zoo test test-slow smoke experiments figures bench clean
 
 demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about five minutes
 	$(BIN)/implicit-inference run --preset demo
@@ -16,6 +16,9 @@ demo-language: .venv/installed  ## the same in the world of tiny languages
 
 smoke: .venv/installed  ## the same in miniature, under a minute
 	$(BIN)/implicit-inference run --preset smoke
+
+zoo: demo demo-language  ## the networks that come with the package, trained anew
+	$(BIN)/python -m implicit_inference.runs.zoo
 
 experiments: .venv/installed  ## every experiment at SCALE (smoke, laptop, paper), then the gallery; finished runs are skipped
 	for name in $(EXPERIMENTS); do $(BIN)/python experiments/$$name.py --scale $(SCALE) || exit 1; done

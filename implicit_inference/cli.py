@@ -137,7 +137,7 @@ def figures(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     from implicit_inference.runs import drafts, store
 
-    named = [store.find(options.runs, id, "probe") for id in dict.fromkeys(options.ids)]
+    named = [_find(options, id, "probe") for id in dict.fromkeys(options.ids)]
     probes = []
     if runs := named or store.runs_of(options.runs, "probe"):
         from implicit_inference.show import report as page
@@ -171,8 +171,10 @@ def show(options: argparse.Namespace) -> int:
 
 def _find(options: argparse.Namespace, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
     """The run of this id; what a killed process left beside a finished one is removed where that is allowed."""
-    from implicit_inference.runs import drafts, store
+    from implicit_inference.runs import drafts, store, zoo
 
+    if prefix.startswith(zoo.PREFIX) and stage in (None, "probe"):
+        return zoo.find(prefix)
     found = store.find(options.runs, prefix, stage, unfinished)
     if found.finished:
         drafts.tidy(found)

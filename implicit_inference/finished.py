@@ -153,13 +153,14 @@ class Probe:
 def load(id: str, runs: str | Path = RUNS) -> Probe:
     """Opens the finished probe whose id starts with `id` in the directory `runs`; trains and writes nothing.
 
-    Raises StoreError unless there is exactly one.
+    `zoo/demo` and `zoo/language-demo` come with the package. Raises StoreError unless there is exactly one.
     """
     if not isinstance(id, str):
         refuse("id", id, "the id of a finished probe, or its beginning")
-    from implicit_inference.runs import store
+    from implicit_inference.runs import store, zoo
 
-    return Probe(store.find(Path(runs), id, "probe").directory)
+    found = zoo.find(id) if id.startswith(zoo.PREFIX) else store.find(Path(runs), id, "probe")
+    return Probe(found.directory)
 
 
 def _of_seed(packed: Predictor, place: int) -> Predictor:

@@ -24,6 +24,7 @@ from implicit_inference.config.errors import UserError, one_line
 from implicit_inference.runs.files import TEMPORARY, Lock, locked, write_whole
 from implicit_inference.config.fields import Config
 from implicit_inference.runs.store import FORMAT, Run, StoreError, first_not_finite, named_leaves, refuse_not_finite
+from implicit_inference.runs.zoo import ZOO
 
 REPLACED = re.compile(r"checkpoint-[0-9]+\.(safetensors|parquet)|params(-[0-9]+)?\.safetensors")
 """The large files that an owner writes: one that run.json does not name is of no use to anybody."""
@@ -38,8 +39,10 @@ def owned(run: Run) -> Iterator["Draft"]:
     """Lets this process alone write to a run, as long as it lives; waits for another owner, and says so.
 
     Figures and pages that are put beside a finished run are written by its owner, too. Raises UserError where files
-    cannot be locked.
+    cannot be locked, and for runs of the zoo.
     """
+    if run.directory.parent == ZOO:
+        raise StoreError(f"{run.id}: comes with the package and is not written to; say where else: --out, or a path")
 
     def waiting(owner: str) -> None:
         print(one_line(f"{run.id}: waiting for {owner}, which writes to it"), file=sys.stderr, flush=True)

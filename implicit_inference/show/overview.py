@@ -9,7 +9,7 @@ from implicit_inference.show.notation import BLACK, BLUE, GREY, ORANGE, RED, SKY
 
 
 def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
-    """Several probes beside each other, as PNG: the forgetting and its parts, the recovery, the effective priors."""
+    """Several probes beside each other, as SVG: the forgetting and its parts, the recovery, the effective priors."""
     with style():
         figure = Figure(figsize=(11.5, 1.9 + 0.45 * len(names)))
         panels = figure.subplots(1, 3, sharey=True)
@@ -47,7 +47,7 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
         several = any(summary["forgetting"]["stderr"] is not None for summary in summaries)
         bars = "; bars: ± 1 standard error over seeds" if several else ""
         figure.suptitle(f"Runs side by side{bars}", x=0.01, ha="left")
-        return rendered(figure, "png")
+        return rendered(figure, "svg")
 
 
 def _dots(axes: Axes, title: str, xlabel: str, columns: dict[Look, list[dict[str, Any]]]) -> None:

@@ -16,6 +16,7 @@ from implicit_inference.measure.lookup import SHRUNK, UNDEFINED, Curves, Table, 
 from implicit_inference.runs.drafts import owned
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Run, interpreted
+from implicit_inference.show.answer import answer
 from implicit_inference.show.drawing import (
     Axes,
     Figure,
@@ -60,6 +61,7 @@ def drawn(run: Run, kinds: Sequence[str]) -> dict[str, bytes]:
     with style(), interpreted(run.path("table.parquet")):
         table = Table(records, config)
         figures = {
+            "answer": answer(table),
             "loss_by_position": loss_by_position(table),
             "recovery": recovery(table),
             "conjugations": conjugations(table),

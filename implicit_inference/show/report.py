@@ -1,12 +1,13 @@
 """Probes -> one HTML page that needs nothing else: figures, results, configurations side by side, provenance."""
 
-import base64
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from implicit_inference.config.errors import counted, one_line
 from implicit_inference.config.fields import Config
@@ -17,23 +18,55 @@ from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Run, StoreError
 from implicit_inference.show import overview, plots, side_by_side
 from implicit_inference.show.notation import Notation, estimate
-from implicit_inference.show.results import COLUMNS, Result, results_of
-from implicit_inference.worlds import described
+from implicit_inference.show.results import COLUMNS, DEFINITIONS, Result, results_of
 
 CAPTIONS = {
-    "loss_by_position": "Loss against the number of exemplars in context, for every predictor on the same prompts.",
-    "recovery": "Recovery by {dial}. Above: the fraction of the forgetting undone, net of what the conjugation does to "
-    "the pretrained network (positive strengths; cut at -1.25), beside what accounts of the fine-tuning say; the null, "
-    "a constant pull, uses no evidence. The gate cannot be closed by shrinking. Below: the losses themselves.",
-    "origin": "Where the capability went. Left: the forgetting, on the line between the two exact predictors and off "
-    "it. Middle: the weight that each predictor gives to the {preferred} family's exact prediction, and exact Bayes'; "
-    "a shifted prior moves the curve sideways. Right: net recovery under every conjugation, measured against two "
-    "accounts, as far as the axes reach; on the diagonal an account is right.",
-    "conjugations": "Every conjugation on the network that forgot, the one before it, and one that never knew.",
-    "closeness": "Rise of the loss by how close the past of a {forgotten} prompt is to the {preferred} family; all "
-    "positions but the empty context together, so that the bins around 0 hold mostly short pasts.",
-    "training": "Losses on held-out prompts while training, with exact Bayes under the prior of each stage.",
+    "answer": (
+        "The loss before and after fine-tuning, as the prompts are and under the conjugation.",
+        "At the left, the distance between two lines is what was forgotten. At the right, it is what stays lost. "
+        "Scratch is a network that only ever saw fine-tuning's tasks: it never had the capability.",
+    ),
+    "loss_by_position": (
+        "Loss against the number of exemplars in context.",
+        "Every predictor answers the same prompts. Dotted and dashed lines are exact Bayes under several priors.",
+    ),
+    "recovery": (
+        "What comes back, by {dial}.",
+        "Above: the fraction of the forgetting that is undone. It is net of what the conjugation does to the "
+        "pretrained network. Accounts of the fine-tuning predict it; the null, a constant pull, uses no evidence. "
+        "The gate is the weight that a network gives to the {preferred} family: no shrinking closes its gap. "
+        "Below: the losses themselves. Values under -1.25 are cut.",
+    ),
+    "origin": (
+        "Where the capability went.",
+        "Left: the forgetting, on the line between the two exact predictors and off it. Middle: the weight that each "
+        "predictor gives to the {preferred} family's exact prediction; a shifted prior moves the curve sideways. "
+        "Right: net recovery under every conjugation, measured against two accounts; on the diagonal an account is "
+        "right.",
+    ),
+    "conjugations": (
+        "Every conjugation, on three networks.",
+        "The one that forgot, the one before it, and one that never knew.",
+    ),
+    "closeness": (
+        "Rise of the loss by how close a {forgotten} prompt looks to the {preferred} family.",
+        "All positions but the empty context together: the bins around 0 hold mostly short pasts.",
+    ),
+    "training": (
+        "Losses on held-out prompts while training.",
+        "Exact Bayes under the prior of each stage is the floor.",
+    ),
 }
+"""figure -> (what it shows, how to read it)"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page."""
+
+    caption: str
+    reading: str
+    svg: Markup
 
 
 @dataclass(frozen=True)
@@ -44,7 +77,7 @@ class Content:
     config: Config
     summary: dict[str, Any]
     findings: list[str]
-    figures: list[dict[str, str]]
+    figures: list[Picture]
     results: list[Result]
 
 
@@ -94,10 +127,11 @@ def write(probes: list[Content], path: Path) -> Path:
         probes=probes,
         loss=fields.loss,
         columns=COLUMNS,
+        definitions=DEFINITIONS,
         n_ranges=len(RANGES),
         differing={fields.field(path): values for path, values in differing.items()},
         shared={fields.field(path): value for path, value in shared.items()},
-        comparison=_embedded(overview.comparison(names, summaries)) if len(probes) > 1 else None,
+        comparison=inline(overview.comparison(names, summaries)) if len(probes) > 1 else None,
         provenance=side_by_side.provenance([probe.run for probe in probes]),
     )
     write_whole(path, page.encode())
@@ -111,73 +145,35 @@ def write_beside(probe: Content) -> Path:
 
 
 def findings(summary: dict[str, Any], config: Config) -> list[str]:
-    """Puts the numbers into sentences; an undefined recovery is said to be so."""
-    names, gained = Notation.of(config), described(config.world).gain_family(config)
-    _, after, scratch = list(summary["controls"])[:3]
-    lines = [
-        f"Fine-tuning changed the loss on {names.family(gained)} prompts by {estimate(_negative(summary['gain']))} "
-        f"and on {names.family(names.world.forgotten)} prompts by {estimate(summary['forgetting'])}, averaged over "
-        f"{summary['positions']['all']}."
-    ]
-    for where in ("early", "late"):
-        found = summary["recovery"][where]
-        if found["mean"] is None:
-            lines.append(f"At {where} positions the recovered fraction is undefined: {found['undefined']}.")
-            continue
-        conjugated = {name: estimate(summary["controls"][name][where]["conjugated"]) for name in (after, scratch)}
-        lines.append(
-            f"At {where} positions ({summary['positions'][where]}) the conjugation "
-            f"{names.dial.label.format(found['strength'])} brings back {estimate(found['net_of_pretrained'])} of the "
-            f"forgetting, net of what it does to the pretrained network; that is "
-            f"{estimate(found['above_shrink_only'])} more than the best change of predictions alone. The loss becomes "
-            f"{conjugated[after]}; a network that never had the capability is at {conjugated[scratch]}."
-        )
-    return [*lines, *_attribution(summary, names)]
-
-
-def _attribution(summary: dict[str, Any], names: Notation) -> list[str]:
-    """Says where the capability went, in four sentences."""
-    odds = [estimate(prior["logit"]) for prior in summary["effective_prior"].values()]
-    exact = names.predictor(names.world.exact[names.world.forgotten])
-    split = "; ".join(
-        f"at {where} positions {estimate(found['on_line'])} of {estimate(found['forgetting'])} "
-        f"(share: {estimate(found['share'])})"
-        for where, found in ((where, summary["attribution"][where]) for where in ("early", "late"))
-    )
-    numbers = {where: summary["accounts"][where]["prior_and_weight"]["numbers"] for where in ("early", "late")}
-    fits = "; ".join(
-        f"{where}: log odds {estimate(found['odds']['before'])} to {estimate(found['odds']['after'])}, weight "
-        f"{estimate(found['weight']['before'])} to {estimate(found['weight']['after'])}"
-        for where, found in numbers.items()
-    )
-    nets = "; ".join(
-        f"{where} {estimate(found['net_by_null'])}, measured {estimate(found['net_of_pretrained'])}"
-        for where, found in ((where, summary["recovery"][where]) for where in ("early", "late"))
-    )
+    """Answers in three short sentences, one number each; an undefined recovery is said to be so."""
+    names, forgetting, found = Notation.of(config), summary["forgetting"]["early"], summary["recovery"]["early"]
+    forgotten, preferred = (names.family(family) for family in (names.world.forgotten, names.world.preferred))
+    change = "raised" if forgetting["mean"] > 0 else "changed"
+    first = f"Fine-tuning {change} the loss on {forgotten} prompts, at early positions, by {estimate(forgetting)}."
+    if found["mean"] is None:
+        return [first, f"What comes back is undefined: {found['undefined']}."]
+    dial = names.dial.label.format(found["strength"])
     return [
-        f"Does that need inference? The null is a constant pull towards the {names.family(names.world.preferred)} "
-        f"family, which uses no evidence. Net, it would bring back: {nets}.",
-        f"Where did the capability go? Of the rise of the distance to {exact}, the part on the line between the two "
-        f"exact predictors is: {split}. The rest is off the line: the capability itself has changed.",
-        f"The prior odds with which exact Bayes best imitates the network, median and range over seeds, went from "
-        f"{odds[0]} to {odds[1]} in log odds.",
-        f"Read as a gate on the line, the network changed its prior log odds and the weight it gives the evidence, "
-        f"1 for an ideal learner. {fits[0].upper()}{fits[1:]}.",
+        first,
+        f"Shown as {dial}, the network gets back {estimate(found['net_of_pretrained'])} of it, net of what that does "
+        "to the network before.",
+        f"A constant pull towards the {preferred} family, which uses no evidence, would bring back "
+        f"{estimate(found['net_by_null'])}.",
     ]
 
 
-def _negative(value: dict[str, Any]) -> dict[str, Any]:
-    return value | {"mean": -value["mean"]}
-
-
-def _figures(run: Run, names: Notation) -> list[dict[str, str]]:
-    pictures = plots.drawn(run, ("png",))
+def _figures(run: Run, names: Notation) -> list[Picture]:
+    pictures = plots.drawn(run, ("svg",))
     preferred, forgotten = (names.family(family) for family in names.world.families)
     words = {"dial": names.dial.axis, "preferred": preferred, "forgotten": forgotten}
     return [
-        {"caption": text.format(**words), "data": _embedded(pictures[f"{name}.png"])} for name, text in CAPTIONS.items()
+        Picture(caption.format(**words), reading.format(**words), inline(pictures[f"{name}.svg"]))
+        for name, (caption, reading) in CAPTIONS.items()
     ]
 
 
-def _embedded(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
+def inline(picture: bytes) -> Markup:
+    """An SVG file as an element of the page; it scales with the page, and its text can be read and searched."""
+    text = picture.decode()
+    without = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
+    return Markup(without)

@@ -58,6 +58,30 @@ CHOSEN = {
 NUMBERS = {"odds": "prior log odds", "weight": "weight of the evidence"}
 """Number of an account -> its name"""
 
+DEFINITIONS = {
+    "loss": "The mean distance of the predictions from the truth, over held-out prompts.",
+    "forgetting": "The loss after fine-tuning minus the loss before, on the forgotten family's prompts.",
+    "gain": "The loss before fine-tuning minus the loss after, on prompts of what fine-tuning shows.",
+    "recovered fraction": "The share of the forgetting that is undone under a conjugation.",
+    "net recovery": "The recovered fraction, net of what the conjugation does to the network before.",
+    "net recovery above shrinking alone": "What is left of it once the best change of the predictions alone is taken "
+    "off, which leaves the prompt as it is.",
+    "net recovery by a constant pull (null)": "What a network would show that is pulled towards the preferred "
+    "family's answer by the same weight whatever the prompt: no evidence is used.",
+    "gap of the gates closed": "The gate is the weight of the preferred family in the predictions. This is the share "
+    "that a conjugation undoes of its change.",
+    "recovered, predicted": "The recovered fraction of exact Bayes with the prior odds that best imitate the networks.",
+    "net recovery, predicted": "What an account of the fine-tuning says, as a fraction of the forgetting it says.",
+    "rise of the distance on the line": "The part of the forgetting that is a wrong weight of the two exact "
+    "predictors: the task was inferred differently.",
+    "rise of the distance off the line": "The part that no weight of the two explains: the capability has changed.",
+    "prior log odds, before": "With the weight of the evidence, the gate of an account: the odds before any exemplar.",
+    "weight of the evidence, before": "How much a network trusts what the exemplars say; 1 for an ideal learner.",
+    "R² of an account": "The share of the change of the predictions that an account explains on unseen prompts.",
+    "effective prior, log odds": "The prior odds under which exact Bayes is nearest to a network; median and range.",
+}
+"""Quantity of `results` -> its definition"""
+
 BOTH = "both"
 
 

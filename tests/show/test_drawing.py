@@ -165,7 +165,7 @@ def tiny(tmp_path_factory):
 
 def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
     figures: dict[str, Figure] = {}
-    names = iter(["loss_by_position", "recovery", "conjugations", "closeness", "origin", "training"])
+    names = iter(["answer", "loss_by_position", "recovery", "conjugations", "closeness", "origin", "training"])
 
     def kept(figure, kind, source):
         figures[next(names)] = figure
@@ -185,7 +185,7 @@ def test_the_smallest_probe_has_figures_without_nonsense(tiny, monkeypatch):
                     assert np.isfinite(line.get_ydata()).any(), (name, label)
     recovery = figures["recovery"].axes[0]
     assert "undefined" in recovery.texts[0].get_text(), "one seed has no standard error"
-    assert len(figures) == 6
+    assert len(figures) == 7
 
 
 def test_numbers_of_one_seed_are_not_said_to_have_a_standard_error(tiny, tmp_path):
