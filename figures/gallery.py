@@ -83,6 +83,9 @@ INTRODUCTION = (
 )
 
 
+ANSWERS: dict[str, str] = {}
+"""experiment -> its answer at laptop scale, in a sentence"""
+
 OLDER_TABLES = (
     *("single_distribution", "closeness", "finetuning_sets", "replay", "lessons", "finetuning_prompts"),
     *("methods", "control", "model_size", "nonlinear"),
@@ -108,8 +111,10 @@ def draw(scale: str) -> int:
         out = FIGURES / ("README.md" if top else f"{scale}/README.md")
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
         introduction = INTRODUCTION.format(scale=scale, tables=tables)
-        older = dict.fromkeys(OLDER_TABLES, OLDER) if top else {}
-        write_whole(out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, older).encode())
+        answers, older = (ANSWERS, dict.fromkeys(OLDER_TABLES, OLDER)) if top else ({}, {})
+        write_whole(
+            out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, older).encode()
+        )
         print(out)
     return 0
 

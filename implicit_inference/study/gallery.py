@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from implicit_inference.config.errors import UserError
+from implicit_inference.config.errors import UserError, counted
 from implicit_inference.runs.files import write_whole
 from implicit_inference.show.drawing import Figure, rendered, style
+from implicit_inference.study.claims import NOT_ASKED, REFUTED, SUPPORTED, UNDECIDED
 from implicit_inference.study.results import Results, read_csv
 
 Draw = Callable[[Results], Figure]
@@ -38,34 +41,57 @@ def draw_all(entries: Entries, draw_of: Callable[[str], Draw], folder: Path, sca
 
 
 def page(
-    entries: Entries, drawn: Iterable[str], data: Path, pictures: str, introduction: str, older: Mapping[str, str]
+    entries: Entries,
+    drawn: Iterable[str],
+    data: Path,
+    pictures: str,
+    introduction: str,
+    answers: Mapping[str, str],
+    older: Mapping[str, str],
 ) -> str:
-    """Writes the gallery: a figure, what it shows, the command, what was found at this scale, as Markdown.
+    """Writes the gallery: a figure, the answer, how many claims hold at this scale, the claims, as Markdown.
 
-    data: the folder of the findings, named after the scale; pictures: where the page finds the figures; older: what
-    is said of tables that are older than the others.
+    data: the folder of the findings, named after the scale; pictures: where the page finds the figures; answers, and
+    what is said of tables that are older than the others: by experiment.
     """
     parts = ["# Gallery", introduction]
     done = set[str]()
     for name in drawn:
         experiment, sentence = entries[name]
-        parts += [f"## {name.replace('_', ' ').capitalize()}", sentence, f"![{sentence}]({pictures}{name}.png)"]
-        parts.append(f"`python experiments/{experiment}.py --scale {data.name}`")
-        if experiment not in done:
+        first = experiment not in done
+        parts.append(f"## {name.replace('_', ' ').capitalize()}")
+        if first and experiment in answers:
+            parts.append(answers[experiment])
+        parts += [f"![{sentence}]({pictures}{name}.png)", f"*{sentence}*"]
+        if first:
             findings = json.loads((data / f"{experiment}.json").read_text())
-            records = [
-                f"| {f['claim']} | {f['verdict']} | {effects(f['effects'])} | {f['numbers']} |" for f in findings
-            ]
-            if experiment in older:
-                parts.append(older[experiment])
-            elif (comparisons := findings[0]["comparisons"]) > 1:
-                parts.append(f"One family of {comparisons} claims, corrected for their number.")
-            parts.append("\n".join(["| claim | verdict | effects | numbers |", "|---|---|---|---|", *records]))
+            parts += [older[experiment]] if experiment in older else []
+            parts += [verdicts(findings), claims(findings, f"python experiments/{experiment}.py --scale {data.name}")]
         done.add(experiment)
     return "\n\n".join(parts) + "\n"
 
 
-def effects(found: Iterable[tuple[float | None, float | None, float | None]]) -> str:
-    """Writes effects with their 95 % intervals."""
-    texts = ("undefined" if None in effect else "{:.3f} ({:.3f} to {:.3f})".format(*effect) for effect in found)
-    return "; ".join(texts)
+def verdicts(findings: Sequence[Mapping[str, Any]]) -> str:
+    """Counts the claims by verdict, in a line."""
+    found = Counter(finding["verdict"] for finding in findings if finding["verdict"] != NOT_ASKED)
+    asked = sum(found.values())
+    if not asked:
+        return "A description: nothing is claimed."
+    line = f"Held: {found[SUPPORTED]} of {counted(asked, 'claim')}"
+    for verdict in (UNDECIDED, REFUTED):
+        line += f"; {verdict}: {found[verdict]}" if found[verdict] else ""
+    corrected = max(finding["comparisons"] for finding in findings)
+    return line + (f". Corrected for the number of claims, {corrected}." if corrected > 1 else ".")
+
+
+def claims(findings: Iterable[Mapping[str, Any]], command: str) -> str:
+    """Folds the claims away: a row for each effect, with its 95 % interval, and the command that measures it anew."""
+    records = ["| claim | verdict | effect | from | to |", "|---|---|---:|---:|---:|"]
+    for finding in findings:
+        for i, effect in enumerate(finding["effects"] or [(None, None, None)]):
+            numbers = ("" if number is None else f"{number:.3f}" for number in effect)
+            words = (finding["claim"], finding["verdict"]) if i == 0 else ("", "")
+            records.append(f"| {' | '.join((*words, *numbers))} |")
+    return "\n\n".join(
+        ["<details><summary>claims and effects</summary>", "\n".join(records), f"`{command}`", "</details>"]
+    )

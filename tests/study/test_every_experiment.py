@@ -15,6 +15,7 @@ from implicit_inference.config.changes import override, value_of
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.study import experiment as study
+from implicit_inference.study.claims import NOT_ASKED, SUPPORTED
 from implicit_inference.study.gallery import draw_all, page
 from implicit_inference.study.headline import headline
 from implicit_inference.study.measurements import RANGES, RECOVERIES, distances
@@ -156,7 +157,10 @@ def test_an_experiment_measures_judges_stores_and_is_drawn(name, run, one_world)
     assert drawn == [*figures]
     for figure in figures:
         assert (one_world[0] / "smoke" / f"{figure}.png").stat().st_size > 10_000
-    text = page(figures, drawn, path.parent, "smoke/", "The introduction.", {})
+    text = page(figures, drawn, path.parent, "smoke/", "The introduction.", {name: "It is so."}, {})
+    assert text.count("It is so.") == 1
+    held = [finding.verdict for finding in findings if finding.verdict != NOT_ASKED]
+    assert (f"Held: {held.count(SUPPORTED)} of {len(held)} claim" in text) == bool(held)
     assert f"python experiments/{name}.py --scale smoke" in text
     assert all(text.count(finding.claim) >= 1 for finding in findings)
 
