@@ -21,18 +21,27 @@ def slopes(axes: Axes, table: Table, where: str) -> None:
     """Draws a line for each network, from the prompts as they are to those under the chosen strength of the dial.
 
     What was forgotten is the distance of two lines at the left; what comes back is by how much they draw nearer. The
-    network that never had the capability stays where it is unless the conjugation helps by itself.
+    network that never had the capability is a control: where it lies above the axes, its numbers are told there.
     """
     names = Notation.of(table.config)
     cases = (IDENTITY, table.on_dial(table.chosen(where)))
-    for name in table.networks:
-        found = [over_seeds(table.averaged(table.curve(name, case=case), where)) for case in cases]
-        look = names.look(name)
-        means, bars = [e.mean for e in found], [e.stderr for e in found]
-        axes.errorbar((0, 1), means, bars, fmt=look.line, marker="o", capsize=3, color=look.colour, label=look.label)
     exact = table.world.exact[table.world.forgotten]
     level = float(table.averaged(table.curve(exact), where).mean())
-    axes.axhline(level, linestyle=":", color=names.look(exact).colour, label=f"exact Bayes: {names.predictor(exact)}")
+    found = {
+        name: [over_seeds(table.averaged(table.curve(name, case=case), where)) for case in cases]
+        for name in table.networks
+    }
+    shown = [e.mean for name in (table.before, table.after) for e in found[name]]
+    margin = 0.3 * (max(shown) - min(level, *shown))
+    top = max(shown) + margin
+    for name, estimates in found.items():
+        look, means, bars = names.look(name), [e.mean for e in estimates], [e.stderr for e in estimates]
+        if min(means) > top:
+            told = f"{look.label.split(' (')[0]}: {means[0]:.1f} to {means[1]:.1f}, above"
+            axes.text(0.5, top - margin / 4, told, color=look.colour, fontsize=9, ha="center", va="top")
+            continue
+        axes.errorbar((0, 1), means, bars, fmt=look.line, marker="o", capsize=3, color=look.colour, label=look.label)
+    axes.axhline(level, linestyle=":", color=names.look(exact).colour, label="exact Bayes for these prompts")
     axes.set_xticks((0, 1), ("as they are", names.conjugation(*cases[1])))
-    axes.set(xlim=(-0.25, 1.25), ylim=(0, None), ylabel=names.loss, xlabel="the prompts")
+    axes.set(xlim=(-0.25, 1.25), ylim=(min(level, *shown) - margin, top), ylabel=names.loss, xlabel="the prompts")
     axes.grid(visible=False, axis="x")
