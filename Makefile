@@ -26,6 +26,7 @@ experiments: .venv/installed  ## every experiment at SCALE (smoke, laptop, paper
 
 figures: .venv/installed  ## the gallery from its stored tables; trains nothing
 	$(BIN)/python figures/gallery.py
+	$(BIN)/python figures/front.py
 	$(BIN)/python figures/time_to_result.py
 	$(BIN)/python figures/language_model.py
 
