@@ -2,7 +2,7 @@
 
 import sys
 
-from closeness import worlds
+from closeness_in_full import worlds
 from figure import main
 
 from implicit_inference.show.drawing import Figure

@@ -28,6 +28,7 @@ ENTRIES = {
         "closeness",
         "Loss and gate by how much a Gaussian prompt looks like the discrete set, in many worlds.",
     ),
+    "closeness_in_full": ("closeness", "The same in every world."),
     "between": ("closeness", "The rise of the loss from discrete tasks, over tasks between, to fresh ones."),
     "conjugation": ("conjugation", "Recovery and losses against the label scale, with the controls."),
     "positions": ("conjugation", "Recovery at every number of exemplars."),
@@ -56,6 +57,7 @@ ENTRIES = {
         "lessons",
         "Students of a teacher's answers to Gaussian prompts: what they gain, forget and get back.",
     ),
+    "lessons_in_full": ("lessons", "The same against all that was varied, with what the students infer and get back."),
     "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
     "methods": (
         "methods",
@@ -86,6 +88,9 @@ INTRODUCTION = (
 ANSWERS: dict[str, str] = {}
 """experiment -> its answer at laptop scale, in a sentence"""
 
+FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
+"""Figures that the page folds away"""
+
 OLDER_TABLES = (
     *("single_distribution", "closeness", "finetuning_sets", "replay", "lessons", "finetuning_prompts"),
     *("methods", "control", "model_size", "nonlinear"),
@@ -112,9 +117,8 @@ def draw(scale: str) -> int:
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
         introduction = INTRODUCTION.format(scale=scale, tables=tables)
         answers, older = (ANSWERS, dict.fromkeys(OLDER_TABLES, OLDER)) if top else ({}, {})
-        write_whole(
-            out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, older).encode()
-        )
+        text = page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, older, FOLDED)
+        write_whole(out, text.encode())
         print(out)
     return 0
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +48,26 @@ def page(
     introduction: str,
     answers: Mapping[str, str],
     older: Mapping[str, str],
+    folded: Collection[str] = (),
 ) -> str:
     """Writes the gallery: a figure, the answer, how many claims hold at this scale, the claims, as Markdown.
 
     data: the folder of the findings, named after the scale; pictures: where the page finds the figures; answers, and
-    what is said of tables that are older than the others: by experiment.
+    what is said of tables that are older than the others: by experiment. folded: figures that a click unfolds.
     """
     parts = ["# Gallery", introduction]
     done = set[str]()
     for name in drawn:
         experiment, sentence = entries[name]
+        picture = f"![{sentence}]({pictures}{name}.png)\n\n*{sentence}*"
+        if name in folded:
+            parts.append(f"<details><summary>{name.replace('_', ' ')}</summary>\n\n{picture}\n\n</details>")
+            continue
         first = experiment not in done
         parts.append(f"## {name.replace('_', ' ').capitalize()}")
         if first and experiment in answers:
             parts.append(answers[experiment])
-        parts += [f"![{sentence}]({pictures}{name}.png)", f"*{sentence}*"]
+        parts.append(picture)
         if first:
             findings = json.loads((data / f"{experiment}.json").read_text())
             parts += [older[experiment]] if experiment in older else []
