@@ -200,7 +200,7 @@ WORLD = Description(
     ),
     sizes=sizes,
     memory=memory,
-    elsewhere=("known_elsewhere", "fresh_elsewhere"),
+    elsewhere={"known_elsewhere": "known", "fresh_elsewhere": "fresh"},
     titled=("tasks.concepts", "tasks.skills", "tasks.epsilon", "prompts.anchors"),
     words=WORDS,
 )
