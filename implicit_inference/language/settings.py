@@ -129,6 +129,9 @@ def memory(config: Config) -> Mapping[str, int]:
     return {"tasks.skills": config.tasks.skills * config.tasks.concepts * 2 * FLOAT}
 
 
+RECIPE = replace(FINETUNE, steps=100, optimizer="muon", learning_rate=5e-4, warmup=10)
+"""Recipe of fine-tuning and of students: a small dose, after which languages still differ."""
+
 BASE = Config(
     world="language",
     seeds=(0, 1, 2, 3),
@@ -136,7 +139,8 @@ BASE = Config(
     prompts=PromptsConfig(),
     model=ModelConfig(width=32, layers=2),
     pretrain=TrainingConfig(steps=2000),
-    finetune=replace(FINETUNE, steps=100, optimizer="muon", learning_rate=5e-4, warmup=10),
+    finetune=RECIPE,
+    student=RECIPE,
     probe=Translations(prompts=512),
 )
 
@@ -148,9 +152,9 @@ PRESETS = {
         prompts=PromptsConfig(length=8, anchors=4),
         model=ModelConfig(width=16, layers=2),
         pretrain=TrainingConfig(steps=400, warmup=40),
-        finetune=replace(BASE.finetune, steps=60),
+        finetune=replace(RECIPE, steps=60),
         lesson=LessonConfig(prompts=512),
-        student=replace(BASE.finetune, steps=60),
+        student=replace(RECIPE, steps=60),
         tune=replace(TUNE, steps=60),
         steer=replace(STEER, steps=60),
         probe=Translations(prompts=256, scratch_steps=200),
