@@ -1,4 +1,4 @@
-"""Prior odds by language, of predictors whose odds are known."""
+"""Prior odds and recovery by language, of predictors whose odds are known."""
 
 import dataclasses
 from functools import partial
@@ -12,6 +12,7 @@ from implicit_inference.bayes.effective import shifted_weights
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.measure.lookup import IDENTITY
 from implicit_inference.runs.runtime import pinned
+from implicit_inference.study.headline import headline
 from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.probed import ODDS_ALONE, net, odds_by_case
 from implicit_inference.study.results import Results
@@ -63,3 +64,14 @@ def test_odds_that_moved_in_english_alone_are_found_there_and_predict_full_recov
         rises = table.where(quantity="rise", predictor=ODDS_ALONE, range=where)
         assert np.all(rises.values(conjugation="identity") > 0.01)
         np.testing.assert_allclose(net(table, where, ODDS_ALONE, SECOND).mean, 1, atol=0.02)
+
+
+@pytest.mark.slow
+def test_the_headline_chooses_among_the_languages_that_the_probe_has():
+    networks = {"pretrain": believing(0.5, 0.5), "finetune": believing(3.0, 0.5)}
+    with pinned():
+        table = Results(headline(Networks(networks)))
+    for where in RANGES:
+        (net_of_pretrained,) = table.where(quantity="net_of_pretrained", range=where).frame.to_dict("records")
+        assert (net_of_pretrained["conjugation"], net_of_pretrained["strength"]) == SECOND
+        np.testing.assert_allclose(net_of_pretrained["mean"], 1, atol=1e-5)
