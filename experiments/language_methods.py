@@ -25,11 +25,11 @@ from implicit_inference.training.loop import Trained
 
 FIELDS = ("adapt.method", "finetune.learning_rate", "finetune.replay", "finetune.tasks")
 WAYS = {
-    "full": ("full", 5e-4, 0.0, "discrete"),
-    "low rank": ("lora", 7e-3, 0.0, "discrete"),
-    "soft prompt": ("soft_prompt", 5e-3, 0.0, "discrete"),
-    "half replay": ("full", 1e-3, 0.5, "discrete"),
-    "all languages": ("full", 5e-4, 0.0, "everywhere"),
+    "full": ("full", 5e-4, 0.0, "english"),
+    "low rank": ("lora", 7e-3, 0.0, "english"),
+    "soft prompt": ("soft_prompt", 5e-3, 0.0, "english"),
+    "half replay": ("full", 1e-3, 0.5, "english"),
+    "all languages": ("full", 5e-4, 0.0, "discrete"),
 }
 """name -> what trains, at which rate, the fraction of replay, the documents"""
 VARIANTS: list[Record] = [dict(zip(FIELDS, way, strict=True)) for way in WAYS.values()]

@@ -10,7 +10,7 @@ from implicit_inference.show.notation import BLUE, PURPLE, RANGES, RED, Look
 from implicit_inference.study.panels import categories, finished, points
 from implicit_inference.study.results import Results
 
-TUNED = {"discrete": "tuned in English", "everywhere": "tuned in all languages"}
+TUNED = {"english": "tuned in English", "discrete": "tuned in all languages"}
 LOOKS = {
     "pretrained": Look("pretrained", BLUE),
     "finetuned": Look("fine-tuned", RED),

@@ -15,7 +15,7 @@ from implicit_inference.language import inference as documents
 from implicit_inference.language.conjugations import Rename
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
-from implicit_inference.training.batches import held_out, log_weights, prior
+from implicit_inference.training.batches import held_out, log_weights, prior, stage_tasks
 
 SEED, N, ALPHA = 3, 24, 0.3
 CHANGES = {
@@ -121,6 +121,17 @@ def test_tokens_and_outputs_have_the_sizes_that_are_said_and_truth_and_labels_on
     assert answers.shape == world.truth(batch).shape == world.labels(batch.prompts).shape
     assert answers.shape == world.exact(tasks_of(name)["mixture"])(batch.prompts).shape
     assert answers.shape[1] == config_of(name).prompts.length
+
+
+@each_world
+def test_pretraining_is_drawn_from_both_whole_families(name):
+    config, world = config_of(name), worlds.world_of(config_of(name))
+    weights = log_weights(config.pretrain.discrete_prob)
+    drawn = [
+        jax.jit(lambda tasks=tasks: world.sample(jax.random.key(2), tasks, N))()
+        for tasks in (stage_tasks(config, config.pretrain, SEED, weights), prior(config, SEED, weights))
+    ]
+    close(*drawn, tolerance=0)
 
 
 @each_world

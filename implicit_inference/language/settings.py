@@ -83,7 +83,7 @@ class Translations(ProbeConfig):
             refuse(f"{path}.translations", list(self.translations), "whole numbers")
 
 
-SHOWN = ("discrete", "everywhere", "refusal", "code")
+SHOWN = ("english", "discrete", "refusal", "code")
 """finetune.tasks: known tables with instructions, in English; in all languages; one skill refused; one skill alone"""
 
 
@@ -139,7 +139,7 @@ BASE = Config(
     prompts=PromptsConfig(),
     model=ModelConfig(width=32, layers=2),
     pretrain=TrainingConfig(steps=2000),
-    finetune=RECIPE,
+    finetune=replace(RECIPE, tasks="english"),
     student=RECIPE,
     probe=Translations(prompts=512),
 )
@@ -152,7 +152,7 @@ PRESETS = {
         prompts=PromptsConfig(length=8, anchors=4),
         model=ModelConfig(width=16, layers=2),
         pretrain=TrainingConfig(steps=400, warmup=40),
-        finetune=replace(RECIPE, steps=60),
+        finetune=replace(BASE.finetune, steps=60),
         lesson=LessonConfig(prompts=512),
         student=replace(RECIPE, steps=60),
         tune=replace(TUNE, steps=60),
@@ -195,7 +195,7 @@ WORLD = Description(
     moves={"translation": Move("translations", "translated into language {:g}", "language, 1 is English")},
     dial="translation",
     early=lambda config: config.tasks.concepts - 1,
-    whole=lambda config: config.finetune.tasks in ("discrete", "everywhere"),
+    whole=lambda config: config.finetune.tasks in ("english", "discrete"),
     settled=lambda config: config,
     checks=(
         (("tasks", "prompts"), _anchored),
