@@ -27,7 +27,7 @@ from experiment import SCALES, main
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim, as_text, listed
-from implicit_inference.study.controllability import controllability
+from implicit_inference.study.controllability import controllability, two_stages
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
@@ -56,10 +56,8 @@ def variants(scale: str) -> list[Record]:
 
     def variant(method: str, split: float, **changes: Any) -> Record:
         """Stage 1 for a fraction of the steps, stage 2 for the rest."""
-        first, total, found = round(split * base.finetune.steps), base.finetune.steps, {"control.grades": GRADES}
         rates = usual if scale == "paper" else CHOSEN[method]
-        for stage, steps, rate in zip(("tune", "steer"), (first, total - first), rates, strict=True):
-            found |= {f"{stage}.steps": steps, f"{stage}.warmup": min(20, steps // 4), f"{stage}.learning_rate": rate}
+        found = {"control.grades": GRADES} | two_stages(base.finetune.steps, split, rates)
         found |= {"control.adapt.method": method} | {f"control.{name}": value for name, value in changes.items()}
         return found | {f"finetune.{name}": value for name, value in plain.items()}
 

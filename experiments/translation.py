@@ -19,8 +19,8 @@ from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.probed import beyond_null, probed
 from implicit_inference.study.results import Results
 
-VARIANTS: list[Record] = [{"finetune.tasks": tasks} for tasks in ("discrete", "everywhere")]
-TUNED = {"discrete": "tuned in English", "everywhere": "tuned in all languages"}
+VARIANTS: list[Record] = [{"finetune.tasks": tasks} for tasks in ("english", "discrete")]
+TUNED = {"english": "tuned in English", "discrete": "tuned in all languages"}
 SECOND = {"conjugation": "translation", "strength": 2.0}
 
 

@@ -2,14 +2,13 @@
 
 import sys
 
-import numpy as np
 from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.runs.store import Record
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, RANGES, RED, Look
-from implicit_inference.study.panels import categories, finished
+from implicit_inference.study.panels import categories, finished, points
 from implicit_inference.study.results import Results
 
 LOOKS = {"pretrained": Look("pretrained", BLUE), "finetuned": Look("tuned on one skill in English", RED)}
@@ -30,8 +29,7 @@ def draw(table: Results) -> Figure:
             results, places = part.where(quantity="accuracy", range=where), categories(axes, list(CASES))
             for offset, (name, look) in zip((-0.1, 0.1), LOOKS.items(), strict=True):
                 found = [over_seeds(results.values(predictor=name, **case)) for case in CASES.values()]
-                mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
-                axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
+                points(axes, places + offset, found, look)
             axes.set_ylim(0, 1.02)
             axes.set_title(f"{labels['finetune.steps']} steps, {RANGES[where]}", fontsize=10)
     for axes in grid[:, 0]:

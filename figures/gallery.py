@@ -45,6 +45,16 @@ ENTRIES = {
     "splicing": ("splicing", "Parts of the pretrained network in the fine-tuned one."),
     "translation": ("translation", "In-context learning in English after instruction tuning, and translated."),
     "language_dose": ("language_dose", "What comes back in translation, against steps of instruction tuning."),
+    "rare_languages": (
+        "rare_languages",
+        "Dominance of English and rare languages: forgetting, recovery and prior odds by language.",
+    ),
+    "language_methods": ("language_methods", "Ways to tune for instructions in English, and what translation returns."),
+    "language_lessons": (
+        "language_lessons",
+        "Students of a teacher's answers to fresh English documents: what they do in which language.",
+    ),
+    "language_control": ("language_control", "One control for instructions, one for exemplars, in two languages."),
     "anchors": ("anchors", "The dial from separate words to shared ones: what comes back in translation."),
     "safety": ("safety", "A refusal taught in English, and the same question translated."),
     "code_tuning": ("code_tuning", "Tuned on one skill without instructions: the others in English, and translated."),

@@ -2,13 +2,12 @@
 
 import sys
 
-import numpy as np
 from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, RED, Look
-from implicit_inference.study.panels import categories, finished
+from implicit_inference.study.panels import categories, finished, points
 from implicit_inference.study.results import Results
 
 LOOKS = {"pretrained": Look("pretrained", BLUE), "finetuned": Look("taught to refuse in English", RED)}
@@ -25,8 +24,7 @@ def draw(table: Results) -> Figure:
             places = categories(axes, list(WAYS.values()))
             for offset, (name, look) in zip((-0.1, 0.1), LOOKS.items(), strict=True):
                 found = [over_seeds(part.values(quantity=quantity, predictor=name, way=way)) for way in WAYS]
-                mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
-                axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
+                points(axes, places + offset, found, look)
             axes.set_ylim(-0.05, 1.05)
         column[0].set_title("{} anchors, {} steps".format(*labels.values()), fontsize=10)
     for axes, label in zip(grid[:, 0], ("probability of REFUSE", "probability of the answer"), strict=True):

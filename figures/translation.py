@@ -2,16 +2,15 @@
 
 import sys
 
-import numpy as np
 from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, PURPLE, RANGES, RED, Look
-from implicit_inference.study.panels import categories, finished
+from implicit_inference.study.panels import categories, finished, points
 from implicit_inference.study.results import Results
 
-TUNED = {"discrete": "tuned in English", "everywhere": "tuned in all languages"}
+TUNED = {"english": "tuned in English", "discrete": "tuned in all languages"}
 LOOKS = {
     "pretrained": Look("pretrained", BLUE),
     "finetuned": Look("fine-tuned", RED),
@@ -33,8 +32,7 @@ def draw(table: Results) -> Figure:
             places = categories(axes, columns)
             for offset, (name, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
                 found = [over_seeds(results.values(predictor=name, **case)) for case in cases]
-                mean, stderr = (np.array([getattr(e, of) for e in found]) for of in ("mean", "stderr"))
-                axes.errorbar(places + offset, mean, yerr=stderr, fmt="o", color=look.colour, label=look.label)
+                points(axes, places + offset, found, look)
             axes.set_ylim(0, 1)
             axes.set_title(f"{TUNED[labels['finetune.tasks']]}, {RANGES[where]}", fontsize=10)
     figure.axes[0].set_ylabel("accuracy on fresh tables")

@@ -92,8 +92,8 @@ class Description:
     """configuration -> bytes of a seed's tasks, by the field that drives them"""
     titled: tuple[str, ...]
     """The fields whose values stand above a figure"""
-    elsewhere: tuple[str, ...] = ()
-    """Further families that losses are measured on"""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Further families that losses are measured on -> the one of the two that each belongs to"""
     words: Mapping[str, str] = field(default_factory=dict)
     """Names for people, of families, predictors, and fields of the configuration; `loss`: the label of an axis"""
 
@@ -130,7 +130,7 @@ class World(ABC):
         """The tasks of the preferred family and of the forgotten one, by name, in this order."""
 
     def measured(self, seed: Array | int, family: str) -> Tasks:
-        """The tasks that held-out prompts of a family are drawn from; the family itself, by default."""
+        """The tasks that held-out prompts of a family, and those of a lesson, are drawn from; itself, by default."""
         return self.families(seed)[family]
 
     @abstractmethod

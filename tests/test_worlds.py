@@ -1,8 +1,6 @@
 """A world that the package has never heard of goes through all of it."""
 
-import coin.world
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -46,25 +44,6 @@ def test_the_generic_mixture_is_bayes_by_enumeration(config):
     found = jax.jit(world.exact(tasks))(prompts)
     for throws, answers in zip(np.asarray(prompts), np.asarray(found), strict=True):
         np.testing.assert_allclose(answers, by_hand(tasks.parts, (0.3, 0.7), throws, 3), rtol=2e-5)
-
-
-def test_the_conjugation_moves_exact_predictions_and_nothing_else(config):
-    world = worlds.world_of(config)
-    known, turn = world.families(1)["known"], world.conjugation(1, "turn", 2.0)
-    prompts = held_out(config, 1, "probe", "known", 20).prompts
-    pushed = coin.world.Known(jnp.roll(known.coins, 1, axis=-1))
-    conjugated = turn.undo(world.exact(pushed)(turn.apply(prompts)), prompts)
-    np.testing.assert_allclose(conjugated, world.exact(known)(prompts), rtol=1e-5)
-    np.testing.assert_array_equal(turn.inverse().apply(turn.apply(prompts)), prompts)
-
-
-def test_the_score_is_proper_and_its_divergence_the_excess(config):
-    score = worlds.world_of(config).score
-    rng = np.random.default_rng(0)
-    mean, answer = rng.dirichlet(np.ones(3), (2, 50))
-    excess = score.loss(answer, mean) - score.loss(mean, mean)
-    np.testing.assert_allclose(excess, score.divergence(mean, answer))
-    assert np.all(excess > 0)
 
 
 def test_it_goes_through_pretraining_finetuning_probe_figures_and_report(config, tmp_path, capsys):

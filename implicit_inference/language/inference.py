@@ -33,6 +33,13 @@ def one_step_ahead(tasks: TableDistribution, seen: Seen) -> Predictive:
 
 
 @in_float64
+def _evidence(tasks: TableDistribution, seen: Seen) -> Array:
+    """Summed in float64: what no table answers leaves a number, and the difference of two such sums is one."""
+    log_density = tasks.ahead(whole(seen)).log_density
+    return jnp.pad(jnp.cumsum(log_density, axis=-1), [(0, 0)] * (log_density.ndim - 1) + [(1, 0)])
+
+
+@in_float64
 def _log_odds(tasks: Mixture, seen: Seen) -> Array:
     return mixtures.log_odds(tasks.parts(whole(seen)))[..., 0]
 
@@ -50,8 +57,7 @@ def predictive(tasks: TableDistribution, documents: Document, n_concepts: int, n
 
 def sequential_evidence(tasks: TableDistribution, documents: Document, n_concepts: int, n_languages: int) -> Array:
     """log p(y_1 ... y_k | x_1 ... x_k, l, instruction) for k = 0 ... K: [..., K+1]."""
-    log_density = one_step_ahead(*numbers(tasks, documents, n_concepts, n_languages)).log_density
-    return jnp.pad(jnp.cumsum(log_density, axis=-1), [(0, 0)] * (log_density.ndim - 1) + [(1, 0)])
+    return _evidence(*numbers(tasks, documents, n_concepts, n_languages))
 
 
 def posterior(tasks: Mixture | Known, documents: Document, n_concepts: int, n_languages: int) -> Array:

@@ -83,7 +83,7 @@ class Translations(ProbeConfig):
             refuse(f"{path}.translations", list(self.translations), "whole numbers")
 
 
-SHOWN = ("discrete", "everywhere", "refusal", "code")
+SHOWN = ("english", "discrete", "refusal", "code")
 """finetune.tasks: known tables with instructions, in English; in all languages; one skill refused; one skill alone"""
 
 
@@ -129,6 +129,9 @@ def memory(config: Config) -> Mapping[str, int]:
     return {"tasks.skills": config.tasks.skills * config.tasks.concepts * 2 * FLOAT}
 
 
+RECIPE = replace(FINETUNE, steps=100, optimizer="muon", learning_rate=5e-4, warmup=10)
+"""Recipe of fine-tuning and of students: a small dose, after which languages still differ."""
+
 BASE = Config(
     world="language",
     seeds=(0, 1, 2, 3),
@@ -136,7 +139,8 @@ BASE = Config(
     prompts=PromptsConfig(),
     model=ModelConfig(width=32, layers=2),
     pretrain=TrainingConfig(steps=2000),
-    finetune=replace(FINETUNE, steps=100, optimizer="muon", learning_rate=5e-4, warmup=10),
+    finetune=replace(RECIPE, tasks="english"),
+    student=RECIPE,
     probe=Translations(prompts=512),
 )
 
@@ -150,7 +154,7 @@ PRESETS = {
         pretrain=TrainingConfig(steps=400, warmup=40),
         finetune=replace(BASE.finetune, steps=60),
         lesson=LessonConfig(prompts=512),
-        student=replace(BASE.finetune, steps=60),
+        student=replace(RECIPE, steps=60),
         tune=replace(TUNE, steps=60),
         steer=replace(STEER, steps=60),
         probe=Translations(prompts=256, scratch_steps=200),
@@ -191,7 +195,7 @@ WORLD = Description(
     moves={"translation": Move("translations", "translated into language {:g}", "language, 1 is English")},
     dial="translation",
     early=lambda config: config.tasks.concepts - 1,
-    whole=lambda config: config.finetune.tasks in ("discrete", "everywhere"),
+    whole=lambda config: config.finetune.tasks in ("english", "discrete"),
     settled=lambda config: config,
     checks=(
         (("tasks", "prompts"), _anchored),
@@ -200,7 +204,7 @@ WORLD = Description(
     ),
     sizes=sizes,
     memory=memory,
-    elsewhere=("known_elsewhere", "fresh_elsewhere"),
+    elsewhere={"known_elsewhere": "known", "fresh_elsewhere": "fresh"},
     titled=("tasks.concepts", "tasks.skills", "tasks.epsilon", "prompts.anchors"),
     words=WORDS,
 )

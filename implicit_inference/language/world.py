@@ -86,7 +86,7 @@ class World(worlds.World):
         return self.written(tables, SECOND if elsewhere else ENGLISH)
 
     def shown(self, seed: Array | int, training: TrainingConfig) -> Writing:
-        """Known tables in English, with instructions; in all languages; one skill refused; or the last skill alone."""
+        """Known tables, as in pretraining; in English alone; one skill refused; or the last skill, never named."""
         known = self.known(seed)
         if training.tasks == "refusal":
             refused = replace(known, tables=known.tables.at[0].set(self.tasks.concepts))
@@ -94,7 +94,7 @@ class World(worlds.World):
         if training.tasks == "code":
             last = jnp.where(jnp.arange(len(known.tables)) == self.tasks.skills - 1, 0.0, -jnp.inf)
             return self.written(replace(known, log_weights=last.astype(jnp.float32)), ENGLISH, -1)
-        return self.written(known, None if training.tasks == "everywhere" else ENGLISH)
+        return self.written(known, ENGLISH if training.tasks == "english" else None)
 
     def mixture(self, parts: tuple[Writing, ...], log_weights: Array) -> Writing:
         return writing.joined(parts, log_weights)

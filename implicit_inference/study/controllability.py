@@ -1,5 +1,7 @@
 """Controllability: what a controlled network loses on either family under the wrong control, and what any costs it."""
 
+from typing import Any
+
 import numpy as np
 
 from implicit_inference.measure.beliefs import Beliefs, prior_records
@@ -11,16 +13,26 @@ from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor
 
 
+def two_stages(steps: int, fraction: float, rates: tuple[float, float]) -> Record:
+    """The fields of stage 1, with a fraction of the steps, and of stage 2, with the rest, at their learning rates."""
+    first, found = round(fraction * steps), dict[str, Any]()
+    for stage, n, rate in zip(("tune", "steer"), (first, steps - first), rates, strict=True):
+        found |= {f"{stage}.steps": n, f"{stage}.warmup": min(20, n // 4), f"{stage}.learning_rate": rate}
+    return found
+
+
 def controllability(trained: Trained) -> list[Record]:
     """Measures every network under every control, by family and range; the prior log odds that each amounts to.
 
     predictor: controlled, under the control of a grade; uncontrolled, the same network without any; plain, the
     fine-tuned one; pretrained; ideal, exact Bayes under the grade's mixture. The right grade is 1 for the preferred
     family and 0 for the forgotten one. controllability, right_loss: of `controlled` and of `ideal`, in the mean of both
-    families; rise: over the pretrained network's loss.
+    families; with `_elsewhere`, in the mean of the world's further ones. rise: over the pretrained network's loss.
     """
     held_out, records, config = HeldOut(trained), list[Record](), trained.config
-    beliefs, families = Beliefs(held_out), held_out.described.families
+    beliefs, world = Beliefs(held_out), held_out.described
+    kinds = {family: family for family in world.families} | dict(world.elsewhere)
+    right = {family: float(kind == world.preferred) for family, kind in kinds.items()}
 
     def ideal(grade: float) -> Predictor:
         return held_out.exact(lambda seed: prior(config, seed, log_weights(grade)))
@@ -33,17 +45,17 @@ def controllability(trained: Trained) -> list[Record]:
         ("plain", None): trained.network("finetune"),
         ("pretrained", None): trained.network("pretrain"),
     }
-    losses = {(*key, family): held_out.loss(f, family) for key, f in predictors.items() for family in families}
+    losses = {(*key, family): held_out.loss(f, family) for key, f in predictors.items() for family in right}
     for (name, grade, family), loss in losses.items():
         records += by_range(held_out, loss, quantity="loss", predictor=name, grade=grade, family=family)
-    for name in ("controlled", "ideal"):
-        right, wrong = (
-            np.mean([losses[name, grade, family] for grade, family in zip(grades, families, strict=True)], axis=0)
-            for grades in ((1.0, 0.0), (0.0, 1.0))
-        )
-        records += by_range(held_out, wrong - right, quantity="controllability", predictor=name)
-        records += by_range(held_out, right, quantity="right_loss", predictor=name)
-    for family, right_grade in zip(families, (1.0, 0.0), strict=True):
+    for suffix, families in (("", world.families), ("_elsewhere", (*world.elsewhere,))):
+        for name in ("controlled", "ideal") if families else ():
+            under_right = np.mean([losses[name, right[family], family] for family in families], axis=0)
+            under_wrong = np.mean([losses[name, 1 - right[family], family] for family in families], axis=0)
+            gap = under_wrong - under_right
+            records += by_range(held_out, gap, quantity=f"controllability{suffix}", predictor=name)
+            records += by_range(held_out, under_right, quantity=f"right_loss{suffix}", predictor=name)
+    for family, right_grade in right.items():
         for name, grade in (("controlled", right_grade), ("uncontrolled", None), ("plain", None)):
             rise = losses[name, grade, family] - losses["pretrained", None, family]
             records += by_range(held_out, rise, quantity="rise", predictor=name, family=family)

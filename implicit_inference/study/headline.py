@@ -22,7 +22,7 @@ from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 STRENGTHS = (1.0, 1.5, 2.0, 3.0)
-"""Strengths of the world's dial to choose among; at 1 nothing moves."""
+"""Strengths of the world's dial to choose among, where the probe has them; at 1 nothing moves."""
 
 
 def headline(trained: Trained, stage: str = "finetune") -> list[Record]:
@@ -43,10 +43,12 @@ def headline(trained: Trained, stage: str = "finetune") -> list[Record]:
     for family, exact in ((world.forgotten, held_out.forgotten), (world.preferred, held_out.preferred)):
         excess = held_out.loss(before, family) - held_out.loss(exact, family)
         records += by_range(held_out, excess, quantity=f"excess_{family}")
-    moves = conjugations(held_out, [(world.dial, g) for g in STRENGTHS])
+    measured = getattr(trained.config.probe, world.moves[world.dial].field)
+    strengths = [g for g in STRENGTHS if g == 1 or g in measured]
+    moves = conjugations(held_out, [(world.dial, g) for g in strengths])
     tuning = {g: held_out.loss(after, lost, move, split="tuning") for (_, g), move in moves.items()}
     for where in RANGES:
-        best = min(STRENGTHS, key=lambda g: float(held_out.averaged(tuning[g], where).mean()))
+        best = min(strengths, key=lambda g: float(held_out.averaged(tuning[g], where).mean()))
         conjugated = [held_out.loss(network, lost, moves[world.dial, best]) for network in networks]
         plain, under = ([held_out.averaged(x, where) for x in pair] for pair in (loss, conjugated))
         labels: Record = {"conjugation": world.dial, "strength": best, "range": where}

@@ -34,6 +34,12 @@ def bars(axes: Axes, x: Values, results: Results, look: Look) -> None:
     )
 
 
+def points(axes: Axes, x: Values, found: Sequence[Estimate], look: Look) -> None:
+    """Estimates as points with bars of one standard error."""
+    mean, stderr = (np.array([getattr(estimate, of) for estimate in found]) for of in ("mean", "stderr"))
+    axes.errorbar(x, mean, yerr=stderr, fmt=look.marker or "o", color=look.colour, label=look.label)
+
+
 def by_seed(axes: Axes, look: Look, x: Values | float, results: Results) -> None:
     """The median over seeds against x, of each row or of all, and the seeds, thin: for what needs no mean to exist."""
     x, mean = np.broadcast_to(x, len(results)), results.column("mean")

@@ -1,34 +1,40 @@
 """A probe's measurement as rows of an experiment: a value a seed, so that differences can be paired."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
+from implicit_inference.bayes.accounts import GATES, fitted
 from implicit_inference.bayes.attribution import ACCOUNTS, CONSTANT_PULL
 from implicit_inference.measure.attribution import ACCOUNT_NAMES
+from implicit_inference.measure.beliefs import Beliefs
 from implicit_inference.measure.formulas import Estimate, Values, jackknife, net_recovery
+from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.measure.lookup import IDENTITY, SHRUNK, UNCHANGED, Case, Table
 from implicit_inference.measure.probe import measure
 from implicit_inference.measure.records import seed_records
 from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim, as_text
-from implicit_inference.study.measurements import RANGES
+from implicit_inference.study.measurements import RANGES, conjugations
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
 MEASURED = "finetuned"
 BEFORE_AFTER = ("pretrained", MEASURED)
+ODDS_ALONE = "odds_alone"
 UNDEFINED = Estimate(float("nan"), float("nan"))
 
 
 def probed(trained: Trained) -> list[Record]:
-    """Measures the fine-tuned network and all its controls, by range of positions.
+    """Measures the network of the stage that is probed, named `finetuned` whatever the stage, and all its controls.
 
-    forgetting, gain; excess_FAMILY of the pretrained network; rise: the loss of a predictor, a control or an account of
-    the fine-tuning above that of the pretrained network, both under one conjugation; gate, before and after; on_line
-    and off_line; account_residual; the numbers of the accounts; shapley_odds and shapley_weight; moved_odds; by family,
-    change of the loss, and the world's own quantities.
+    By range of positions: forgetting, gain; excess_FAMILY of the pretrained network; rise: the loss of a predictor, a
+    control or an account of the fine-tuning above that of the pretrained network, both under one conjugation; gate,
+    before and after; on_line and off_line; account_residual; the numbers of the accounts; shapley_odds and
+    shapley_weight; moved_odds; by family, change of the loss, and the world's own quantities.
     """
     table = Table(measure(trained, lambda done, of: None), trained.config)
     world, seeds, rows = table.world, table.seeds, list[Record]()
@@ -36,6 +42,8 @@ def probed(trained: Trained) -> list[Record]:
 
         def add(values: Values, quantity: str, at: str = where, **labels: Any) -> None:
             own = labels | {"quantity": quantity, "range": at, "n": trained.config.probe.prompts}
+            if own.get("predictor") == table.after:
+                own["predictor"] = MEASURED
             rows.extend(seed_records(values, seeds, **own))
 
         def loss(name: str, case: Case = IDENTITY, family: str | None = None, at: str = where) -> Values:
@@ -79,6 +87,43 @@ def probed(trained: Trained) -> list[Record]:
         for part in ("odds", "weight"):
             add(table.ranged(f"shapley_{part}", None, where), f"shapley_{part}")
     return rows
+
+
+def odds_by_case(trained: Trained, cases: Iterable[Case]) -> list[Record]:
+    """Fits the prior log odds of the networks before and after to prompts as they are, then to them in each case.
+
+    odds: those of the account `prior_shift`, by range, fitted on the `tuning` prompts of both families as shown.
+    rise, of the predictor `odds_alone`: the loss of exact Bayes with the odds after, less that with those before, on
+    the forgotten family. In a world of languages a case is a language, and each has odds of its own.
+    """
+    held_out, records = HeldOut(trained), list[Record]()
+    beliefs, packed = Beliefs(held_out), held_out.packed
+    prompts, forgotten = beliefs.of_families, held_out.described.forgotten
+    networks = (trained.network("pretrain"), trained.network(trained.config.probe.stage))
+    divergence = held_out.world.score.divergence
+
+    def fit(predictions: Array, first: Array, second: Array, log_ratio: Array, weights: Array) -> Array:
+        return fitted(GATES["prior_shift"], predictions, first, second, log_ratio, weights, divergence)[0]
+
+    program = packed.program(fit)
+    for case, conjugation in conjugations(held_out, (IDENTITY, *cases)).items():
+        shown = prompts if conjugation is None else packed.conjugated(conjugation, prompts)
+        log_ratio = jnp.asarray(held_out.closeness(shown), jnp.float32)
+        exact = [
+            packed.predict(predictor, prompts, conjugation) for predictor in (held_out.preferred, held_out.forgotten)
+        ]
+        answers = [packed.predict(network, prompts, conjugation) for network in networks]
+        for where in RANGES:
+            inside = np.zeros(trained.config.prompts.length, np.float32)
+            inside[held_out.range(where)] = 1
+            weights, losses = packed.repeated(jnp.asarray(inside / inside.sum())), list[Values]()
+            labels: Record = {"conjugation": case[0], "strength": case[1], "range": where}
+            for name, predictions in zip(BEFORE_AFTER, answers, strict=True):
+                odds = np.asarray(program(predictions, *exact, log_ratio, weights), np.float64)
+                records += held_out.records(odds, quantity="odds", predictor=name, **labels)
+                losses.append(held_out.averaged(held_out.loss(beliefs.ideal(odds), forgotten, conjugation), where))
+            records += held_out.records(losses[1] - losses[0], quantity="rise", predictor=ODDS_ALONE, **labels)
+    return records
 
 
 def rises(results: Results, where: str, predictor: str, case: Case) -> tuple[Values, Values]:

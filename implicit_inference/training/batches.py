@@ -102,7 +102,7 @@ def lesson(config: Config, seed: Array | int, teacher: Predictor | None) -> Prom
     """
     world, wanted = world_of(config), config.lesson
     n = math.ceil(wanted.prompts / wanted.farthest)
-    forgotten = world.families(seed)[described(config.world).forgotten]
+    forgotten = world.measured(seed, described(config.world).forgotten)
     batch = world.sample(keys.stream(seed, Stream.LESSON), forgotten, n)
 
     def answered(batch: Any) -> tuple[Prompts, Array]:

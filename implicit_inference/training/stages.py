@@ -163,7 +163,8 @@ def _on_preferences(name: str, config: Config) -> Stage:
         return ({part: params[part] for part in trains}, {n: p for n, p in params.items() if n not in trains})
 
     def control(family: str) -> int:
-        return grades.index(min(grades) if family == described(config.world).forgotten else max(grades))
+        world = described(config.world)
+        return grades.index(min(grades) if world.elsewhere.get(family, family) == world.forgotten else max(grades))
 
     return Stage(
         training=training,

@@ -9,9 +9,7 @@ import pytest
 
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.errors import ConfigError
-from implicit_inference.language import inference
-from implicit_inference.language.conjugations import Rename, permutations, translation
-from implicit_inference.language.tables import Mixture
+from implicit_inference.language.conjugations import translation
 from implicit_inference.language.tokens import Layout
 from implicit_inference.training.batches import held_out
 from implicit_inference.worlds import described, world_of
@@ -44,30 +42,6 @@ def test_documents_are_written_in_their_language_with_answers_of_the_truth():
     english = documents().prompts
     assert np.all(np.asarray(english.language) == 0)
     assert np.all(np.asarray(documents("known_elsewhere").prompts.language) == 1)
-
-
-def test_a_renaming_and_its_inverse_are_undone_and_form_a_permutation():
-    rename = Rename(jnp.array([2, 0, 1]), jnp.array([1, 3, 0, 2]))
-    prompts = documents().prompts
-    back = rename.inverse().apply(rename.apply(prompts))
-    for part, old in zip(jax.tree.leaves(back), jax.tree.leaves(prompts), strict=True):
-        np.testing.assert_array_equal(part, old)
-    answers = jax.random.uniform(jax.random.key(1), (200, CONFIG.prompts.length, C * L + 1))
-    np.testing.assert_array_equal(rename.undo(rename.inverse().undo(answers, prompts), prompts), answers)
-
-
-@pytest.mark.parametrize("rename", [translation(L, C, 0, 2), permutations(jax.random.key(2), L, C, 1)[0]])
-def test_bayes_of_the_pushed_tasks_on_renamed_documents_is_bayes(rename):
-    parts = [WORLD.families(1)[family].tables for family in ("known", "fresh")]
-    tasks = Mixture(tuple(parts), jnp.array([0.3, 0.0]))
-    pushed, _ = rename.push(tasks, None)
-    for family in ("known", "fresh"):
-        prompts = documents(family).prompts
-        shown = rename.apply(prompts)
-        found = rename.undo(inference.predictive(pushed, shown, C, L), prompts)
-        np.testing.assert_allclose(found, inference.predictive(tasks, prompts, C, L), rtol=1e-6, atol=1e-9)
-        evidence = (inference.sequential_evidence(t, d, C, L) for t, d in ((pushed, shown), (tasks, prompts)))
-        np.testing.assert_allclose(*evidence, rtol=1e-6, err_msg="the log-Jacobian is 0")
 
 
 def test_translation_moves_no_exact_prediction_and_a_permutation_only_the_known_ones():

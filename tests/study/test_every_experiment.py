@@ -225,8 +225,8 @@ def test_an_experiment_runs_from_its_command_line(one_world, capsys, monkeypatch
 def test_an_experiment_of_languages_trains_measures_and_is_drawn(name, tmp_path):
     script = load(EXPERIMENTS, name)
     stage = {"steps": 4, "warmup": 1, "batch": 8}
-    tiny = {"seeds": [0, 1], "model.width": 8, "model.layers": 1, "pretrain": stage, "finetune": stage}
-    tiny |= {"probe.prompts": 40, "probe.scratch_steps": 4}
+    tiny = {"seeds": [0, 1], "model.width": 8, "model.layers": 1, "probe.prompts": 40, "probe.scratch_steps": 4}
+    tiny |= dict.fromkeys(("pretrain", "finetune", "student", "tune", "steer"), stage) | {"lesson.prompts": 16}
     base = override(sys.modules["experiment"].LANGUAGES["smoke"], tiny)
     findings = script.EXPERIMENT.run(base, "smoke", tmp_path / "runs", tmp_path / "data" / "smoke")
     assert findings

@@ -1,0 +1,78 @@
+"""Does one network follow instructions under one control and exemplars under another, in which languages?
+
+    python experiments/language_control.py --scale smoke|laptop|paper
+
+Control tokens as in control.py: a control for instructions stands for known tables (alpha 1), one for in-context
+learning for fresh ones (alpha 0), in all languages. Stage 1 trains the controls on the frozen network, stage 2 controls
+and network together; the steps of both add up to the same number, from joint training to stage 1 alone. Plain
+fine-tuning sees the same documents without any control. Controllability is the loss under the wrong control less that
+under the right one, averaged over known and fresh tables, in English and in the second language; that of exact Bayes
+stands beside it. RATES_TEXT
+"""
+
+import sys
+
+from experiment import LANGUAGES, main
+
+from implicit_inference.measure.formulas import over_seeds
+from implicit_inference.runs.store import Record
+from implicit_inference.study.claims import Claim, as_text, listed
+from implicit_inference.study.controllability import controllability, two_stages
+from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import RANGES
+from implicit_inference.study.results import Results
+
+GRADES = (0.0, 1.0)
+SPLITS = (0.0, 0.5, 1.0)
+"""Fractions of the steps that stage 1 takes"""
+CHOSEN = {"soft_prompt": (1e-2, 5e-3), "lora": (3e-2, 2e-2)}
+"""Learning rates of the two stages, by what a control is"""
+MEASURED = {"controllability": "more controllability than joint", "right_loss": "less loss under the right control"}
+PLACES = {"": "in English", "_elsewhere": "in the second language"}
+STAGES = ("pretrain", "finetune", "tune", "steer")
+
+
+def variants(scale: str) -> list[Record]:
+    """Every split for soft prompts and for low-rank additions; plain fine-tuning at the rate of joint training."""
+    base, found = LANGUAGES[scale].steer, list[Record]()
+    for method, rates in CHOSEN.items():
+        plain = {"discrete_prob": 0.5, "batch": len(GRADES) * base.batch, "target": base.target, "steps": base.steps}
+        plain |= {"optimizer": base.optimizer, "learning_rate": rates[1], "warmup": min(20, base.steps // 4)}
+        usual = {"control.grades": GRADES, "control.adapt.method": method}
+        usual |= {f"finetune.{name}": value for name, value in plain.items()}
+        found += [usual | two_stages(base.steps, split, rates) for split in SPLITS]
+    return found
+
+
+def in_words(part: Results, where: str) -> str:
+    """Controllability and the loss under the right control, of the network and of exact Bayes; what is forgotten."""
+    names = {f"{name.replace('_', ' ')} {text}": name + place for name in MEASURED for place, text in PLACES.items()}
+    network, exact = (listed(part, names, predictor=of, range=where) for of in ("controlled", "ideal"))
+    rises = {"under the right control": "controlled", "without any": "uncontrolled", "plain fine-tuning": "plain"}
+    rise = listed(part, rises, by="predictor", quantity="rise", family="fresh", range=where)
+    return f"{network}; exact Bayes: {exact}; rise on fresh tables {rise}"
+
+
+def conclude(results: Results) -> list[Claim]:
+    """Claims about equal halves against joint training; then all splits are described."""
+    total, claims = max(results.levels("steer.steps")), list[Claim]()
+    for method in CHOSEN:
+        of = {split: results.where(control__adapt__method=method, tune__steps=round(split * total)) for split in SPLITS}
+        name = method.replace("_", " ")
+        for where in RANGES:
+            for place, text in PLACES.items():
+                for quantity, gain in MEASURED.items():
+                    labels: Record = {"quantity": quantity + place, "range": where, "predictor": "controlled"}
+                    change = of[0.5].values(**labels) - of[0.0].values(**labels)
+                    found = over_seeds(change if quantity == "controllability" else -change)
+                    claims.append((f"{name}, stage 1 first: {gain}, {text}, {where}", [found], as_text(found)))
+            for split, part in of.items():
+                claims.append((f"{name}, {split:.0%} of the steps in stage 1, {where}", [], in_words(part, where)))
+    return claims
+
+
+VARIANTS = {scale: variants(scale) for scale in LANGUAGES}
+EXPERIMENT = Experiment("language_control", VARIANTS, controllability, conclude, STAGES, world="language")
+
+if __name__ == "__main__":
+    sys.exit(main(EXPERIMENT))
