@@ -44,11 +44,12 @@ def by_split(axes: Axes, table: Results, quantity: str, where: str) -> None:
     total, results = max(table.levels("steer.steps")), table.where(range=where)
     for place, (style, language) in PLACES.items():
         here = results.where(quantity=quantity + place)
-        for method, (name, colour, marker) in METHODS.items():
+        for method in table.levels("control.adapt.method"):
+            name, colour, marker = METHODS[method]
             groups = here.where(control__adapt__method=method, predictor="controlled").groups("tune.steps")
             x = [labels["tune.steps"] / total for labels, _ in groups]
             estimates(axes, Look(f"{name}, {language}", colour, style, marker), x, [p.estimate() for _, p in groups])
-        exact = here.where(predictor="ideal", control__adapt__method="lora", tune__steps=0).estimate().mean
+        exact = here.where(predictor="ideal", control__adapt__method="soft_prompt", tune__steps=0).estimate().mean
         axes.axhline(exact, color=BLACK, linestyle=style, linewidth=1, label=f"exact Bayes, {language}")
 
 
