@@ -102,6 +102,9 @@ OLDER = (
     "verdicts by one-sided t tests with Holm's correction over the experiment's claims."
 )
 
+ENGLISH_TABLES = ("translation", "safety", "code_tuning")
+ENGLISH = "An older table, kept until it is run again: pretraining showed known tables in English alone."
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="figures/gallery.py", description="Draws every figure from its stored table.")
@@ -118,7 +121,7 @@ def draw(scale: str) -> int:
         out = FIGURES / ("README.md" if top else f"{scale}/README.md")
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
         introduction = INTRODUCTION.format(scale=scale, tables=tables)
-        older = dict.fromkeys(OLDER_TABLES, OLDER) if top else {}
+        older = dict.fromkeys(OLDER_TABLES, OLDER) | dict.fromkeys(ENGLISH_TABLES, ENGLISH) if top else {}
         write_whole(out, page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, older).encode())
         print(out)
     return 0

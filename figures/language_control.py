@@ -6,7 +6,7 @@ from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Axes, Figure, estimates
-from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, RANGES, RED, Look
+from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, RED, Look
 from implicit_inference.study.panels import categories, finished, legend, points, zero
 from implicit_inference.study.results import Results
 
@@ -61,7 +61,7 @@ def draw(table: Results) -> Figure:
     grid = figure.subplots(2, 3, width_ratios=(1.4, 1, 1))
     for row, where in zip(grid, ("early", "late"), strict=True):
         by_control(row[0], staged.where(range=where))
-        row[0].set_ylabel(f"loss above the pretrained network's, {RANGES[where]}")
+        row[0].set_ylabel(f"loss above the pretrained one, {where}")
         for axes, quantity in zip(row[1:], ("controllability", "right_loss"), strict=True):
             by_split(axes, table, quantity, where)
         row[1].set_ylabel(f"controllability, {where}")
