@@ -12,7 +12,7 @@ at the rate of the preset, of 5e-3 to 5e-1 for the soft prompt, 1e-3 to 1e-2 for
 
 import sys
 
-from experiment import LANGUAGES, TRANSLATED, main
+from experiment import TRANSLATED, main
 
 from implicit_inference.config.changes import override
 from implicit_inference.runs.store import Record
@@ -55,9 +55,8 @@ def conclude(results: Results) -> list[Claim]:
 
 
 STAGES = ("pretrain", "finetune", "scratch")
-EXPERIMENT = Experiment(
-    "language_methods", dict.fromkeys(LANGUAGES, VARIANTS), measure, conclude, STAGES, world="language"
-)
+SCALES = {"smoke": [VARIANTS[0], VARIANTS[-1]], "laptop": VARIANTS, "paper": VARIANTS}
+EXPERIMENT = Experiment("language_methods", SCALES, measure, conclude, STAGES, world="language")
 
 if __name__ == "__main__":
     sys.exit(main(EXPERIMENT))

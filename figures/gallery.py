@@ -110,6 +110,9 @@ OLDER = (
     "verdicts by one-sided t tests with Holm's correction over the experiment's claims."
 )
 
+ENGLISH_TABLES = ("translation", "safety", "code_tuning")
+ENGLISH = "An older table, kept until it is run again: pretraining showed known tables in English alone."
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="figures/gallery.py", description="Draws every figure from its stored table.")
@@ -126,7 +129,8 @@ def draw(scale: str) -> int:
         out = FIGURES / ("README.md" if top else f"{scale}/README.md")
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
         introduction = INTRODUCTION.format(scale=scale, tables=tables)
-        answers, older = (ANSWERS, dict.fromkeys(OLDER_TABLES, OLDER)) if top else ({}, {})
+        older = dict.fromkeys(OLDER_TABLES, OLDER) | dict.fromkeys(ENGLISH_TABLES, ENGLISH) if top else {}
+        answers = ANSWERS if top else {}
         text = page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, older, FOLDED)
         write_whole(out, text.encode())
         print(out)

@@ -6,7 +6,7 @@ from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Axes, Figure, estimates
-from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, RANGES, RED, Look
+from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, RED, Look
 from implicit_inference.study.panels import categories, finished, legend, points, zero
 from implicit_inference.study.results import Results
 
@@ -44,11 +44,12 @@ def by_split(axes: Axes, table: Results, quantity: str, where: str) -> None:
     total, results = max(table.levels("steer.steps")), table.where(range=where)
     for place, (style, language) in PLACES.items():
         here = results.where(quantity=quantity + place)
-        for method, (name, colour, marker) in METHODS.items():
+        for method in table.levels("control.adapt.method"):
+            name, colour, marker = METHODS[method]
             groups = here.where(control__adapt__method=method, predictor="controlled").groups("tune.steps")
             x = [labels["tune.steps"] / total for labels, _ in groups]
             estimates(axes, Look(f"{name}, {language}", colour, style, marker), x, [p.estimate() for _, p in groups])
-        exact = here.where(predictor="ideal", control__adapt__method="lora", tune__steps=0).estimate().mean
+        exact = here.where(predictor="ideal", control__adapt__method="soft_prompt", tune__steps=0).estimate().mean
         axes.axhline(exact, color=BLACK, linestyle=style, linewidth=1, label=f"exact Bayes, {language}")
 
 
@@ -60,7 +61,7 @@ def draw(table: Results) -> Figure:
     grid = figure.subplots(2, 3, width_ratios=(1.4, 1, 1))
     for row, where in zip(grid, ("early", "late"), strict=True):
         by_control(row[0], staged.where(range=where))
-        row[0].set_ylabel(f"loss above the pretrained network's, {RANGES[where]}")
+        row[0].set_ylabel(f"loss above the pretrained one, {where}")
         for axes, quantity in zip(row[1:], ("controllability", "right_loss"), strict=True):
             by_split(axes, table, quantity, where)
         row[1].set_ylabel(f"controllability, {where}")
