@@ -1,0 +1,65 @@
+"""The zoo: the finished runs of a few presets, which come with the package and are read like any others.
+
+python -m implicit_inference.runs.zoo [--runs runs] [PRESET ...]     (make zoo)
+
+copies the files that count of these presets' finished runs into the package, instead of those that lie there.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from implicit_inference.config.changes import PRESETS
+from implicit_inference.config.identity import run_id
+from implicit_inference.runs import process
+from implicit_inference.runs.store import Run, StoreError
+
+ZOO = Path(__file__).parent.parent / "zoo"
+PREFIX = "zoo/"
+KEPT = ("demo", "language-demo")
+
+
+def find(name: str) -> Run:
+    """Gives the probe of a preset, named like `zoo/demo`. Raises StoreError for one that the zoo does not have."""
+    found = {f"{PREFIX}{preset}": Run(ZOO / run_id("probe", config)) for preset, config in PRESETS.items()}
+    known = [other for other, run in found.items() if run.finished]
+    if name not in known:
+        raise StoreError(f"{name}: is not in the zoo; allowed: {', '.join(known) or 'none'}")
+    return found[name]
+
+
+def fill(runs: Path, presets: Sequence[str] = KEPT) -> list[Run]:
+    """Replaces all that is in the zoo by the finished runs of presets, from a directory of runs; returns their probes.
+
+    Raises StoreError, before anything is removed, if one of them is missing or unfinished.
+    """
+    probes = [Run(runs / run_id("probe", PRESETS[preset])) for preset in presets]
+    if missing := [preset for preset, run in zip(presets, probes, strict=True) if not run.finished]:
+        raise StoreError(f"{runs}: holds no finished probe of {', '.join(missing)}; run each preset first")
+    kept = {run.id: run for probe in probes for run in (*probe.parents(), probe)}
+    shutil.rmtree(ZOO, ignore_errors=True)
+    for run in kept.values():
+        (ZOO / run.id).mkdir(parents=True)
+        for name in ("run.json", *run.info()["files"]):
+            shutil.copyfile(run.path(name), ZOO / run.id / name)
+    return probes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m implicit_inference.runs.zoo", allow_abbrev=False)
+    parser.add_argument("presets", nargs="*", choices=[[], *PRESETS], default=KEPT, metavar="PRESET")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of all runs")
+    options = parser.parse_args()
+
+    def command() -> int:
+        for run in fill(options.runs, options.presets):
+            print(ZOO / run.id)
+        return 0
+
+    return process.run("zoo", command)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
