@@ -95,7 +95,29 @@ INTRODUCTION = (
 )
 
 
-ANSWERS: dict[str, str] = {}
+ANSWERS = {
+    "primary": "Four of the paper's five claims hold here; that prompts most like the set are hurt most is undecided.",
+    "single_distribution": "Trained on one task distribution alone, the network is exact Bayes to within its tolerance.",
+    "tradeoff": "A larger share of the set in pretraining costs Gaussian prompts and pays discrete ones, as it does exact "
+    "Bayes.",
+    "forgetting": "Fine-tuning gains a little on the set and loses more on Gaussian prompts, whatever the share was.",
+    "closeness": "In the base world it is undecided whether the closest prompts are hurt most; the gate rises everywhere.",
+    "conjugation": "Larger labels bring the early forgetting back at every share; the late one only at larger shares.",
+    "other_conjugations": "Averages over a group and scaled labels bring much back; one rotation or one sign flip, nothing.",
+    "origin": "Doubled labels bring back more than the null once the set was at least three tenths of pretraining.",
+    "weight_path": "Half a step back from fine-tuning, beyond the pretrained network, Gaussian prompts are answered better, "
+    "unless the share was small.",
+    "splicing": "The read-out hardly moved; the stream behind the first block carries about half of what was forgotten.",
+    "finetuning_sets": "Another set, too, makes the network forget, but then scaled labels bring nothing back.",
+    "replay": "Every bit of replay reduces forgetting, and half of it costs a third of the gain.",
+    "lessons": "Students of a fine-tuned network's answers learn the skill that no prompt showed, and forget alike.",
+    "finetuning_prompts": "Half of the effect is there after a few hundred to a few thousand prompts.",
+    "methods": "Every way to fine-tune trades gain against forgetting, and scaled labels bring some back after each.",
+    "control": "Training the control alone first does not help: joint training is as good at equal steps, or better.",
+    "model_size": "Networks of all four sizes forget, and get most of it back with few exemplars.",
+    "task_diversity": "The more tasks in the set, the less comes back; from sixteen on nothing does at late positions.",
+    "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",
+}
 """experiment -> its answer at laptop scale, in a sentence"""
 
 FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
