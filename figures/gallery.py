@@ -97,17 +97,16 @@ INTRODUCTION = (
 
 ANSWERS = {
     "primary": "Four of the paper's five claims hold here; that prompts most like the set are hurt most is undecided.",
-    "single_distribution": "Trained on one task distribution alone, the network is exact Bayes to within its tolerance.",
-    "tradeoff": "A larger share of the set in pretraining costs Gaussian prompts and pays discrete ones, as it does exact "
-    "Bayes.",
+    "single_distribution": "Trained on one task distribution alone, the network is exact Bayes within tolerance.",
+    "tradeoff": "A larger share of the set costs Gaussian prompts and pays discrete ones, as for exact Bayes.",
     "forgetting": "Fine-tuning gains a little on the set and loses more on Gaussian prompts, whatever the share was.",
-    "closeness": "In the base world it is undecided whether the closest prompts are hurt most; the gate rises everywhere.",
-    "conjugation": "Larger labels bring the early forgetting back at every share; the late one only at larger shares.",
-    "other_conjugations": "Averages over a group and scaled labels bring much back; one rotation or one sign flip, nothing.",
+    "closeness": "Whether the closest prompts are hurt most is undecided in the base world; the gate rises everywhere.",
+    "conjugation": "Larger labels bring early forgetting back at every share, and late forgetting at larger ones.",
+    "other_conjugations": "Averages over groups and scaled labels bring much back; one rotation or sign flip, nothing.",
     "origin": "Doubled labels bring back more than the null once the set was at least three tenths of pretraining.",
-    "weight_path": "Half a step back from fine-tuning, beyond the pretrained network, Gaussian prompts are answered better, "
-    "unless the share was small.",
-    "splicing": "The read-out hardly moved; the stream behind the first block carries about half of what was forgotten.",
+    "weight_path": "Half a step back from fine-tuning, beyond the pretrained network, Gaussian prompts are answered "
+    "better, unless the share was small.",
+    "splicing": "The read-out hardly moved; the stream behind the first block carries about half of the forgetting.",
     "finetuning_sets": "Another set, too, makes the network forget, but then scaled labels bring nothing back.",
     "replay": "Every bit of replay reduces forgetting, and half of it costs a third of the gain.",
     "lessons": "Students of a fine-tuned network's answers learn the skill that no prompt showed, and forget alike.",
