@@ -30,7 +30,7 @@ figures: .venv/installed  ## the gallery from its stored tables; trains nothing
 	$(BIN)/python figures/language_model.py
 
 docs: .venv/documented  ## the documentation as a site, in site/index.html; the build itself needs no network
-	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs site
 	@echo site/index.html
 
 bench: .venv/installed  ## how fast, side by side; about six minutes on two cores
