@@ -1,5 +1,7 @@
 """Parts of the site that are made, not written: findings from stored claims, the gallery, the reference of names."""
 
+from __future__ import annotations
+
 import ast
 import json
 import math
@@ -7,8 +9,10 @@ import re
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
