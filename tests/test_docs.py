@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up import probe_run
 
@@ -90,6 +92,40 @@ def test_the_code_of_the_page_on_extending_runs_and_keeps_the_laws():
     assert names["in_family"].shape == (100, 12)
     assert 0.499 < names["in_family"][:, 0].mean() < 0.501
     assert names["in_family"][:, -1].mean() > 0.6  # they are from it
+
+
+def test_the_tour_finds_what_there_is_to_find(untrained, tmp_path, capsys):
+    """The network after is exact Bayes with the made-up log odds 1.5, the one before with those of pretraining, 0."""
+    names = runpy.run_path(str(ROOT / "examples" / "tour.py"))
+    out = capsys.readouterr().out
+    assert "pretrained: 0.00, 0.00\n" in out
+    assert "finetuned: 1.50, 1.50\n" in out
+    assert 0.1 < names["net"] < 1.1
+    for n in range(1, 6):
+        assert (tmp_path / f"tour_{n}.png").read_bytes().startswith(b"\x89PNG")
+    at_even_odds = np.asarray(names["GATE_EDGES"]).searchsorted(0.0)  # the bin that ends there, of ratios from -2 to 0
+    for (name, found), odds in zip(names["beliefs"].items(), (0.0, 1.5), strict=True):
+        for _, gate in found:
+            assert 1 / (1 + np.exp(2 - odds)) < gate[at_even_odds] < 1 / (1 + np.exp(-odds)), name
+
+
+def test_the_tour_opens_as_a_notebook():
+    cells = re.split(r"^# %%(.*)$", (ROOT / "examples" / "tour.py").read_text(), flags=re.MULTILINE)[1:]
+    kinds = [kind.strip() for kind in cells[::2]]
+    assert kinds[:2] == ["[markdown]", ""]
+    assert set(kinds) == {"[markdown]", ""}
+    for kind, text in zip(kinds, cells[1::2], strict=True):
+        if kind == "[markdown]":
+            assert all(line.startswith("#") for line in text.strip().splitlines())
+    assert sum(text.rstrip().splitlines()[-1].startswith("Picture(") for text in cells[1::2]) == 5  # shown in the cell
+
+
+@pytest.mark.slow
+def test_the_tour_trains_its_networks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = runpy.run_path(str(ROOT / "examples" / "tour.py"))
+    assert names["forgetting"] > 0.05
+    assert "tour_5.png" in capsys.readouterr().out
 
 
 def run_all(page):
