@@ -148,7 +148,7 @@ def draw_conjugation(figure: Figure) -> None:
         (ii.conjugated(believer, ii.ScaleLabels(2.0)), BLUE, "labels × 2"),
     ):
         right.plot(ii.excess(predictor(many.prompts), gaussian, many.prompts, NOISE), color=colour, label=label)
-    right.set(title="its loss above ridge's", xlabel="exemplars", ylim=(0, None))
+    right.set(title="loss above ridge's, Gaussian prompts", xlabel="exemplars", ylim=(0, None))
     right.legend()
 
 
@@ -225,18 +225,19 @@ Picture("tour_4", draw_recovery)
 # %%
 noise = run.config.tasks.noise_std
 centres = np.array([GATE_EDGES[0] - 4, *(np.array(GATE_EDGES[1:]) + GATE_EDGES[:-1]) / 2, GATE_EDGES[-1] + 4])
-beliefs = {}
+beliefs: dict[str, list[tuple[float, np.ndarray]]] = {}
 for seed in run.config.seeds:
-    families = world_of(run.config).families(seed)
-    batches = [run.held_out(name, seed).prompts for name in families]
-    prompts = ii.Prompts(*(jnp.concatenate(parts) for parts in zip(*((b.xs, b.ys) for b in batches), strict=True)))
-    first, second = (ii.bayes_predictor(tasks, noise)(prompts) for tasks in families.values())
-    ratio = ii.log_evidence_ratio(*families.values(), prompts, noise)
+    tasks = world_of(run.config).families(seed)
+    known, fresh = tasks["discrete"], tasks["gaussian"]
+    halves = (run.held_out(name, seed).prompts for name in tasks)
+    prompts = jax.tree.map(lambda *parts: jnp.concatenate(parts), *halves)
+    first, second = (ii.bayes_predictor(prior, noise)(prompts) for prior in (known, fresh))
+    ratio = ii.log_evidence_ratio(known, fresh, prompts, noise)
     for name in ("pretrained", "finetuned"):
         predictions = run.predictor(name, seed)(prompts)
-        odds = float(ii.effective_prior(predictions, *families.values(), prompts, noise).logit)
-        gate = ii.effective_gate(*(np.asarray(values)[:, 1:] for values in (predictions, first, second, ratio)))
-        beliefs.setdefault(name, []).append((odds, gate.coefficient))
+        odds = float(ii.effective_prior(predictions, known, fresh, prompts, noise).logit)
+        f, m1, m2, log_odds = (np.asarray(values)[:, 1:] for values in (predictions, first, second, ratio))
+        beliefs.setdefault(name, []).append((odds, ii.effective_gate(f, m1, m2, log_odds).coefficient))
 for name, found in beliefs.items():
     print(f"effective prior, log odds of the set, {name}: {', '.join(f'{odds:.2f}' for odds, _ in found)}")
 
@@ -247,7 +248,8 @@ def draw_gates(figure: Figure) -> None:
     for found, colour, label in zip(beliefs.values(), (BLUE, RED), ("pretrained", "fine-tuned"), strict=True):
         odds, gates = np.mean([odds for odds, _ in found]), np.mean([gate for _, gate in found], axis=0)
         axes.plot(centres, gates, "o-", color=colour, label=label)
-        axes.plot(grid, 1 / (1 + np.exp(-odds - grid)), "--", color=colour, label=f"{label}: prior log odds {odds:.1f}")
+        bayes = 1 / (1 + np.exp(-odds - grid))
+        axes.plot(grid, bayes, "--", color=colour, label=f"exact Bayes, prior log odds {odds:.1f}")
     axes.set(
         title="gate: 0 is ridge, 1 the discrete posterior", xlabel="log evidence ratio of the past", xlim=(-24, 12)
     )
