@@ -182,6 +182,12 @@ def test_the_glossary_has_every_name_of_tables_and_worlds():
     assert {name for name in names if f"`{name}`" not in text} == set()
 
 
+def test_the_glossary_defines_a_term_once():
+    terms = re.findall(r"\*\*(.+?)\*\*", (ROOT / "docs" / "glossary.md").read_text())
+    assert len(terms) > 100
+    assert sorted({term.lower() for term in terms}) == sorted(term.lower() for term in terms)
+
+
 def test_the_site_names_every_page():
     index = (ROOT / "docs" / "index.md").read_text()
     listed = re.search(r"```{toctree}\n:hidden:\n\n(.*?)```", index, re.DOTALL)[1].split()
