@@ -7,7 +7,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 project = "implicit_inference"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "made"]
-exclude_patterns = ["conf.py", "made.py"]
 myst_heading_anchors = 4
 default_role = "code"
 autodoc_typehints = "signature"

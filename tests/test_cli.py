@@ -87,7 +87,9 @@ def test_a_shell_completes(line, words, tmp_path):
     assert sorted((tmp_path / "answer").read_text().split("\n")) == words
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"]]
+)
 def test_help_and_mistakes_do_not_import_jax(arguments):
     code = "import sys; from implicit_inference.cli import main\n"
     code += f"try: main({arguments!r})\nexcept SystemExit: pass\n"

@@ -194,13 +194,29 @@ def test_the_site_names_every_page():
     assert sorted(listed) == sorted(page.stem for page in DOCS if page.stem != "index")
 
 
-@pytest.fixture(scope="module")
-def made():
-    """The module that makes parts of the site."""
-    spec = importlib.util.spec_from_file_location("made", ROOT / "docs" / "made.py")
+def module_of_docs(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The module that makes parts of the site."""
+    return module_of_docs("made")
+
+
+def test_sketches_are_those_that_their_script_draws(tmp_path):
+    """Their words, since versions of matplotlib place lines differently."""
+    module_of_docs("sketches").main(tmp_path)
+    kept, drawn = (
+        {path.name: re.findall(r"<text[^>]*>([^<]*)<", path.read_text()) for path in folder.glob("*.svg")}
+        for folder in (ROOT / "docs" / "sketches", tmp_path)
+    )
+    assert kept == drawn
+    named = re.findall(r"\(sketches/(.*?)\)", (ROOT / "docs" / "measures.md").read_text())
+    assert sorted(named) == sorted(drawn)
 
 
 def test_findings_are_the_stored_claims(made):

@@ -45,7 +45,9 @@ def free_port():
 
 def losses(runs):
     run = find(runs, "pretrain-")
-    return np.array([record["mean"] for record in run.read_table("training.parquet") if record["predictor"] == "network"])
+    return np.array(
+        [record["mean"] for record in run.read_table("training.parquet") if record["predictor"] == "network"]
+    )
 
 
 @pytest.mark.slow
