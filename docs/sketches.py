@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 
 from implicit_inference.bayes.accounts import GATES
@@ -66,11 +67,11 @@ def line() -> Figure:
 def accounts() -> Figure:
     """The gate against the log evidence ratio, before and after, as each account says it."""
     figure = Figure(figsize=(8, 2.3))
-    ratio = np.linspace(-9, 6, 100)
+    ratio = jnp.linspace(-9.0, 6.0, 100)
     after = {"prior_shift": (4.0,), "prior_and_weight": (1.0, 0.25), "lapse": (0.0, 0.4)}
-    before = np.asarray(GATES["prior_shift"].gate(np.array([0.0]), ratio))
+    before = np.asarray(GATES["prior_shift"].gate(jnp.array([0.0]), ratio))
     curves = {"constant_pull": np.minimum(before + 0.3, 1.3)}
-    curves |= {name: np.asarray(GATES[name].gate(np.array(numbers), ratio)) for name, numbers in after.items()}
+    curves |= {name: np.asarray(GATES[name].gate(jnp.array(numbers), ratio)) for name, numbers in after.items()}
     for axes, (name, values) in zip(figure.subplots(1, 4, sharey=True), curves.items(), strict=True):
         bare(axes)
         axes.plot(ratio, before, color=BLUE, label="before")

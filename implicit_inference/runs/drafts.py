@@ -21,8 +21,8 @@ from safetensors.numpy import save
 
 from implicit_inference.config import identity
 from implicit_inference.config.errors import UserError, one_line
-from implicit_inference.runs.files import TEMPORARY, Lock, locked, write_whole
 from implicit_inference.config.fields import Config
+from implicit_inference.runs.files import TEMPORARY, Lock, locked, write_whole
 from implicit_inference.runs.store import FORMAT, Run, StoreError, first_not_finite, named_leaves, refuse_not_finite
 
 REPLACED = re.compile(r"checkpoint-[0-9]+\.(safetensors|parquet)|params(-[0-9]+)?\.safetensors")

@@ -10,13 +10,12 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from implicit_inference.config.errors import LONGEST_QUOTE, ConfigError, UserError, shortened
+from implicit_inference.config.fields import Config
 from implicit_inference.runs.drafts import Draft, owned
 from implicit_inference.runs.environment import environment
-from implicit_inference.config.errors import LONGEST_QUOTE, ConfigError, UserError, shortened
 from implicit_inference.runs.meeting import PATIENCE, Hosts, meet
-from implicit_inference.runs.store import Record
-from implicit_inference.config.fields import Config
-from implicit_inference.runs.store import Run
+from implicit_inference.runs.store import Record, Run
 
 STATUS = re.compile("[A-Z_]+: ")
 """How failures inside of JAX's runtime begin, whichever Python exception they become."""

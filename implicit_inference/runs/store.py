@@ -33,9 +33,9 @@ from safetensors.numpy import load
 
 from implicit_inference.config import identity
 from implicit_inference.config.errors import ConfigError, UserError, named, quoted
+from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import parent_ids
 from implicit_inference.config.stages import STAGES
-from implicit_inference.config.fields import Config
 from implicit_inference.config.toml import parsed_toml
 
 Record = dict[str, Any]

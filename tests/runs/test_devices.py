@@ -1,11 +1,11 @@
-from implicit_inference import GaussianTasks, Prompts, ScaleLabels, bayes_predictor, conjugated
-from implicit_inference.runs.devices import Packed
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from implicit_inference import GaussianTasks, Prompts, ScaleLabels, bayes_predictor, conjugated
 from implicit_inference.runs import devices
+from implicit_inference.runs.devices import Packed
 
 
 @pytest.mark.parametrize(

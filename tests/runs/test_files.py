@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from implicit_inference.runs import files
 from implicit_inference.config.errors import UserError
+from implicit_inference.runs import files
 from implicit_inference.runs.files import locked, write_whole
 
 OWNER = """

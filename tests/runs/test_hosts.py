@@ -11,11 +11,11 @@ import jax
 import numpy as np
 import pytest
 
-from implicit_inference.runs import hosts, meeting
 from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS
 from implicit_inference.config.errors import UserError
 from implicit_inference.config.identity import run_id
+from implicit_inference.runs import hosts, meeting
 from implicit_inference.runs.meeting import hosts_from
 from implicit_inference.runs.store import Run, find
 

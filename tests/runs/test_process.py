@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from made_up import probe_run
 
-from implicit_inference.runs import process
 from implicit_inference.config.errors import Terminated, UserError
+from implicit_inference.runs import process
 from implicit_inference.runs.process import interruptible
 
 COMMAND = [sys.executable, "-m", "implicit_inference"]

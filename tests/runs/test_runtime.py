@@ -9,8 +9,8 @@ import jax
 import platformdirs
 import pytest
 
-from implicit_inference.runs import runtime
 from implicit_inference.config.errors import UserError
+from implicit_inference.runs import runtime
 
 
 @pytest.mark.parametrize("devices", ["abc", "0", "-1", "", "257", "9" * 5000, "2.0"])

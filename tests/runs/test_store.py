@@ -15,15 +15,14 @@ import pytest
 from made_up import finished, probe_run
 from safetensors.numpy import load_file, save_file
 
-from implicit_inference.runs import environment, files, hosts, store
-from implicit_inference.training.checkpoints import kept_params, kept_steps
 from implicit_inference.cli import main
-from implicit_inference.config.changes import base, PRESETS, override
+from implicit_inference.config.changes import PRESETS, base, override
+from implicit_inference.config.identity import run_id
+from implicit_inference.runs import environment, files, hosts, store
 from implicit_inference.runs.drafts import NotFiniteError, owned, tidy
 from implicit_inference.runs.environment import environment as made_with
-from implicit_inference.config.identity import run_id
-from implicit_inference.config.fields import Config
 from implicit_inference.runs.store import Run, StoreError
+from implicit_inference.training.checkpoints import kept_params, kept_steps
 
 SMOKE = PRESETS["smoke"]
 TREE = {"a": {"kernel": np.arange(6.0, dtype=np.float32).reshape(2, 3)}, "b": np.array([1, 2], np.int32)}
