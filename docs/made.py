@@ -32,9 +32,11 @@ def anchor(heading: str) -> str:
 
 def interval(effect: list[float | None]) -> str:
     """Writes an effect with its 95 % interval: mean (low to high)."""
-    if any(number is None or not math.isfinite(number) for number in effect):
+    numbers = [number for number in effect if number is not None and math.isfinite(number)]
+    if len(numbers) < len(effect):
         return "undefined"
-    return "{:z.3f} ({:z.3f} to {:z.3f})".format(*effect).replace("-", "−")
+    mean, low, high = (f"{round(number, 3) + 0.0:.3f}".replace("-", "−") for number in numbers)  # -0.0 + 0.0 is 0.0
+    return f"{mean} ({low} to {high})"
 
 
 def findings(data: Path) -> str:

@@ -32,7 +32,7 @@ def effect() -> Figure:
     axes = bare(figure.subplots())
     losses = {"before": 1.0, "after": 2.2, "before,\nunder s": 1.25, "after,\nunder s": 1.7}
     places, colours = (0.0, 1.0, 2.6, 3.6), (BLUE, RED, BLUE, RED)
-    axes.bar(places, losses.values(), width=0.5, color=colours, alpha=0.35)
+    axes.bar(places, list(losses.values()), width=0.5, color=colours, alpha=0.35)
     axes.set_xticks(places, losses)
     axes.set(ylabel="loss", xlim=(-0.6, 5.4), ylim=(0, 2.5))
     for left, right, name, colour in ((0, 1, "forgetting", BLACK), (2, 3, "what is left of it", GREY)):
