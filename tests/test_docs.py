@@ -122,7 +122,7 @@ def test_the_tour_opens_as_a_notebook():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_tour_trains_its_networks(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
     command = [sys.executable, str(ROOT / "examples" / "tour.py")]
