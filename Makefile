@@ -7,7 +7,10 @@ EXPERIMENTS := primary single_distribution tradeoff forgetting conjugation other
   safety code_tuning model_size nonlinear methods control
 SCALE ?= laptop
 
-.PHONY: demo demo-language zoo test test-slow smoke experiments figures bench clean
+.PHONY: help demo demo-language zoo smoke experiments figures docs bench test test-slow clean
+
+help:  ## what there is to make
+	@awk -F ':.*## +' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/installed  ## the main job on the CPU: pretrain, fine-tune, conjugate, measure; about five minutes
 	$(BIN)/implicit-inference run --preset demo
@@ -31,6 +34,10 @@ figures: .venv/installed  ## the gallery from its stored tables; trains nothing
 	$(BIN)/python figures/time_to_result.py
 	$(BIN)/python figures/language_model.py
 
+docs: .venv/documented  ## the documentation as a site, in site/index.html; the build itself needs no network
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs site
+	@echo site/index.html
+
 bench: .venv/installed  ## how fast, side by side; about six minutes on two cores
 	$(BIN)/implicit-inference bench
 
@@ -50,5 +57,9 @@ test-slow: .venv/installed  ## the tests marked slow: many more examples, progra
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
 	@touch $@
 
-clean:  ## everything but the runs
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+.venv/documented: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	@touch $@
+
+clean:  ## everything that can be made again, but the runs
+	rm -rf .venv site .pytest_cache .mypy_cache .ruff_cache .hypothesis

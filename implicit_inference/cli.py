@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; mistakes are one line on stderr and exit code 2."""
 
     def command() -> int:
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line goes on
+            import argcomplete
+
+            argcomplete.autocomplete(parser())
         options = parser().parse_args(joined(sys.argv[1:] if arguments is None else arguments))
         return options.command(options)
 
@@ -43,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> Parser:
     """All commands and flags."""
     top = Parser(prog=NAME, description="A simulator of implicit task inference.", allow_abbrev=False)
+    top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(name: str, function: Any, text: str) -> Parser:
@@ -82,6 +88,16 @@ def parser() -> Parser:
     sub.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="the sizes to measure (default: all)")
     language_models.add(commands, Parser)
     return top
+
+
+class Version(argparse.Action):
+    """Prints the version of the installed package, and ends the process."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"{NAME} {version(NAME)}")
+        parser.exit()
 
 
 def add_hosts(sub: Parser) -> None:

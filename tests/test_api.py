@@ -338,4 +338,5 @@ def test_every_example_is_run():
     assert {path.stem for path in (ROOT / "examples").glob("*.py")} == {
         *("one_run", "sweep", "task_posterior"),
         "language_model",  # in tests/lm
+        "tour",  # in test_docs
     }

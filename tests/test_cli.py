@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from made_up import finished
@@ -58,7 +59,37 @@ def test_presets_and_help_list_every_section(capsys):
     assert "--tasks.n-discrete" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"]])
+def test_it_says_its_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"implicit-inference {version('implicit-inference')}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("implicit-inference pre", ["presets", "pretrain"]),
+        ("implicit-inference run --preset lang", ["language-demo", "language-paper", "language-smoke"]),
+        ("implicit-inference run --tasks.n-d", ["--tasks.n-discrete "]),
+        ("implicit-inference run --preset nonsense --adapt.m", ["--adapt.method "]),
+        ("implicit-inference lm t", ["tune "]),
+    ],
+)
+def test_a_shell_completes(line, words, tmp_path):
+    """It asks as argcomplete's scripts for bash, zsh and fish do, and is answered without jax."""
+    pytest.importorskip("argcomplete")
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    code = "import sys; sys.modules['jax'] = None; from implicit_inference.cli import main; main()"
+    environment = os.environ | asked | {"_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "answer")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted((tmp_path / "answer").read_text().split("\n")) == words
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"]]
+)
 def test_help_and_mistakes_do_not_import_jax(arguments):
     code = "import sys; from implicit_inference.cli import main\n"
     code += f"try: main({arguments!r})\nexcept SystemExit: pass\n"
