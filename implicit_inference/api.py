@@ -87,7 +87,8 @@ def sweep(
     else:
         axes = _fields("axes", {} if axes is None else axes)
         listed = list(stages) if isinstance(stages, Iterable) and not isinstance(stages, str) else stages
-        asked = Sweep.of(configured(source, changes, seeds), axes, zip, listed, measure)
+        start = configured(source, changes, seeds)
+        asked = Sweep.of(start, axes, zip, listed, measure, _given(changes, seeds, start))
     from implicit_inference.sweeps.perform import perform
     from implicit_inference.sweeps.table import frame
 
@@ -107,8 +108,14 @@ def sweep_of(source: Any) -> Sweep:
     given = read(path)
     with of_file(path):
         source = given.get("config", given.get("preset", DEFAULT))
-        start = configured(source, given.get("changes"), given.get("seeds"))
-        return Sweep.of(start, given.get("product"), given.get("zip"), given.get("stages"), given.get("measure"))
+        changes, seeds, *rest = map(given.get, ("changes", "seeds", "product", "zip", "stages", "measure"))
+        start = configured(source, changes, seeds)
+        return Sweep.of(start, *rest, _given(changes, seeds, start))
+
+
+def _given(changes: Mapping[str, Any] | None, seeds: Any, start: Config) -> set[str]:
+    """The fields that changes and seeds have given a value."""
+    return {*changed_fields(changes or {}, start.world), *(() if seeds is None else ("seeds",))}
 
 
 def configured(

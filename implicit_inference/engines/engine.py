@@ -66,7 +66,7 @@ class Place:
         return engine
 
     def _local(self, jobs: int, memory: int, room: int | None) -> Engine:
-        """As many processes as there are jobs, cores and memory for; what cores are left over is shared out."""
+        """Makes room for as many processes as jobs, cores and memory allow; each gets an equal part of the cores."""
         from implicit_inference.engines.local import Local
 
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]

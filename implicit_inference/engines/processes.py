@@ -17,7 +17,7 @@ from implicit_inference.config.errors import one_line
 from implicit_inference.runs.process import STOPS
 
 COMMAND = (sys.executable, "-m", "implicit_inference.job")
-"""What a job runs."""
+"""The command line of a job."""
 
 STOPPED = {128 + number for number in STOPS}
 """Exit codes of a job that was asked to end, and kept its state."""

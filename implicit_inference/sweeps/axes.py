@@ -20,7 +20,7 @@ from implicit_inference.config.toml import read_toml
 MOST_RUNS = 10**6
 
 MEASURES = ("probe", "summary", "training")
-"""What a table holds: all rows of the probes, their headline numbers, or the losses while training."""
+"""The contents that a table can have: all rows of the probes, their headline numbers, or the losses while training."""
 
 LARGEST = 1e12
 """Numbers of a range are no larger in size: no field has larger ones."""
@@ -55,12 +55,19 @@ class Sweep:
 
     @classmethod
     def of(
-        cls, start: Config, axes: Any = None, together: Any = None, stages: Any = None, measure: Any = None
+        cls,
+        start: Config,
+        axes: Any = None,
+        together: Any = None,
+        stages: Any = None,
+        measure: Any = None,
+        fixed: Collection[str] = (),
     ) -> "Sweep":
         """Makes the sweep over every combination of `axes`, and over the fields of `together` side by side.
 
-        `stages`: the probe unless given; what they rest on is trained, too. `measure`: one of MEASURES. Raises
-        ConfigError for a wrong field or value, alone or together, and for more than MOST_RUNS runs.
+        `stages`: the probe unless given; what they rest on is trained, too. `measure`: one of MEASURES. `fixed`:
+        fields that have been given a value, and so are no axes. Raises ConfigError for a wrong field or value, alone
+        or together, and for more than MOST_RUNS runs.
         """
         alone = _columns("axes", axes, start.world)
         found = [Axis((path,), tuple((value,) for value in values)) for path, values in alone.items()]
@@ -69,11 +76,10 @@ class Sweep:
             for path in others:
                 if len(columns[path]) != len(columns[first]):
                     refuse(path, list(columns[path]), f"in zip, as many values as {first} has ({len(columns[first])})")
-                if path in alone:
-                    refuse(path, list(columns[path]), "one axis; it is given twice")
-            if first in alone:
-                refuse(first, list(columns[first]), "one axis; it is given twice")
             found.append(Axis(tuple(columns), tuple(zip(*columns.values(), strict=True))))
+        for path, values in (*alone.items(), *columns.items()):
+            if path in fixed or (path in alone and path in columns):
+                refuse(path, list(values), "one value or one axis; it is given twice")
         for axis in found:
             if len({repr(place) for place in axis.values}) < len(axis.values):
                 refuse(axis.paths[0], [place[0] for place in axis.values], "as an axis, values each once")
@@ -127,6 +133,8 @@ def read(path: Path) -> dict[str, Any]:
         for key, value in content.items():
             if key not in KEYS:
                 raise ConfigError(f"{named(key)} = {quoted(value)}: no such key; allowed: {', '.join(KEYS)}")
+            if key in ("changes", "product", "zip") and not isinstance(value, dict):
+                refuse(key, value, "a table of fields")
         if "preset" in content and "config" in content:
             refuse("config", content["config"], "one start; preset is given, too")
         if "preset" in content and not (isinstance(content["preset"], str) and content["preset"] in PRESETS):

@@ -16,7 +16,7 @@ from implicit_inference.sweeps.plan import Plan
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a sweep left: a folder with table.parquet, table.csv and report.html, and what failed, with the reason."""
+    """Tells of an ended sweep: the folder with its tables and its page, and what failed, with the reason."""
 
     folder: Path
     failed: dict[str, str]
@@ -31,11 +31,12 @@ def perform(sweep: Sweep, runs: Path, on: str | None, progress: bool, called: st
     """
     place = None if on is None else Place.of(on)
     plan, folder = Plan.of(sweep, runs), runs / sweep.id
-    make(folder, called)
+    make(runs, called)
     engine = place.opened(len(plan.jobs), plan.memory, memory.available(), folder) if place and plan.jobs else None
     told, failed = plan.told(engine.places if engine else 1), dict[str, str]()
     if progress:
         print(told, flush=True)
+    make(folder, called)
     for name, text in sweep.files().items():
         write_whole(folder / name, text.encode())
     if plan.jobs:

@@ -86,7 +86,7 @@ class Plan:
         return changed(self.sweep.start, job.variant)
 
     def told(self, places: int | None = None) -> str:
-        """What there is to do, for people: runs, how many exist, time and memory; `places`: jobs at once."""
+        """Says how much there is to do: runs, how many exist, time and memory with so many jobs (`places`) at once."""
         lines = [f"{counted(self.variants, 'run')}, of which {self.existing} exist; {counted(len(self.jobs), 'job')}"]
         if self.jobs:
             seconds, at_once = self.seconds(), places or 1

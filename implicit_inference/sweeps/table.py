@@ -155,7 +155,7 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def _rows(measure: str, found: dict[str, Run]) -> Iterator[pa.Table]:
-    """What is measured of a run: tables with the columns of the measure."""
+    """Reads what is measured of a run: tables with the columns of the measure."""
     schema = pa.schema([*COLUMNS[measure].items()])
     if measure == "probe":
         yield _stored(found["probe"], "table.parquet", schema)
@@ -179,7 +179,7 @@ def _stored(run: Run, name: str, schema: pa.Schema) -> pa.Table:
 
 
 def _joined(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in few tables."""
+    """Joins tables of few rows into large ones."""
     held, rows = list[pa.Table](), 0
     for table in tables:
         held.append(table)
