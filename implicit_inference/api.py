@@ -108,9 +108,11 @@ def sweep_of(source: Any) -> Sweep:
     given = read(path)
     with of_file(path):
         source = given.get("config", given.get("preset", DEFAULT))
-        changes, seeds, *rest = map(given.get, ("changes", "seeds", "product", "zip", "stages", "measure"))
+        changes, seeds = given.get("changes"), given.get("seeds")
         start = configured(source, changes, seeds)
-        return Sweep.of(start, *rest, _given(changes, seeds, start))
+        axes, together = given.get("product"), given.get("zip")
+        fixed = _given(changes, seeds, start)
+        return Sweep.of(start, axes, together, given.get("stages"), given.get("measure"), fixed)
 
 
 def _given(changes: Mapping[str, Any] | None, seeds: Any, start: Config) -> set[str]:

@@ -12,7 +12,7 @@ from implicit_inference.worlds import WORLDS
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 ORDER = (
     "keys < pytrees < worlds < config < bayes < regression, language < network < runs < training < measure"
-    " < show < study < bench < lm < finished < engines < sweeps < api < job < cli < __main__"
+    " < show < engines < sweeps < study < bench < lm < finished < api < job < cli < __main__"
 )
 ROOMS = re.findall(r"\w+", ORDER)
 """Imports point from right to left, never the other way."""
