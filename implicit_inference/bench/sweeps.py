@@ -1,4 +1,4 @@
-"""The overhead of a sweep: its driver at many runs, with a stub in place of training.
+"""The overhead of a sweep: CPU time and memory of its driver at many runs, with a stub in place of training.
 
 python -m implicit_inference.bench.sweeps        10^4 and 10^5 runs, each in a process of its own, as Markdown
 """
@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from implicit_inference.config.changes import PRESETS
-from implicit_inference.config.identity import parent_ids, run_id
+from implicit_inference.config.identity import run_id
 from implicit_inference.engines.processes import Ended
 from implicit_inference.runs.store import FORMAT
 from implicit_inference.show import facets
@@ -38,8 +37,14 @@ COLUMNS = (
     "Parquet, MB",
     "CSV, MB",
 )
-ROWS = 30
-"""Rows of a run in the table."""
+ESTIMATE = {"mean": 0.5, "stderr": 0.1}
+SUMMARY = {section: {} for section in table.SECTIONS} | {
+    "forgetting": {"early": ESTIMATE},
+    "recovery": {"early": {"net_of_pretrained": ESTIMATE}},
+    "excess": {f"number_{i}": ESTIMATE for i in range(28)},
+}
+RESULT = json.dumps({"summary": SUMMARY}).encode()
+"""The made-up result of every run: 30 rows of the table."""
 
 
 @dataclass
@@ -54,27 +59,19 @@ class Stub:
 
     def submit(self, id: str, text: str) -> None:
         """Writes the finished runs of a job."""
-        began, job = time.perf_counter(), self.plan.jobs[id]
+        began, job = time.process_time(), self.plan.jobs[id]
         config = self.plan.config(job)
-        estimate = {"mean": 0.5, "stderr": 0.1}
-        part = {f"number_{i}": estimate for i in range(ROWS - 2)}
-        recovery, forgetting = {"early": {"net_of_pretrained": estimate}}, {"early": estimate}
-        summary = {section: {} for section in table.SECTIONS} | {
-            "recovery": recovery,
-            "forgetting": forgetting,
-            "excess": part,
-        }
-        result = json.dumps({"summary": summary}).encode()
         for stage in job.stages:
-            folder = self.plan.runs / run_id(stage, config)
+            folder = self.plan.runs / (id if stage == "probe" else run_id(stage, config))
             folder.mkdir()
-            files = {"result.json": hashlib.sha256(result).hexdigest()} if stage == "probe" else {}
-            for name in files:
-                (folder / name).write_bytes(result)
-            info: dict[str, Any] = {"format": FORMAT, "stage": stage, "parents": parent_ids(stage, config)}
-            (folder / "run.json").write_text(json.dumps(info | {"finished": True, "files": files}))
+            files = {}
+            if stage == "probe":
+                (folder / "result.json").write_bytes(RESULT)
+                files["result.json"] = hashlib.sha256(RESULT).hexdigest()
+            info = {"format": FORMAT, "stage": stage, "parents": [], "finished": True, "files": files}
+            (folder / "run.json").write_text(json.dumps(info))
         self._ended.append(Ended(id))
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.process_time() - began
 
     def gather(self) -> list[Ended]:
         """Tells of all jobs that were handed over."""
@@ -92,9 +89,9 @@ def measured(n_runs: int) -> list[str]:
 
     @contextmanager
     def timed(part: str) -> Iterator[None]:
-        began = time.perf_counter()
+        began = time.process_time()
         yield
-        took[part] = time.perf_counter() - began
+        took[part] = time.process_time() - began
 
     with tempfile.TemporaryDirectory() as directory:
         runs = Path(directory)

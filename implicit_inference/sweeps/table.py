@@ -14,10 +14,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from implicit_inference.config.changes import fields_of, value_of
+from implicit_inference.config.fields import Config
+from implicit_inference.config.identity import rests_on, run_id
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.runs.store import Run, StoreError, damaged, interpreted
 from implicit_inference.sweeps.axes import Sweep
-from implicit_inference.sweeps.plan import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +39,12 @@ COLUMNS = {
 
 SECTIONS = ("excess", "forgetting", "gain", "recovery", "effective_prior", "attribution")
 """The parts of a probe's summary whose numbers stand in the table of the measure `summary`."""
+
+DRAWN = {
+    "forgetting.early": "forgetting, early positions",
+    "recovery.early.net_of_pretrained": "net recovered fraction, early positions",
+}
+"""The numbers of a probe that the page draws -> their labels."""
 
 
 class Point(NamedTuple):
@@ -62,12 +69,13 @@ def write(sweep: Sweep, runs: Path, folder: Path) -> tuple[list[Point], dict[str
 
     def tables() -> Iterator[pa.Table]:
         for places, config in zip(sweep.places(), sweep.configs(), strict=True):
-            found = {stage: Run(runs / name) for stage, name in names_of(config, sweep.stages).items()}
+            found = {stage: Run(runs / run_id(stage, config)) for stage in _read_of(sweep, config)}
             last = [*found.values()][-1]
             try:
                 if all(run.finished for run in found.values()):
-                    rows = pa.concat_tables(_rows(sweep.measure, found))
-                    points.append(Point(places, last.id, _drawn(found)))
+                    summary = _summary(found["probe"]) if "probe" in found else {}
+                    rows = pa.concat_tables(_rows(sweep.measure, found, summary))
+                    points.append(Point(places, last.id, _drawn(last, summary)))
                     values = (value for place in places for value in place)
                     columns = [
                         pa.repeat(pa.array([v], kind)[0], len(rows))
@@ -101,46 +109,49 @@ def frame(sweep: Sweep, folder: Path) -> "pd.DataFrame":
 def drawn_of(sweep: Sweep) -> tuple[str, ...]:
     """The quantities that the page draws of every run."""
     if "probe" in sweep.stages:
-        return "forgetting, early positions", "net recovered fraction, early positions"
+        return tuple(DRAWN.values())
     return (f"loss above exact Bayes after {sweep.stages[-1]}",)
 
 
-def _drawn(found: dict[str, Run]) -> tuple[dict[str, Any], ...]:
-    """The values of `drawn_of` for the stages of one run."""
-    if run := found.get("probe"):
-        summary = run.read_json("result.json")
-        with interpreted(run.path("result.json")):
-            return summary["summary"]["forgetting"]["early"], summary["summary"]["recovery"]["early"][
-                "net_of_pretrained"
-            ]
-    run = [*found.values()][-1]
-    records = run.read_table("training.parquet")
-    with interpreted(run.path("training.parquet")):
-        end = max(record["step"] for record in records)
-        excess: dict[int, list[float]] = {}
-        for record in records:
-            if record["step"] == end:
-                sign = 1 if record["predictor"] == "network" else -1
-                excess.setdefault(record["seed"], []).append(2 * sign * record["mean"])
-        over = over_seeds(np.array([np.mean(values) for values in excess.values()]))
-        return ({"mean": over.mean, "stderr": over.stderr if math.isfinite(over.stderr) else None},)
+def _read_of(sweep: Sweep, config: Config) -> tuple[str, ...]:
+    """The stages that the table of a sweep is read from: a finished probe stands for all that it rests on."""
+    return rests_on(sweep.stages, config) if sweep.measure == "training" else ("probe",)
 
 
-def numbers(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, mean and standard error) of the headline numbers of a probe; names such as recovery.early."""
+def _summary(probe: Run) -> dict[str, dict[str, Any]]:
+    """Reads the headline numbers of a probe: {name such as recovery.early: mean and standard error}."""
+    result, found = probe.read_json("result.json"), dict[str, dict[str, Any]]()
 
-    def below(name: str, part: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    def add(name: str, part: Any) -> None:
         if isinstance(part, dict):
             if "mean" in part and "all" not in part:
-                yield name, part
+                found[name] = part
             for key, value in part.items():
                 if key != "by_strength":
-                    yield from below(f"{name}.{key}", value)
+                    add(f"{name}.{key}", value)
 
-    summary = run.read_json("result.json")
-    with interpreted(run.path("result.json")):
+    with interpreted(probe.path("result.json")):
         for section in SECTIONS:
-            yield from below(section, summary["summary"][section])
+            add(section, result["summary"][section])
+        if missing := set(DRAWN) - found.keys():
+            raise ValueError(f"{min(missing)} is missing")
+    return found
+
+
+def _drawn(last: Run, summary: dict[str, dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The values of `drawn_of` for one run, of whose stages this is the last."""
+    if summary:
+        return tuple(summary[name] for name in DRAWN)
+    records = last.read_table("training.parquet")
+    with interpreted(last.path("training.parquet")):
+        end = max(record["step"] for record in records)
+        losses: dict[str, dict[int, list[float]]] = {"network": {}, "bayes": {}}
+        for record in records:
+            if record["step"] == end:
+                losses[record["predictor"]].setdefault(record["seed"], []).append(record["mean"])
+        network, bayes = ([np.mean(by_family) for by_family in of.values()] for of in losses.values())
+        over = over_seeds(np.subtract(network, bayes))
+        return ({"mean": over.mean, "stderr": over.stderr if math.isfinite(over.stderr) else None},)
 
 
 @contextmanager
@@ -154,13 +165,13 @@ def replaced(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _rows(measure: str, found: dict[str, Run]) -> Iterator[pa.Table]:
+def _rows(measure: str, found: dict[str, Run], summary: dict[str, dict[str, Any]]) -> Iterator[pa.Table]:
     """Reads what is measured of a run: tables with the columns of the measure."""
     schema = pa.schema([*COLUMNS[measure].items()])
     if measure == "probe":
         yield _stored(found["probe"], "table.parquet", schema)
     elif measure == "summary":
-        records = [{"number": name} | {key: of[key] for key in MEAN} for name, of in numbers(found["probe"])]
+        records = [{"number": name} | {key: of[key] for key in MEAN} for name, of in summary.items()]
         yield pa.Table.from_pylist(records, schema)
     else:
         for stage, run in found.items():

@@ -20,7 +20,7 @@ from implicit_inference.engines.engine import Place
 from implicit_inference.engines.processes import Ended
 from implicit_inference.measure.summary import summarise
 from implicit_inference.runs.store import Run
-from implicit_inference.sweeps.table import numbers
+from implicit_inference.sweeps.table import _summary
 
 FILE = """
 config = "start.toml"
@@ -138,7 +138,7 @@ def test_headline_numbers_and_losses_are_tables_too(faults, tmp_path):
     forgetting = swept[swept["number"] == "forgetting.early"]
     assert forgetting["mean"].tolist() == pytest.approx([1.0, 1.0])
     config = override(CONFIG, {"finetune.replay": 0.5})
-    for name, number in numbers(Run(tmp_path / "runs" / run_id("probe", config))):
+    for name, number in _summary(Run(tmp_path / "runs" / run_id("probe", config))).items():
         (found,) = swept[(swept["number"] == name) & (swept["finetune.replay"] == 0.5)]["mean"]
         assert (found != found) if number["mean"] is None else found == number["mean"]
     stages = ["finetune"]
