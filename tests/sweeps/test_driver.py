@@ -14,6 +14,7 @@ from made_up import CONFIG, TINY
 from implicit_inference.config.identity import run_id
 from implicit_inference.engines.local import Local
 from implicit_inference.engines.processes import Ended
+from implicit_inference.sweeps import overhead
 from implicit_inference.sweeps.axes import Sweep
 from implicit_inference.sweeps.driver import TRIES, drive
 from implicit_inference.sweeps.plan import Plan
@@ -45,7 +46,7 @@ def plan_of(tmp_path, axes=AXES, **given):
 
 
 def told(plan, engine):
-    """What `drive` returns, and the fractions that it reports."""
+    """Drives a plan to its end, and holds the reported fractions to rise to 1."""
     fractions = []
     failed = drive(plan, engine, lambda fraction, text: fractions.append(fraction))
     assert fractions == sorted(fractions)
@@ -153,3 +154,10 @@ def test_a_job_holds_its_whole_configuration(tmp_path):
     assert (text["runs"], text["stages"]) == (str(tmp_path), ["pretrain", "scratch", "finetune", "probe"])
     assert text["config"]["finetune"]["replay"] == 0.5
     assert [*plan.jobs] == [run_id("probe", next(plan.sweep.configs()))]
+
+
+def test_the_overhead_is_measured_part_by_part():
+    values = dict(zip(overhead.COLUMNS, overhead.measured(20), strict=True))
+    assert values["runs"] == "20"
+    assert float(values["CSV, MB"]) == pytest.approx(20 * 30 * 40e-6, rel=0.5)  # 30 rows a run, some 40 bytes each
+    assert all(float(value) >= 0 for value in values.values())

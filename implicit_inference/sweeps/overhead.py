@@ -1,6 +1,6 @@
 """The overhead of a sweep: CPU time and memory of its driver at many runs, with a stub in place of training.
 
-python -m implicit_inference.bench.sweeps        10^4 and 10^5 runs, each in a process of its own, as Markdown
+python -m implicit_inference.sweeps.overhead        10^4 and 10^5 runs, each in a process of its own, as Markdown
 """
 
 import hashlib
@@ -123,7 +123,7 @@ def main(sizes: Sequence[str]) -> None:
         return
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     for size in sizes or map(str, SIZES):
-        subprocess.run([sys.executable, "-m", "implicit_inference.bench.sweeps", size], check=True)
+        subprocess.run([sys.executable, "-m", "implicit_inference.sweeps.overhead", size], check=True)
 
 
 if __name__ == "__main__":
