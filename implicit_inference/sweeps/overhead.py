@@ -113,7 +113,7 @@ def measured(n_runs: int) -> list[str]:
     took["driver"] -= engine.seconds
     parts = [f"{took[part] / n_runs * 1e3:.2f}" for part in ("plan", "driver", "table")]
     again = f"{took['again'] / n_runs * 1e3:.2f}"
-    return [f"{n_runs:,}", *parts, f"{took['page']:.1f}", again, f"{peak:.0f}", *(f"{size:.1f}" for size in sizes)]
+    return [f"{n_runs:,}", *parts, f"{took['page']:.1f}", again, f"{peak:.0f}", *(f"{size:.3g}" for size in sizes)]
 
 
 def main(sizes: Sequence[str]) -> None:

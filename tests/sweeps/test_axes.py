@@ -1,5 +1,7 @@
 """A sweep as data: lists and ranges, product and zip, one form of every value; wrong ones refused by name."""
 
+from pathlib import Path
+
 import pytest
 
 import implicit_inference as ii
@@ -187,3 +189,12 @@ def test_a_file_takes_nothing_beside_it(arguments, tmp_path):
     with pytest.raises(ii.ConfigError, match=r"axes|where the file"):
         ii.sweep(**{"source": tmp_path / "sweep.toml", "runs": tmp_path} | arguments)
     assert read(tmp_path / "sweep.toml") == {"preset": "smoke"}
+
+
+def test_the_example_in_the_documents_is_a_sweep(tmp_path):
+    text = (Path(__file__).parent.parent.parent / "docs" / "sweeps.md").read_text()
+    (tmp_path / "sweep.toml").write_text(text.split("```toml\n")[1].split("```")[0])
+    sweep = api.sweep_of(tmp_path / "sweep.toml")
+    assert [len(axis.values) for axis in sweep.axes] == [2, 3, 3]
+    assert len([*sweep.configs()]) == 18
+    assert (sweep.stages, sweep.measure, sweep.start.seeds) == (("probe",), "summary", (0, 1))
