@@ -33,6 +33,8 @@ from implicit_inference.runs.store import Run
         (["run", "--pretrain.optimizer", "adam", "--pretrain.weight-decay", "1"], ["weight_decay = 1", "adamw"]),
         (["show", "x", "--runs", __file__], ["no such run"]),
         (["show", "x"], ["x", "no such run"]),
+        (["sweep"], ["FILE.toml"]),
+        (["sweep", "x.toml"], ["x.toml", "cannot be read"]),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_two(arguments, words, capsys, tmp_path, monkeypatch):
@@ -58,7 +60,9 @@ def test_presets_and_help_list_every_section(capsys):
     assert "--tasks.n-discrete" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"], ["sweep", "x.toml"]]
+)
 def test_help_and_mistakes_do_not_import_jax(arguments):
     code = "import sys; from implicit_inference.cli import main\n"
     code += f"try: main({arguments!r})\nexcept SystemExit: pass\n"
