@@ -34,7 +34,6 @@ COLUMNS = (
     "page, s",
     "again, ms a run",
     "peak memory, MB",
-    "Parquet, MB",
     "CSV, MB",
 )
 ESTIMATE = {"mean": 0.5, "stderr": 0.1}
@@ -109,11 +108,11 @@ def measured(n_runs: int) -> list[str]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         with timed("again"):
             assert Plan.of(sweep, runs).existing == n_runs
-        sizes = [(runs / name).stat().st_size / 1e6 for name in ("table.parquet", "table.csv")]
+        size = (runs / "table.csv").stat().st_size / 1e6
     took["driver"] -= engine.seconds
     parts = [f"{took[part] / n_runs * 1e3:.2f}" for part in ("plan", "driver", "table")]
     again = f"{took['again'] / n_runs * 1e3:.2f}"
-    return [f"{n_runs:,}", *parts, f"{took['page']:.1f}", again, f"{peak:.0f}", *(f"{size:.3g}" for size in sizes)]
+    return [f"{n_runs:,}", *parts, f"{took['page']:.1f}", again, f"{peak:.0f}", f"{size:.3g}"]
 
 
 def main(sizes: Sequence[str]) -> None:
