@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from implicit_inference.config import memory
-from implicit_inference.config.changes import PRESETS, base, changed, changed_fields, changes_in, override, start_of
-from implicit_inference.config.errors import UserError, quoted, refuse
+from implicit_inference.config.changes import PRESETS, base, changed, changed_fields, changes_in, start_of
+from implicit_inference.config.errors import refuse
 from implicit_inference.config.fields import Config
-from implicit_inference.config.identity import parents_of, run_id
-from implicit_inference.config.stages import STAGES
+from implicit_inference.config.identity import rests_on, run_id
 from implicit_inference.finished import RUNS, Probe
 from implicit_inference.runs import runtime
+from implicit_inference.runs.files import make
+from implicit_inference.sweeps.axes import Sweep, of_file, read
 from implicit_inference.worlds import WORLDS
 
 if TYPE_CHECKING:
@@ -55,38 +55,69 @@ def run(
 
 def sweep(
     source: str | Path | Config,
-    axes: Mapping[str, Iterable[Any]],
+    axes: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
     *,
+    zip: Mapping[str, Any] | None = None,
     seeds: Iterable[int] | None = None,
+    stages: Iterable[str] | None = None,
+    measure: str | None = None,
+    on: str | None = None,
     runs: str | Path = RUNS,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Runs an experiment for every combination of values; one table of all probes, with the axes as columns.
 
-    `axes`: the values of each field that varies, by dotted path. Everything else is as for `run`. Runs share what they
-    have in common. Raises ConfigError for any wrong field or value before anything is trained.
+    `axes`: the values of each field that varies, by dotted path: a list, or a range such as {"start": 1, "stop": 8,
+    "num": 4}. `zip`: fields whose values go side by side. Without either, `source` is the file of a sweep, which says
+    all but `on` and `runs`. `stages`: those to bring to their end, with all that they rest on. `measure`: probe (all
+    rows), summary (headline numbers), training (losses). `on`: local, local:PROCESSES, ray, ray:ADDRESS or slurm;
+    None: in this process, one run after the other. Everything else is as for `run`.
+
+    Runs share what they have in common. The table, as Parquet and CSV, and a page lie in the folder `sweep-…` of
+    `runs`. On an engine, runs that fail are left out; `attrs["failed"]` of the table has the reason of each. Raises
+    ConfigError for any wrong field or value before anything is trained.
     """
-    start, directory = configured(source, changes, seeds), Path(runs)
-    values = {path: _axis(path, given) for path, given in _fields("axes", axes).items()}
-    variants = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-    configs = [override(start, variant) for variant in variants]
-    needed = {stage for config in configs for stage in stages_of(config)}
-    stages = [stage for stage in STAGES if stage in needed]
-    for config in configs:
-        memory.check(config, (*stages, "probe"))
-    _start(directory, "runs")
-    import pandas as pd
+    if axes is None and zip is None:
+        given = {"changes": changes, "seeds": seeds, "stages": stages, "measure": measure}
+        for name, value in given.items():
+            if value is not None:
+                refuse(name, value, "None where the file of a sweep says it, or axes")
+        asked = sweep_of(source)
+    else:
+        axes = _fields("axes", {} if axes is None else axes)
+        listed = list(stages) if isinstance(stages, Iterable) and not isinstance(stages, str) else stages
+        start = configured(source, changes, seeds)
+        asked = Sweep.of(start, axes, zip, listed, measure, _given(changes, seeds, start))
+    from implicit_inference.sweeps.perform import perform
+    from implicit_inference.sweeps.table import frame
 
-    from implicit_inference.measure.probe import probe
-    from implicit_inference.show.terminal import sweep_progress
-    from implicit_inference.training.sweep import sweep
+    outcome = perform(asked, Path(runs), on, progress)
 
-    def records(trained: Trained) -> list[dict[str, Any]]:
-        return probe(trained, lambda done, total: None).read_table("table.parquet")
+    found = frame(asked, outcome.folder)
+    if outcome.failed:
+        found.attrs["failed"] = outcome.failed
+    return found
 
-    with sweep_progress("sweep") if progress else nullcontext(lambda fraction, text: None) as report:
-        return pd.DataFrame(sweep(start, variants, stages, records, directory, report))
+
+def sweep_of(source: Any) -> Sweep:
+    """Reads the file of a sweep; raises ConfigError, which names it, for anything that is wrong."""
+    if not isinstance(source, Path) and not (isinstance(source, str) and source.endswith(".toml")):
+        refuse("axes", None, "a mapping of fields, such as {'tasks.dim': ...}, unless source is the file of a sweep")
+    path = Path(source)
+    given = read(path)
+    with of_file(path):
+        source = given.get("config", given.get("preset", DEFAULT))
+        changes, seeds = given.get("changes"), given.get("seeds")
+        start = configured(source, changes, seeds)
+        axes, together = given.get("product"), given.get("zip")
+        fixed = _given(changes, seeds, start)
+        return Sweep.of(start, axes, together, given.get("stages"), given.get("measure"), fixed)
+
+
+def _given(changes: Mapping[str, Any] | None, seeds: Any, start: Config) -> set[str]:
+    """The fields that changes and seeds have given a value."""
+    return {*changed_fields(changes or {}, start.world), *(() if seeds is None else ("seeds",))}
 
 
 def configured(
@@ -114,12 +145,7 @@ def configured(
 
 def stages_of(config: Config) -> tuple[str, ...]:
     """Names the stages that the probe of a configuration rests on, in the order in which they train."""
-
-    def rests_on(stage: str) -> set[str]:
-        return {stage}.union(*(rests_on(parent) for parent in parents_of(stage, config)))
-
-    needed = rests_on("probe") - {"probe"}
-    return tuple(stage for stage in STAGES if stage in needed)
+    return rests_on(("probe",), config)[:-1]
 
 
 def prepared(
@@ -180,19 +206,7 @@ def _fields(argument: str, given: Any) -> dict[str, Any]:
     return dict(given)
 
 
-def _axis(path: str, values: Any) -> list[Any]:
-    """The values of an axis; raises ConfigError unless there is at least one, each once."""
-    found = list(values) if isinstance(values, Iterable) and not isinstance(values, str | Mapping) else []
-    if not found or len({repr(value) for value in found}) < len(found):
-        refuse(path, values, "in axes, a list of at least one value, each once")
-    return found
-
-
 def _start(runs: Path, called: str, join: Callable[[], None] | None = None) -> None:
     """Makes the directory of runs, then starts JAX; raises UserError where one of them cannot be."""
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        allowed = "allowed: a directory that is there or can be made"
-        raise UserError(f"{called} {quoted(str(runs))}: {error.strerror}; {allowed}") from error
+    make(runs, called)
     runtime.prepare(join or (lambda: None))

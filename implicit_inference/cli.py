@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from implicit_inference import api
 from implicit_inference.config import changes as configs
 from implicit_inference.config import identity
-from implicit_inference.config.errors import ConfigError, UserError, quoted
+from implicit_inference.config.errors import ConfigError, UserError, one_line, quoted
 from implicit_inference.config.fields import Config
 from implicit_inference.config.flags import Parser, add_fields, changes, joined
 from implicit_inference.config.stages import PROBED, STAGES
+from implicit_inference.engines.engine import ENGINES
 from implicit_inference.lm import command as language_models
 from implicit_inference.runs import process
 from implicit_inference.runs.meeting import hosts_from
@@ -65,6 +66,9 @@ def parser() -> Parser:
         if name == "pretrain":
             add_hosts(sub)
         add_fields(sub, "demo", "demo")
+    sub = command("sweep", sweep, "run a sweep: every combination of values in a file; finished runs are skipped")
+    sub.add_argument("file", type=Path, metavar="FILE.toml", help="the sweep (docs/sweeps.md)")
+    sub.add_argument("--on", default="local", metavar="ENGINE", help=f"{ENGINES} (default: local)")
     for name, plan in CHILDREN.items():
         sub = command(name, child, plan.command)
         sub.set_defaults(stage=name)
@@ -120,6 +124,18 @@ def run(options: argparse.Namespace) -> int:
 def pretrain(options: argparse.Namespace) -> int:
     api.train(_trained(_new_config(options), options, "pretrain"), ["pretrain"])
     return 0
+
+
+def sweep(options: argparse.Namespace) -> int:
+    asked = api.sweep_of(options.file)
+    from implicit_inference.sweeps.perform import perform
+
+    outcome = perform(asked, options.runs, options.on, True, "--runs")
+    print(f"table    {outcome.folder / 'table.parquet'}\ntable    {outcome.folder / 'table.csv'}")
+    print(f"report   {outcome.folder / 'report.html'}", flush=True)
+    for run, reason in outcome.failed.items():
+        print(one_line(f"failed: {run}: {reason}"), file=sys.stderr)
+    return 1 if outcome.failed else 0
 
 
 def child(options: argparse.Namespace) -> int:

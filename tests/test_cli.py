@@ -34,6 +34,8 @@ from implicit_inference.runs.store import Run
         (["run", "--pretrain.optimizer", "adam", "--pretrain.weight-decay", "1"], ["weight_decay = 1", "adamw"]),
         (["show", "x", "--runs", __file__], ["no such run"]),
         (["show", "x"], ["x", "no such run"]),
+        (["sweep"], ["FILE.toml"]),
+        (["sweep", "x.toml"], ["x.toml", "cannot be read"]),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_two(arguments, words, capsys, tmp_path, monkeypatch):
@@ -88,7 +90,8 @@ def test_a_shell_completes(line, words, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"]]
+    "arguments",
+    [["--help"], ["--version"], ["run", "--help"], ["presets"], ["run", "--tasks.dim", "0"], ["sweep", "x.toml"]],
 )
 def test_help_and_mistakes_do_not_import_jax(arguments):
     code = "import sys; from implicit_inference.cli import main\n"

@@ -12,7 +12,7 @@ from implicit_inference.worlds import WORLDS
 PACKAGE = Path(__file__).parent.parent / "implicit_inference"
 ORDER = (
     "keys < pytrees < worlds < config < bayes < regression, language < network < runs < training < measure"
-    " < show < study < bench < lm < finished < api < cli < __main__"
+    " < show < engines < sweeps < study < bench < lm < finished < api < job < cli < __main__"
 )
 ROOMS = re.findall(r"\w+", ORDER)
 """Imports point from right to left, never the other way."""
@@ -41,7 +41,22 @@ def test_imports_point_one_way(module):
         assert ROOMS.index(other.split(".")[0]) <= room, f"{module} imports {other}"
 
 
-MACHINERY = ("network", "runs", "training", "measure", "show", "study", "cli", "api", "worlds", "bayes", "config")
+MACHINERY = (
+    "network",
+    "runs",
+    "training",
+    "measure",
+    "show",
+    "study",
+    "engines",
+    "sweeps",
+    "job",
+    "cli",
+    "api",
+    "worlds",
+    "bayes",
+    "config",
+)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.split(".")[0] in MACHINERY])

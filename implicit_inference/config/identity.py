@@ -5,7 +5,7 @@ No jax here: whoever reads a run asks, too.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -134,3 +134,13 @@ def parents_of(stage: str, config: Config) -> tuple[str, ...]:
 def parent_ids(stage: str, config: Config) -> list[str]:
     """Names the runs of those stages, in the same order."""
     return [run_id(parent, config) for parent in parents_of(stage, config)]
+
+
+def rests_on(stages: Collection[str], config: Config) -> tuple[str, ...]:
+    """Names these stages and all that they rest on, in the order in which they come to their end."""
+
+    def needed(stage: str) -> set[str]:
+        return {stage}.union(*(needed(parent) for parent in parents_of(stage, config)))
+
+    found = set[str]().union(*(needed(stage) for stage in stages))
+    return tuple(stage for stage in STAGES if stage in found)

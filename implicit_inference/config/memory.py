@@ -1,4 +1,4 @@
-"""How much memory a configuration asks for, told before anything slow starts. No jax here."""
+"""How much memory and work a configuration asks for, told before anything slow starts. No jax here."""
 
 import os
 from collections.abc import Collection
@@ -69,3 +69,12 @@ def available() -> int | None:
         except (OSError, ValueError):  # another kind of machine; `max`
             continue
     return min(found)
+
+
+def work(config: Config, stage: str) -> float:
+    """Prompts that a stage sees times the size of the network: its time, up to a factor of the machine's."""
+    size, shown = float(config.model.layers * config.model.width**2), config.prompts.length * len(config.seeds)
+    if stage == "probe":
+        return size * shown * config.probe.prompts
+    training = getattr(config, stage)
+    return size * shown * training.steps * training.batch

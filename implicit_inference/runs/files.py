@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from implicit_inference.config.errors import UserError
+from implicit_inference.config.errors import UserError, quoted
 
 try:
     import fcntl
@@ -40,6 +40,15 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     _sync(path.parent)
+
+
+def make(directory: Path, called: str) -> None:
+    """Makes a directory, which the user knows as `called`, unless it is there; raises UserError if it cannot be."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = "allowed: a directory that is there or can be made"
+        raise UserError(f"{called} {quoted(str(directory))}: {error.strerror}; {allowed}") from error
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from implicit_inference.config import memory
 from implicit_inference.config.changes import override
-from implicit_inference.config.fields import Config, TrainingConfig
+from implicit_inference.config.fields import Config
 from implicit_inference.config.identity import run_id
 from implicit_inference.runs.runtime import pinned
 from implicit_inference.runs.store import Record, Run
@@ -61,12 +61,9 @@ def unfinished(configs: Sequence[Config], stages: Sequence[str], runs: Path) -> 
     costs = {}
     for config in configs:
         for stage in stages:
-            training: TrainingConfig = getattr(config, stage)
             name = run_id(stage, config)
             if not Run(runs / name).finished:
-                size = config.model.layers * config.model.width**2
-                seen = training.steps * training.batch * config.prompts.length * len(config.seeds)
-                costs[name] = float(size * seen)
+                costs[name] = memory.work(config, stage)
     return costs
 
 
