@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 from figure import main
-from ladder import TRANSLATED, parts, recovered
+from ladder import LOWEST, TRANSLATED, parts, recovered
 
 from implicit_inference.measure.formulas import Estimate, over_seeds
 from implicit_inference.show.drawing import Axes, Figure
@@ -51,7 +51,8 @@ def draw(table: Results) -> Figure:
     grid[1, 0].set_xlabel("gain on known tables")
     for axes in grid[0]:
         legend(axes, fontsize=7)
-    return finished(figure, "Ways to tune for instructions in English", table, legend=False)
+    title = f"Ways to tune for instructions in English (net recovery above {LOWEST:g} is shown)"
+    return finished(figure, title, table, legend=False)
 
 
 if __name__ == "__main__":
