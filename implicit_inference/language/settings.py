@@ -61,7 +61,7 @@ class PromptsConfig:
 
     length: int = knob(12, "K, pairs in a document", least=2, most=4096)
     anchors: int = knob(
-        6,
+        0,
         "of the concepts, how many have one word and a language mark in place of a word in each language",
         least=0,
         most=1024,
@@ -149,7 +149,7 @@ PRESETS = {
         BASE,
         seeds=(0, 1),
         tasks=TasksConfig(concepts=4, skills=2, languages=(0.6, 0.4), refusing=0.0),
-        prompts=PromptsConfig(length=8, anchors=4),
+        prompts=PromptsConfig(length=8),
         model=ModelConfig(width=16, layers=2),
         pretrain=TrainingConfig(steps=400, warmup=40),
         finetune=replace(BASE.finetune, steps=60),
@@ -164,7 +164,7 @@ PRESETS = {
         BASE,
         seeds=(0, 1, 2, 3),
         tasks=TasksConfig(concepts=16, skills=32),
-        prompts=PromptsConfig(length=40, anchors=16),
+        prompts=PromptsConfig(length=40),
         model=ModelConfig(width=256, layers=8, heads=8, compute_dtype="bfloat16"),
         pretrain=TrainingConfig(steps=20_000, learning_rate=1e-2),
         probe=Translations(scratch_steps=4000, translations=(2.0, 3.0, 4.0)),
