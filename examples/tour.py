@@ -15,8 +15,8 @@
 # A prompt shows examples of a task and asks for one more answer. Which task is it? This tour answers exactly,
 # watches the answer move, moves it on purpose, and then looks for the same in a trained network.
 #
-# `python examples/tour.py` prints the numbers and writes `tour_1.png` to `tour_5.png`, in about a minute and
-# a half. As a notebook: open this file with jupytext.
+# `python examples/tour.py` prints the numbers and writes `tour_1.png` to `tour_5.png`, in half a minute.
+# As a notebook: open this file with jupytext.
 
 # %%
 from collections.abc import Callable
@@ -166,8 +166,8 @@ Picture("tour_3", draw_conjugation)
 
 # %%
 def opened() -> ii.Probe:
-    """The networks to look at: trained now, in about a minute, or found in `runs`."""
-    return ii.run("smoke")
+    """The networks to look at, which come with the package."""
+    return ii.load("zoo/demo")
 
 
 run = opened()

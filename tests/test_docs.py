@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import runpy
 import shlex
@@ -95,19 +94,14 @@ def test_the_code_of_the_page_on_extending_runs_and_keeps_the_laws():
     assert names["in_family"][:, -1].mean() > 0.6  # they are from it
 
 
-def test_the_tour_finds_what_there_is_to_find(untrained, tmp_path, capsys):
-    """The network after is exact Bayes with the made-up log odds 1.5, the one before with those of pretraining, 0."""
+def test_the_tour_finds_what_the_networks_of_the_zoo_hold(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     names = runpy.run_path(str(ROOT / "examples" / "tour.py"))
-    out = capsys.readouterr().out
-    assert "pretrained: 0.00, 0.00\n" in out
-    assert "finetuned: 1.50, 1.50\n" in out
-    assert 0.1 < names["net"] < 1.1
+    summary = ii.load("zoo/demo").summary
+    assert f"net recovery by doubled labels: {names['net']:.2f}" in capsys.readouterr().out
+    np.testing.assert_allclose(names["net"], summary["recovery"]["early"]["net_of_pretrained"]["mean"], atol=0.01)
     for n in range(1, 6):
         assert (tmp_path / f"tour_{n}.png").read_bytes().startswith(b"\x89PNG")
-    at_even_odds = np.asarray(names["GATE_EDGES"]).searchsorted(0.0)  # the bin that ends there, of ratios from -2 to 0
-    for (name, found), odds in zip(names["beliefs"].items(), (0.0, 1.5), strict=True):
-        for _, gate in found:
-            assert 1 / (1 + np.exp(2 - odds)) < gate[at_even_odds] < 1 / (1 + np.exp(-odds)), name
 
 
 def test_the_tour_opens_as_a_notebook():
@@ -119,17 +113,6 @@ def test_the_tour_opens_as_a_notebook():
         if kind == "[markdown]":
             assert all(line.startswith("#") for line in text.strip().splitlines())
     assert sum(text.rstrip().splitlines()[-1].startswith("Picture(") for text in cells[1::2]) == 5  # shown in the cell
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_the_tour_trains_its_networks(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
-    command = [sys.executable, str(ROOT / "examples" / "tour.py")]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert float(re.search(r"forgetting with few exemplars: (.*);", done.stdout)[1]) > 0.05
-    assert len(list(tmp_path.glob("tour_*.png"))) == 5
 
 
 def run_all(page):

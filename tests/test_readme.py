@@ -13,7 +13,7 @@ def test_the_library_example_runs_and_gives_what_it_says():
     names = {}
     exec(example, names)
     calls = {
-        name: create_autospec(getattr(ii, name)) for name in ("run", "sweep")
+        name: create_autospec(getattr(ii, name)) for name in ("run", "sweep", "load")
     }  # refuse arguments that are not there
     exec(main_job, {"ii": SimpleNamespace(**calls)})
     assert all(call.called for call in calls.values())

@@ -1,8 +1,8 @@
 """The zoo: the finished runs of a few presets, which come with the package and are read like any others.
 
-python -m implicit_inference.runs.zoo [--runs runs] [PRESET ...]     (make zoo)
+python -m implicit_inference.runs.zoo [--runs runs]     (make zoo)
 
-copies the files that count of these presets' finished runs into the package, instead of those that lie there.
+copies the files that count of the finished runs of KEPT into the package, instead of those that lie there.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from implicit_inference.runs.store import Run, StoreError
 ZOO = Path(__file__).parent.parent / "zoo"
 PREFIX = "zoo/"
 KEPT = ("demo", "language-demo")
+"""The presets whose runs come with the package"""
 
 
 def find(name: str) -> Run:
@@ -49,12 +50,11 @@ def fill(runs: Path, presets: Sequence[str] = KEPT) -> list[Run]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m implicit_inference.runs.zoo", allow_abbrev=False)
-    parser.add_argument("presets", nargs="*", choices=[[], *PRESETS], default=KEPT, metavar="PRESET")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of all runs")
     options = parser.parse_args()
 
     def command() -> int:
-        for run in fill(options.runs, options.presets):
+        for run in fill(options.runs):
             print(ZOO / run.id)
         return 0
 
