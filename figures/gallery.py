@@ -115,8 +115,8 @@ ANSWERS = {
     "control": "Training the control alone first does not help: joint training is as good at equal steps, or better.",
     "model_size": "Networks of all four sizes forget, and get most of it back with few exemplars.",
     "task_diversity": "The more tasks in the set, the less comes back; from sixteen on nothing does at late positions.",
-    "translation": "Instruction tuning in English costs in-context learning there alone, and translation brings all of it "
-    "back; tuned in all languages, about half.",
+    "translation": "Instruction tuning in English costs in-context learning there alone, and translation brings it "
+    "back; tuned in all languages, about half comes back.",
     "language_dose": "At every dose, translation brings all of it back, and permuted concepts less and less.",
     "anchors": "The more words languages share, the more forgetting spreads to the others, and the less translation "
     "brings back.",
