@@ -260,14 +260,14 @@ def test_exact_predictors_are_those_of_the_library(runs):
 
 
 def test_figures_and_the_page_go_where_they_are_asked_for(runs, tmp_path, monkeypatch):
-    drawn = {f"{name}.png": b"a picture" for name in report.CAPTIONS}
+    drawn = {f"{name}.{kind}": b"<svg></svg>" for name in report.CAPTIONS for kind in ("png", "svg")}
     monkeypatch.setattr(plots, "drawn", lambda run, kinds: drawn)
     run = ii.load(run_id("probe", CONFIG), runs)
     for folder in (str(tmp_path / "figures"), None):
         paths = run.figures(folder)
         assert [path.name for path in paths] == list(drawn)
         assert {path.parent for path in paths} == {Path(folder or run.directory / "figures")}
-        assert paths[0].read_bytes() == b"a picture"
+        assert paths[0].read_bytes() == b"<svg></svg>"
     assert run.report() == run.directory / "report.html"
     assert run.report(tmp_path / "page.html").read_text() == run.report().read_text()
     assert run.id in run.report().read_text()

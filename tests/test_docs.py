@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -94,6 +95,7 @@ def test_the_code_of_the_page_on_extending_runs_and_keeps_the_laws():
     assert names["in_family"][:, -1].mean() > 0.6  # they are from it
 
 
+@pytest.mark.slow
 def test_the_tour_finds_what_the_networks_of_the_zoo_hold(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = runpy.run_path(str(ROOT / "examples" / "tour.py"))
@@ -123,8 +125,18 @@ def run_all(page):
     return names
 
 
+def test_the_code_of_the_page_on_sweeps_calls_what_there_is_with_a_file_that_can_be_swept(tmp_path):
+    called = create_autospec(ii.sweep)  # refuses arguments that are not there
+    (code,) = blocks(ROOT / "docs" / "sweeps.md", "python")
+    exec(code.replace("ii.sweep", "sweep"), {"sweep": called})
+    assert called.call_args_list[0].args == ("sweep.toml",)
+    (tmp_path / "sweep.toml").write_text(blocks(ROOT / "docs" / "sweeps.md", "toml")[0])
+    sweep = api.sweep_of(tmp_path / "sweep.toml")
+    assert sweep.paths[:2] == ("finetune.replay", "finetune.learning_rate")
+
+
 def test_every_page_with_code_is_run():
-    assert {page.name for page in DOCS if blocks(page, "python")} == {"api.md", "extending.md"}
+    assert {page.name for page in DOCS if blocks(page, "python")} == {"api.md", "extending.md", "sweeps.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_path)

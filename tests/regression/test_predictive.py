@@ -146,6 +146,7 @@ def draw_and_check(data, dtype, tolerance):
         check_accuracy(mixture, prompts, jnp.asarray(sigma, dtype), tolerance)
 
 
+@pytest.mark.slow
 @PRECISIONS
 @settings(max_examples=25)
 @given(st.data())
