@@ -120,8 +120,8 @@ ANSWERS = {
     "language_dose": "At every dose, translation brings all of it back, and permuted concepts less and less.",
     "anchors": "The more words languages share, the more forgetting spreads to the others, and the less translation "
     "brings back.",
-    "rare_languages": "Whatever the share of English, tuning in it moves its own prior odds and no other language's, and "
-    "translation brings all back.",
+    "rare_languages": "Whatever the share of English, tuning in it moves its own prior odds alone, and translation "
+    "brings all back.",
     "safety": "A refusal taught in English hardly reaches the other language, where the answer is still there.",
     "code_tuning": "A large dose of one skill costs the others in English alone; a small one costs nothing.",
     "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",
