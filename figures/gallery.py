@@ -124,6 +124,8 @@ ANSWERS = {
     "brings all back.",
     "language_lessons": "Students of a tuned network's answers to new tables learn to follow instructions in English "
     "alone, though no answer showed how; filtering hard undoes it.",
+    "language_control": "Training the controls alone first steers no better than joint training at equal steps, mostly "
+    "worse.",
     "safety": "A refusal taught in English hardly reaches the other language, where the answer is still there.",
     "code_tuning": "A large dose of one skill costs the others in English alone; a small one costs nothing.",
     "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",
