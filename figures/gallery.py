@@ -137,7 +137,7 @@ FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
 
 OLDER_TABLES = (
     *("single_distribution", "closeness", "finetuning_sets", "replay", "lessons", "finetuning_prompts"),
-    *("methods", "control", "model_size", "nonlinear"),
+    *("methods", "control", "model_size"),
 )
 OLDER = (
     "An older table, kept until it is run again: means over 4 seeds, pretraining at twice the rate of the others, "
