@@ -16,6 +16,7 @@ from scripts import DRAWN, EXPERIMENTS, FIGURES, NAMES, ROOT, load
 from implicit_inference.config.changes import override
 from implicit_inference.config.errors import Terminated, UserError
 from implicit_inference.measure.formulas import Estimate
+from implicit_inference.runs import zoo
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import Look
 from implicit_inference.study import panels
@@ -167,7 +168,7 @@ def source_of(picture):
         return image.text["Source"]
 
 
-PICTURES = sorted(path.relative_to(FIGURES) for path in FIGURES.glob("*/*.png") if path.parent.name != "demo")
+PICTURES = sorted(path.relative_to(FIGURES) for path in FIGURES.glob("*/*.png"))
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=str)
@@ -176,5 +177,6 @@ def test_a_picture_is_drawn_from_the_table_beside_it(picture):
     assert source_of(FIGURES / picture) == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
-def test_the_pictures_of_the_demo_are_of_one_run():
-    assert len({source_of(path) for path in FIGURES.glob("demo/*.png")}) == 1
+def test_the_first_picture_is_drawn_from_the_networks_that_come_with_the_package():
+    tables = b"".join(zoo.find(f"{zoo.PREFIX}{preset}").read("table.parquet") for preset in zoo.KEPT)
+    assert source_of(FIGURES / "front.png") == hashlib.sha256(tables).hexdigest()
