@@ -126,6 +126,8 @@ ANSWERS = {
     "alone, though no answer showed how; filtering hard undoes it.",
     "language_control": "Training the controls alone first steers no better than joint training at equal steps, mostly "
     "worse.",
+    "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in English "
+    "also breaks the other languages.",
     "safety": "A refusal taught in English hardly reaches the other language, where the answer is still there.",
     "code_tuning": "A large dose of one skill costs the others in English alone; a small one costs nothing.",
     "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",
