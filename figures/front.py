@@ -33,7 +33,7 @@ def draw(tables: dict[str, Table]) -> Figure:
 def main() -> int:
     digest, tables = hashlib.sha256(), {}
     for name in PANELS:
-        run = zoo.find(name)
+        run = zoo.probe_of(name)
         digest.update(run.read("table.parquet"))
         tables[name] = Table(run.read_table("table.parquet"), run.config())
     with style():

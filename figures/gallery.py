@@ -128,7 +128,8 @@ ANSWERS = {
     "worse.",
     "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in English "
     "also breaks the other languages.",
-    "safety": "A refusal taught in English hardly reaches the other language, where the answer is still there.",
+    "safety": "A refusal taught in English hardly reaches the other language, whose answer is still there if it has "
+    "words of its own.",
     "code_tuning": "A large dose of one skill costs the others in English alone; a small one costs nothing.",
     "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",
 }

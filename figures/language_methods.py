@@ -49,8 +49,8 @@ def draw(table: Results) -> Figure:
         row[1].set_ylabel("net recovery in translation")
         row[2].set_ylabel("rise of the distance to the exact predictor")
     grid[1, 0].set_xlabel("gain on known tables")
-    for axes in grid[0]:
-        legend(axes, fontsize=7)
+    for axes in grid[1]:
+        legend(axes, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=8)
     title = f"Ways to tune for instructions in English (net recovery above {LOWEST:g} is shown)"
     return finished(figure, title, table, legend=False)
 

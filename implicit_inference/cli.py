@@ -203,11 +203,9 @@ def show(options: argparse.Namespace) -> int:
 
 def _find(options: argparse.Namespace, prefix: str, stage: str | None = None, unfinished: bool = False) -> Run:
     """The run of this id; what a killed process left beside a finished one is removed where that is allowed."""
-    from implicit_inference.runs import drafts, store, zoo
+    from implicit_inference.runs import drafts, zoo
 
-    if prefix.startswith(zoo.PREFIX) and stage in (None, "probe"):
-        return zoo.find(prefix)
-    found = store.find(options.runs, prefix, stage, unfinished)
+    found = zoo.find(options.runs, prefix, stage, unfinished)
     if found.finished:
         drafts.tidy(found)
     return found

@@ -157,10 +157,9 @@ def load(id: str, runs: str | Path = RUNS) -> Probe:
     """
     if not isinstance(id, str):
         refuse("id", id, "the id of a finished probe, or its beginning")
-    from implicit_inference.runs import store, zoo
+    from implicit_inference.runs import zoo
 
-    found = zoo.find(id) if id.startswith(zoo.PREFIX) else store.find(Path(runs), id, "probe")
-    return Probe(found.directory)
+    return Probe(zoo.find(Path(runs), id, "probe").directory)
 
 
 def _of_seed(packed: Predictor, place: int) -> Predictor:

@@ -19,7 +19,7 @@ class Ray:
     def __init__(self, memory: int):
         resources = ray.cluster_resources()
         accelerators = 1 if resources.get("GPU") else 0
-        self.places = 2 * max(1, int(resources.get("GPU" if accelerators else "CPU", 1)))
+        self.places = max(1, int(resources.get("GPU" if accelerators else "CPU", 1)))
         self._task = ray.remote(run).options(
             num_cpus=CORES, num_gpus=accelerators, memory=memory, max_retries=0, name="implicit-inference"
         )

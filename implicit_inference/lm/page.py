@@ -3,7 +3,6 @@
 import base64
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -15,6 +14,7 @@ from implicit_inference.lm.store import LmRun
 from implicit_inference.runs.files import write_whole
 from implicit_inference.show.drawing import Figure, legend_below, rendered, style
 from implicit_inference.show.notation import BLACK, BLUE, GREY, RED, Look
+from implicit_inference.show.pages import filled
 from implicit_inference.study.panels import COLOURS, categories, zero
 
 FIGURE, PAGE = "margins.png", "page.html"
@@ -86,17 +86,16 @@ def write(found: pd.DataFrame, title: str, run: LmRun) -> None:
     with style():
         picture = rendered(draw(found, title), "png")
     write_whole(run.path(FIGURE), picture)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("implicit_inference.lm", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("page.html.jinja").render(
+    page = filled(
+        "lm",
+        "page.html.jinja",
         title=title,
         families=[_told(found, family) for family in found["family"].unique()],
         floor=FLOOR,
         settings=run.settings,
         figure="data:image/png;base64," + base64.b64encode(picture).decode(),
     )
-    write_whole(run.path(PAGE), page.encode())
+    write_whole(run.path(PAGE), page)
 
 
 def _told(found: pd.DataFrame, family: Any) -> dict[str, Any]:

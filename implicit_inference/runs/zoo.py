@@ -13,7 +13,7 @@ from pathlib import Path
 
 from implicit_inference.config.changes import PRESETS
 from implicit_inference.config.identity import run_id
-from implicit_inference.runs import process
+from implicit_inference.runs import process, store
 from implicit_inference.runs.store import Run, StoreError
 
 ZOO = Path(__file__).parent.parent / "zoo"
@@ -22,7 +22,14 @@ KEPT = ("demo", "language-demo")
 """The presets whose runs come with the package"""
 
 
-def find(name: str) -> Run:
+def find(runs: Path, id: str, stage: str | None = None, unfinished: bool = False) -> Run:
+    """Finds a run as `store.find` does; one named like `zoo/demo` is the probe of that preset, from the zoo."""
+    if not id.startswith(PREFIX) or stage not in (None, "probe"):
+        return store.find(runs, id, stage, unfinished)
+    return probe_of(id)
+
+
+def probe_of(name: str) -> Run:
     """Gives the probe of a preset, named like `zoo/demo`. Raises StoreError for one that the zoo does not have."""
     found = {f"{PREFIX}{preset}": Run(ZOO / run_id("probe", config)) for preset, config in PRESETS.items()}
     known = [other for other, run in found.items() if run.finished]

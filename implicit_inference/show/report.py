@@ -1,15 +1,13 @@
 """Probes -> one HTML page that needs nothing else: figures, results, configurations side by side, provenance."""
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from implicit_inference.config.errors import counted, one_line
+from implicit_inference.config.errors import one_line
 from implicit_inference.config.fields import Config
 from implicit_inference.measure.formulas import RANGES
 from implicit_inference.measure.summary import summary_of
@@ -18,6 +16,7 @@ from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Run, StoreError
 from implicit_inference.show import overview, plots, side_by_side
 from implicit_inference.show.notation import Notation, estimate
+from implicit_inference.show.pages import filled, inline
 from implicit_inference.show.results import COLUMNS, DEFINITIONS, Result, results_of
 
 CAPTIONS = {
@@ -110,17 +109,12 @@ def readable(runs: list[Run]) -> list[Content]:
 
 def write(probes: list[Content], path: Path) -> Path:
     """Writes the page about the probes and returns its `path`; writes nothing else."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("implicit_inference.show", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"estimate": estimate, "counted": counted}
     configs, summaries = [probe.config for probe in probes], [probe.summary for probe in probes]
     differing, shared = side_by_side.side_by_side(configs)
     names, fields = side_by_side.names_of(configs), Notation.of(configs[0])
-    page = environment.get_template("report.html.jinja").render(
+    page = filled(
+        "show",
+        "report.html.jinja",
         letters=[side_by_side.letter(i) for i in range(len(probes))],
         names=names,
         single_seed=all(len(config.seeds) == 1 for config in configs),
@@ -134,7 +128,7 @@ def write(probes: list[Content], path: Path) -> Path:
         comparison=inline(overview.comparison(names, summaries)) if len(probes) > 1 else None,
         provenance=side_by_side.provenance([probe.run for probe in probes]),
     )
-    write_whole(path, page.encode())
+    write_whole(path, page)
     return path
 
 
@@ -170,10 +164,3 @@ def _figures(run: Run, names: Notation) -> list[Picture]:
         Picture(caption.format(**words), reading.format(**words), inline(pictures[f"{name}.svg"]))
         for name, (caption, reading) in CAPTIONS.items()
     ]
-
-
-def inline(picture: bytes) -> Markup:
-    """An SVG file as an element of the page; it scales with the page, and its text can be read and searched."""
-    text = picture.decode()
-    without = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], count=1, flags=re.DOTALL)
-    return Markup(without)

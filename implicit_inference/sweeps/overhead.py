@@ -19,8 +19,7 @@ from implicit_inference.config.changes import PRESETS
 from implicit_inference.config.identity import run_id
 from implicit_inference.engines.processes import Ended
 from implicit_inference.runs.store import FORMAT
-from implicit_inference.show import facets
-from implicit_inference.sweeps import table
+from implicit_inference.sweeps import page, table
 from implicit_inference.sweeps.axes import Sweep
 from implicit_inference.sweeps.driver import drive
 from implicit_inference.sweeps.plan import Plan
@@ -104,7 +103,7 @@ def measured(n_runs: int) -> list[str]:
         with timed("table"):
             points, _ = table.write(sweep, runs, runs)
         with timed("page"):
-            facets.write(runs / "report.html", list(sweep.paths), table.drawn_of(sweep), points, {}, "")
+            page.write(runs / "report.html", list(sweep.paths), table.drawn_of(sweep), points, {}, "")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         with timed("again"):
             assert Plan.of(sweep, runs).existing == n_runs

@@ -50,14 +50,13 @@ def perform(sweep: Sweep, runs: Path, on: str | None, progress: bool, called: st
                     engine.close()
             else:
                 _here(plan, report)
-    from implicit_inference.show import facets
     from implicit_inference.show.notation import Notation
-    from implicit_inference.sweeps import table
+    from implicit_inference.sweeps import page, table
 
     points, unreadable = table.write(sweep, runs, folder)
     names = Notation.of(sweep.start)
     axes = [", ".join(map(names.field, axis.paths)) for axis in sweep.axes]
-    facets.write(folder / "report.html", axes, table.drawn_of(sweep), points, failed | unreadable, told)
+    page.write(folder / "report.html", axes, table.drawn_of(sweep), points, failed | unreadable, told)
     return Outcome(folder, failed | unreadable)
 
 

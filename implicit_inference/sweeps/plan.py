@@ -85,11 +85,11 @@ class Plan:
         """The configuration of a job."""
         return changed(self.sweep.start, job.variant)
 
-    def told(self, places: int | None = None) -> str:
-        """Says how much there is to do: runs, how many exist, time and memory with so many jobs (`places`) at once."""
+    def told(self, places: int) -> str:
+        """Says how much there is to do: runs, how many exist, time and memory with at most `places` jobs at once."""
         lines = [f"{counted(self.variants, 'run')}, of which {self.existing} exist; {counted(len(self.jobs), 'job')}"]
         if self.jobs:
-            seconds, at_once = self.seconds(), places or 1
+            seconds, at_once = self.seconds(), min(places, len(self.jobs))
             each = f"{self.memory / memory.GIB:.2g} GiB of memory a job"
             whole = f"{at_once * self.memory / memory.GIB:.2g} in all"
             lines.append(f"{counted(at_once, 'job')} at once, about {each}, {whole}")

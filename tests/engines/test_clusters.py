@@ -53,7 +53,7 @@ def test_ray_gets_each_job_once_with_its_needs_and_tells_how_it_ended(ray_stub, 
     from implicit_inference.engines.ray import started
 
     engine = started("host:6379", 2**30, tmp_path)
-    assert engine.places == 6
+    assert engine.places == 3
     assert ray_stub.calls[:2] == [("init", "host:6379"), ("remote", run)]
     needs = ray_stub.calls[2][1]
     assert (needs["num_cpus"], needs["memory"], needs["max_retries"]) == (1, 2**30, 0)

@@ -21,7 +21,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_is_the_one_that_was_written(name):
-    probe = zoo.find(name)
+    probe = zoo.probe_of(name)
     assert probe.config().seeds == PRESETS[name.removeprefix(zoo.PREFIX)].seeds
     for run in (*probe.parents(), probe):
         assert run.finished
@@ -77,7 +77,7 @@ def test_it_is_filled_from_finished_runs_alone(tmp_path, monkeypatch):
     assert not zoo.ZOO.exists()
     made = probe_run(tmp_path / "runs", PRESETS["smoke"])
     assert zoo.fill(tmp_path / "runs", ["smoke"]) == [made]
-    assert zoo.find("zoo/smoke") == Run(zoo.ZOO / run_id("probe", PRESETS["smoke"]))
+    assert zoo.probe_of("zoo/smoke") == Run(zoo.ZOO / run_id("probe", PRESETS["smoke"]))
     assert contents(zoo.ZOO).keys() >= {zoo.ZOO / made.id / "table.parquet"}
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from implicit_inference.measure.lookup import Table
 from implicit_inference.measure.summary import summarise
-from implicit_inference.show.results import COLUMNS, results, results_of
+from implicit_inference.show.results import COLUMNS, DEFINITIONS, results, results_of
 from implicit_inference.show.terminal import first_results
 
 
@@ -24,6 +24,10 @@ def test_results_are_flat_rows_of_text(found):
     assert ("loss", "Gaussian", "fine-tuned", "labels × 2", *3 * ("1.200 ± 0.058",)) in rows
     off = "rise of the distance off the line"
     assert (off, "Gaussian", "fine-tuned", "as they are", *3 * ("0.250 ± 0.000",)) in rows
+
+
+def test_what_is_defined_is_there(found):
+    assert set(DEFINITIONS) <= {result.quantity for result in found}
 
 
 def test_the_terminal_shows_the_first_results_and_no_others(tmp_path):

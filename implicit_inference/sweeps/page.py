@@ -1,17 +1,14 @@
 """A sweep on one page: a picture with an axis along x, one as lines, the others as columns; every run; what failed."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from implicit_inference.config.errors import counted
 from implicit_inference.measure.formulas import Estimate
 from implicit_inference.runs.files import write_whole
 from implicit_inference.show.drawing import Figure, estimates, legend_below, rendered, style, undefined
-from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look, estimate
+from implicit_inference.show.notation import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, Look
+from implicit_inference.show.pages import filled, inline
 
 COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, SKY, BLACK, GREY)
 MOST_COLUMNS = 6
@@ -38,25 +35,20 @@ def write(
 
     `axes`: a label for each. `told`: what there was to do. `failed`: {run: reason}.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("implicit_inference.show", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"estimate": estimate, "counted": counted, "place": place_text}
-    page = environment.get_template("sweep.html.jinja").render(
+    page = filled(
+        "sweeps",
+        "page.html.jinja",
         axes=axes,
         quantities=quantities,
-        rows=rows[:MOST_ROWS],
+        rows=[(map(place_text, places), id, values) for places, id, values in rows[:MOST_ROWS]],
         n_rows=len(rows),
         failed=list(failed.items())[:MOST_ROWS],
         n_failed=len(failed),
         told=told,
-        picture=base64.b64encode(picture(axes, quantities, rows)).decode() if rows else None,
+        picture=inline(picture(axes, quantities, rows)) if rows else None,
         left_out=left_out(rows),
     )
-    write_whole(path, page.encode())
+    write_whole(path, page)
     return path
 
 
@@ -66,7 +58,7 @@ def place_text(place: Place) -> str:
 
 
 def picture(axes: Sequence[str], quantities: Sequence[str], rows: Sequence[Row]) -> bytes:
-    """Draws one picture, as PNG: x is the first axis, lines are the second one, columns all others together.
+    """Draws one picture, as SVG: x is the first axis, lines are the second one, columns all others together.
 
     Each quantity has a row of panels. Of many lines and columns, some are drawn, evenly spread.
     """
@@ -98,7 +90,7 @@ def picture(axes: Sequence[str], quantities: Sequence[str], rows: Sequence[Row])
                         panel.set_xticks(x, ticks)
         if lines != [()]:
             legend_below(figure)
-        return rendered(figure, "png")
+        return rendered(figure, "svg")
 
 
 def spread_out(found: list[Any], most: int) -> list[Any]:
