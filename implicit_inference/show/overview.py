@@ -7,6 +7,9 @@ import numpy as np
 from implicit_inference.show.drawing import Axes, Figure, legend_below, rendered, style, undefined
 from implicit_inference.show.notation import BLACK, BLUE, GREY, ORANGE, RED, SKY, Look
 
+MOST_LETTERS = 60
+"""Letters of a run's name beside its row; longer names would leave no place for the panels."""
+
 
 def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
     """Several probes beside each other, as SVG: the forgetting and its parts, the recovery, the effective priors."""
@@ -41,7 +44,8 @@ def comparison(names: list[str], summaries: list[dict[str, Any]]) -> bytes:
                 for i, look in enumerate((Look("before", BLUE), Look("after", RED)))
             },
         )
-        panels[0].set_yticks(range(len(names)), names)
+        fit = max(map(len, names)) <= MOST_LETTERS
+        panels[0].set_yticks(range(len(names)), names if fit else [name.split(":")[0] for name in names])
         panels[0].set_ylim(len(names) - 0.5, -0.5)
         legend_below(figure)
         several = any(summary["forgetting"]["stderr"] is not None for summary in summaries)

@@ -111,7 +111,7 @@ def write(probes: list[Content], path: Path) -> Path:
     """Writes the page about the probes and returns its `path`; writes nothing else."""
     configs, summaries = [probe.config for probe in probes], [probe.summary for probe in probes]
     differing, shared = side_by_side.side_by_side(configs)
-    names, fields = side_by_side.names_of(configs), Notation.of(configs[0])
+    names, field = side_by_side.names_of(configs), side_by_side.fields(configs, [*differing, *shared])
     page = filled(
         "show",
         "report.html.jinja",
@@ -119,12 +119,13 @@ def write(probes: list[Content], path: Path) -> Path:
         names=names,
         single_seed=all(len(config.seeds) == 1 for config in configs),
         probes=probes,
-        loss=fields.loss,
+        loss=side_by_side.loss_of(configs),
         columns=COLUMNS,
         definitions=DEFINITIONS,
         n_ranges=len(RANGES),
-        differing={fields.field(path): values for path, values in differing.items()},
-        shared={fields.field(path): value for path, value in shared.items()},
+        apart={field[path]: values for path, values in side_by_side.set_apart(configs).items()},
+        differing={field[path]: values for path, values in differing.items()},
+        shared={field[path]: value for path, value in shared.items()},
         comparison=inline(overview.comparison(names, summaries)) if len(probes) > 1 else None,
         provenance=side_by_side.provenance([probe.run for probe in probes]),
     )

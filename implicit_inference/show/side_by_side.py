@@ -1,6 +1,7 @@
 """Runs side by side: what differs in their configurations, where the numbers come from."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -19,7 +20,7 @@ def field_values(config: Config) -> dict[str, str]:
         place: Any = asdict(config)
         for name in path.split("."):
             place = place[name]
-        values[path] = ", ".join(map(_text, place)) if isinstance(place, tuple | list) else _text(place)
+        values[path] = ", ".join(map(_text, place)) or "none" if isinstance(place, tuple | list) else _text(place)
     return values
 
 
@@ -36,15 +37,44 @@ def side_by_side(configs: list[Config]) -> tuple[dict[str, list[str]], dict[str,
     return {path: values for path, values in differing.items() if path not in shared}, shared
 
 
+def set_apart(configs: list[Config]) -> dict[str, list[str]]:
+    """{path: a value for each config} of what tells runs apart: their worlds, and what differs within a world.
+
+    A field that the world of a run does not have is "" there.
+    """
+
+    def tells(values: list[str]) -> bool:
+        pairs = {(config.world, value) for config, value in zip(configs, values, strict=True)}
+        return len(pairs) > len({config.world for config in configs})
+
+    differing, _ = side_by_side(configs)
+    return {path: values for path, values in differing.items() if path == "world" or tells(values)}
+
+
 def names_of(configs: list[Config]) -> list[str]:
     """A letter for each run, and what sets it apart: `A: finetune.steps = 100`."""
-    differing, _ = side_by_side(configs)
-    fields = [f"{Notation.of(configs[0]).symbol(path)} = " for path in differing]
-    apart = [
-        ", ".join(field + value for field, value in zip(fields, values, strict=True))
-        for values in zip(*differing.values(), strict=True)
-    ]
-    return [f"{letter(i)}: {text}" for i, text in enumerate(apart)] or [letter(i) for i in range(len(configs))]
+    apart = set_apart(configs)
+    names = []
+    for i, config in enumerate(configs):
+        fields = [
+            f"{Notation.of(config).symbol(path)} = {values[i]}" for path, values in apart.items() if values[i] != ""
+        ]
+        names.append(f"{letter(i)}: {', '.join(fields)}" if fields else letter(i))
+    return names
+
+
+def loss_of(configs: list[Config]) -> str:
+    """Names the loss of the runs; for runs of several worlds, that of each."""
+    losses = {config.world: Notation.of(config).loss for config in configs}
+    if len(losses) == 1:
+        return losses.popitem()[1]
+    return "; ".join(f"{world}: {loss}" for world, loss in losses.items())
+
+
+def fields(configs: list[Config], paths: Iterable[str]) -> dict[str, str]:
+    """{path: how the page calls it}, in the notation of a world that has it: `d (tasks.dim)`."""
+    known = {path: Notation.of(config) for config in configs for path in fields_of(config.world)}
+    return {path: known[path].field(path) for path in paths}
 
 
 def letter(index: int) -> str:

@@ -13,8 +13,10 @@ from implicit_inference.cli import main
 from implicit_inference.config.changes import fields_of, override
 from implicit_inference.config.errors import one_line
 from implicit_inference.measure.probe import probe
+from implicit_inference.measure.summary import summary_of
 from implicit_inference.runs.drafts import NotFiniteError
 from implicit_inference.runs.store import Run
+from implicit_inference.show import overview
 from implicit_inference.show.report import CAPTIONS
 from implicit_inference.training.loop import Trained
 
@@ -63,6 +65,13 @@ def test_one_page_stands_alone_and_shows_every_finished_probe(runs, page):
 def used(stage, runs):
     """Whether a finished probe rests on this stage, or is it."""
     return any(stage.name == id or stage.name in (runs / id / "run.json").read_text() for id in ids(runs))
+
+
+def test_long_names_leave_place_for_the_panels(runs):
+    summaries = [summary_of(Run(runs / id)) for id in ids(runs)]
+    picture = overview.comparison([f"{letter}: {'a field = 1, ' * 40}" for letter in "AB"], summaries).decode()
+    assert {">A<", ">B<"} <= set(re.findall(r">[AB]<", picture))
+    assert "a field" not in picture
 
 
 def test_one_probe_has_the_same_page_in_its_own_directory(runs, capsys):
