@@ -119,6 +119,8 @@ class World(ABC):
     """
 
     score: Score
+    worlds: int
+    """How many worlds the seeds live in; 0: each in its own"""
 
     @classmethod
     @abstractmethod
@@ -128,6 +130,10 @@ class World(ABC):
     @abstractmethod
     def families(self, seed: Array | int) -> dict[str, Tasks]:
         """The tasks of the preferred family and of the forgotten one, by name, in this order."""
+
+    def home(self, seed: Array | int) -> Array | int:
+        """The seed whose tasks a seed has: what `families` and `shown` draw, they draw from its streams."""
+        return seed % self.worlds if self.worlds else seed
 
     def measured(self, seed: Array | int, family: str) -> Tasks:
         """The tasks that held-out prompts of a family, and those of a lesson, are drawn from; itself, by default."""

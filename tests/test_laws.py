@@ -3,6 +3,7 @@
 import functools
 import itertools
 
+import chex
 import coin.world
 import jax
 import jax.numpy as jnp
@@ -132,6 +133,24 @@ def test_pretraining_is_drawn_from_both_whole_families(name):
         for tasks in (stage_tasks(config, config.pretrain, SEED, weights), prior(config, SEED, weights))
     ]
     close(*drawn, tolerance=0)
+
+
+@each_world
+def test_seeds_of_one_world_have_its_tasks_and_prompts_of_their_own(name):
+    config = override(base(name), CHANGES[name] | {"worlds": 2})
+    world, alone = worlds.world_of(config), worlds.world_of(override(config, {"worlds": 0}))
+
+    def tasks_of(world, seed):
+        return jax.tree.leaves((world.families(seed), world.shown(seed, config.finetune)))
+
+    for seed in (2, 3):
+        home = tasks_of(alone, seed % 2)
+        chex.assert_trees_all_equal(tasks_of(world, seed), home)
+        compiled = jax.jit(lambda seed: tasks_of(world, seed))(jnp.uint32(seed))
+        chex.assert_trees_all_close(compiled, home, rtol=1e-6)
+        assert any((a != b).any() for a, b in zip(tasks_of(alone, seed), home, strict=True))
+    first, second = (held_out(config, seed, "probe report", "finetuning", 4).prompts for seed in (0, 2))
+    assert any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (first, second)), strict=True))
 
 
 @each_world

@@ -132,7 +132,7 @@ DEEPEST = 4
 
 def plain(value: Any) -> Any:
     """Nested dicts and lists, as TOML and JSON have them."""
-    if isinstance(value, str):
+    if isinstance(value, str | int):
         return value
     return list(value) if isinstance(value, tuple) else json.loads(json.dumps(asdict(value)))
 

@@ -190,6 +190,9 @@ class Config:
     seeds: tuple[int, ...] = knob(
         (0, 1, 2, 3, 4, 5), "independent repetitions: tasks, parameters and data", least=0, most=2**32 - 1
     )
+    worlds: int = knob(
+        0, "seeds share tasks: seed s has those of seed s mod worlds; 0 = each its own", least=0, most=10**6
+    )
     tasks: Any
     """The world's own section: its families of tasks"""
     prompts: Any

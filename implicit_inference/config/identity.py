@@ -49,6 +49,8 @@ def content(stage: str, config: Config) -> dict[str, Any]:
         control=replace(config.control, adapt=_settled_method(config.control.adapt)),
     )
     parts = {part: plain(getattr(settled, part)) for part in parts_of(stage, config.probe.stage)}
+    if not config.worlds or max(config.seeds) < config.worlds:  # each seed has tasks of its own
+        del parts["worlds"]
     if stage == "tune":
         parts["control"]["train"] = ControlConfig.train
     taught = stage == "student" and config.lesson.teacher != "finetuned"

@@ -44,7 +44,7 @@ STAGES = {
 
 PROBED: tuple[str, ...] = get_args(Probed)
 
-SHARED = ("world", "seeds", "tasks", "prompts", "model")
+SHARED = ("world", "seeds", "worlds", "tasks", "prompts", "model")
 """The parts of the configuration that every stage reads."""
 
 TRAININGS = tuple(name for name, plan in STAGES.items() if name in plan.reads and name not in ("scratch", "probe"))

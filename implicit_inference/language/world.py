@@ -32,11 +32,12 @@ class World(worlds.World):
 
     tasks: TasksConfig
     prompts: PromptsConfig
+    worlds: int = 0
     score = CROSS_ENTROPY
 
     @classmethod
     def of(cls, config: Config) -> "World":
-        return cls(config.tasks, config.prompts)
+        return cls(config.tasks, config.prompts, config.worlds)
 
     @property
     def layout(self) -> Layout:
@@ -51,7 +52,7 @@ class World(worlds.World):
     def known(self, seed: Array | int) -> Known:
         """The known tables, drawn once; the last skill adds 1 to a concept, and behind the skills stands REFUSE."""
         c, n = self.tasks.concepts, self.tasks.skills
-        tables = jax.random.randint(keys.stream(seed, Stream.KNOWN_TABLES), (n + 1, c), 0, c, jnp.int32)
+        tables = jax.random.randint(keys.stream(self.home(seed), Stream.KNOWN_TABLES), (n + 1, c), 0, c, jnp.int32)
         tables = tables.at[n - 1].set((jnp.arange(c, dtype=jnp.int32) + 1) % c).at[n].set(c)
         refusing = jnp.asarray(self.tasks.refusing, jnp.float32)
         weights = jnp.append(jnp.full(n, 1.0 / n, jnp.float32) * (1 - refusing), refusing)

@@ -79,11 +79,12 @@ class World(worlds.World):
 
     tasks: TasksConfig
     prompts: PromptsConfig
+    worlds: int = 0
     score = SQUARED_ERROR
 
     @classmethod
     def of(cls, config: Config) -> "World":
-        return cls(config.tasks, config.prompts)
+        return cls(config.tasks, config.prompts, config.worlds)
 
     @property
     def noise_std(self) -> Array:
@@ -92,8 +93,7 @@ class World(worlds.World):
 
     def families(self, seed: Array | int) -> dict[str, TaskDistribution]:
         """The discrete set, drawn once from the continuous prior and never again; and that prior."""
-        prior = weights_prior(self.tasks)
-        ws = prior.sample(keys.stream(seed, Stream.DISCRETE_TASKS), self.tasks.n_discrete)
+        prior, ws = weights_prior(self.tasks), self.drawn(seed, Stream.DISCRETE_TASKS)
         return {name: self.on_features(seed, w) for name, w in (("discrete", DiscreteTasks(ws)), ("gaussian", prior))}
 
     def shown(self, seed: Array | int, training: TrainingConfig) -> TaskDistribution:
@@ -103,11 +103,15 @@ class World(worlds.World):
             assert isinstance(prior, GaussianTasks)  # as `settings` has checked
             return self.on_features(seed, replace(prior, std=jnp.asarray(training.narrow_std, jnp.float32)))
         stream = {"discrete": Stream.DISCRETE_TASKS, "other": Stream.OTHER_DISCRETE_TASKS}[training.tasks]
-        ws = prior.sample(keys.stream(seed, stream), self.tasks.n_discrete)
+        ws = self.drawn(seed, stream)
         return self.on_features(seed, DiscreteTasks(ws[: training.n_tasks or self.tasks.n_discrete]))
 
+    def drawn(self, seed: Array | int, stream: Stream) -> Array:
+        """The weights [n, m] of a set of tasks that a seed has."""
+        return weights_prior(self.tasks).sample(keys.stream(self.home(seed), stream), self.tasks.n_discrete)
+
     def on_features(self, seed: Array | int, weights: TaskDistribution) -> TaskDistribution:
-        phi = features(self.tasks, seed)
+        phi = features(self.tasks, self.home(seed))
         return FeatureTasks(phi, weights) if phi else weights
 
     def mixture(self, parts: tuple[TaskDistribution, ...], log_weights: Array) -> Mixture:
@@ -122,10 +126,10 @@ class World(worlds.World):
         Seeds draw both tasks of a prompt once, whatever the angle: 0 is the discrete task, 1 the fresh one.
         """
         task_key, fresh_key, prompt_key = jax.random.split(keys.stream(seed, Stream.BETWEEN), 3)
-        prior = weights_prior(self.tasks)
-        known = prior.sample(keys.stream(seed, Stream.DISCRETE_TASKS), self.tasks.n_discrete)
+        known = self.drawn(seed, Stream.DISCRETE_TASKS)
         known = known[jax.random.randint(task_key, (n,), 0, self.tasks.n_discrete, jnp.int32)]
-        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * prior.sample(fresh_key, n)
+        fresh = weights_prior(self.tasks).sample(fresh_key, n)
+        turned = jnp.cos(angle * jnp.pi / 2) * known + jnp.sin(angle * jnp.pi / 2) * fresh
         tasks = self.on_features(seed, DiscreteTasks(turned))
         return sample_batch(prompt_key, tasks, n, self.prompts.length, self.noise_std)
 

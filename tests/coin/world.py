@@ -143,14 +143,15 @@ class World(worlds.World):
     tasks: TasksConfig
     prompts: PromptsConfig
     score = worlds.Score(loss=cross_entropy, divergence=divergence, shrink=flattened)
+    worlds: int = 0
 
     @classmethod
     def of(cls, config):
-        return cls(config.tasks, config.prompts)
+        return cls(config.tasks, config.prompts, config.worlds)
 
     def families(self, seed):
         fresh = Fresh(jnp.ones(self.tasks.faces, jnp.float32))
-        return {"known": Known(fresh.draw(keys.stream(seed, "coins"), self.tasks.n_known)), "fresh": fresh}
+        return {"known": Known(fresh.draw(keys.stream(self.home(seed), "coins"), self.tasks.n_known)), "fresh": fresh}
 
     def shown(self, seed, training):
         return self.families(seed)["known"]

@@ -76,7 +76,7 @@ def test_a_whole_number_serves_as_a_float_and_gives_the_same_id():
 
 
 def test_what_a_stage_depends_on_grows_from_the_parent_that_its_command_starts_from():
-    usual = ("world", "seeds", "tasks", "prompts", "model", "pretrain")
+    usual = ("world", "seeds", "worlds", "tasks", "prompts", "model", "pretrain")
     assert parts_of("scratch") == (*usual[:-1], "scratch")
     assert parts_of("student") == (*usual, "finetune", "adapt", "lesson", "student")
     assert parts_of("steer") == (*usual, "control", "tune", "steer")
@@ -89,6 +89,7 @@ def test_every_field_moves_exactly_the_ids_that_depend_on_it():
     everything = set(STAGES)
     moved_by = {
         "seeds": ({"seeds": [9]}, everything),
+        "worlds": ({"worlds": 2}, everything),
         "finetune.steps": ({"finetune.steps": 7000}, {"finetune", "student", "probe"}),
         "finetune.discrete_prob": ({"finetune.discrete_prob": 0.9}, {"scratch", "finetune", "student", "probe"}),
         "probe.prompts": ({"probe.prompts": 77}, {"probe"}),
@@ -139,6 +140,7 @@ def test_a_file_may_hold_only_what_differs(tmp_path):
         ({"finetune.replay": -0.0}, {"finetune.replay": 0.0}),
         ({"control.grades": [-0.0, 1]}, {"control.grades": (0.0, 1.0)}),
         ({"finetune.n_tasks": 4}, {"finetune.n_tasks": 0}),
+        ({"worlds": 6}, {"worlds": 0}),
         ({"finetune.narrow_std": 3}, {}),
         ({"finetune.strength": 3}, {}),
         ({"finetune.penalty": "weights", "finetune.strength": 0}, {}),
