@@ -61,7 +61,7 @@ TRANSLATED = {"translations into the second language": ("translation", 2.0), "ch
 def base_of(experiment: Experiment, scale: str) -> Config:
     """The configuration that a scale starts from, in the world of an experiment and with its seeds."""
     base = (LANGUAGES if experiment.world == "language" else SCALES)[scale]
-    return replace(base, seeds=base.seeds[: experiment.seeds or None])
+    return replace(base, seeds=tuple(range(experiment.seeds)) or base.seeds)
 
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:

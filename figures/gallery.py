@@ -77,6 +77,7 @@ ENTRIES = {
     "model_size": ("model_size", "Networks of several sizes."),
     "task_diversity": ("task_diversity", "What comes back against the number of tasks in the discrete set."),
     "worlds": ("worlds", "What comes back in worlds nearer to the paper's."),
+    "spread": ("spread", "Networks that share their tasks: the spread over seeds, between worlds and within them."),
     "nonlinear": ("nonlinear", "Tasks on a hidden layer of ReLU features."),
 }
 """figure -> (experiment, what it shows)"""

@@ -38,7 +38,7 @@ class Experiment:
     stages: tuple[str, ...] = ("pretrain", "finetune")
     world: str = "regression"
     seeds: int = 0
-    """Only the first so many seeds of a scale; 0: all"""
+    """So many seeds, from 0 on; 0: those of the scale"""
     primary: bool = False
     """Whether its claims are one family, corrected for their number"""
 

@@ -52,6 +52,7 @@ MORE = {
     "other_conjugations": {"way"},
     "primary": {"claim"},
     "splicing": {"way", "block"},
+    "spread": {"worlds"},
     "weight_path": {"prior", "t"},
     "single_distribution": {"noise_variance"},
     "tradeoff": {"prior"},
