@@ -10,6 +10,7 @@ import sys
 from figure import FIGURES
 
 from implicit_inference.bench.road.recipes import GOALS, WORLDS
+from implicit_inference.config.errors import UserError
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
 from implicit_inference.show.drawing import Axes, Figure, legend_below, rendered, style
@@ -53,6 +54,8 @@ def panel(axes: Axes, table: Results) -> None:
 
 def main() -> int:
     there = {world: path for world, path in TABLES.items() if path.exists()}
+    if not there:
+        raise UserError(f"{TABLES['S']}: there is no such table; python -m implicit_inference.bench.road writes it")
     with style():
         figure = draw({world: read_csv(path) for world, path in there.items()})
         source = hashlib.sha256(b"".join(path.read_bytes() for path in there.values())).hexdigest()

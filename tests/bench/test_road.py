@@ -91,13 +91,8 @@ def test_rows_tell_the_pace_of_all_seeds_and_thinned_curves():
     assert [(row["seed"], row["seconds"]) for row in rows] == [(1, 2.5), (2, 4.0), (3, 4.5), (4, 6.0)]
     assert {row["step_ms"] for row in rows} == {40.0}
     assert [row["seconds"] for row in table.curve_rows(LANES) if row["seed"] == 2] == [3.0, 5.0, 7.0]
-    assert [steps for steps, *_ in table.thinned([(s, 0.0, 0.0) for s in range(50, 1050, 50)], 2)] == [
-        50,
-        100,
-        200,
-        400,
-        800,
-    ]
+    evaluations = [(steps, 0.0, 0.0) for steps in range(50, 1050, 50)]
+    assert [steps for steps, *_ in table.thinned(evaluations, 2)] == [50, 100, 200, 400, 800, 1000]
 
 
 def rows_of(arm, seconds, reached, steps=(50, 150)):
@@ -169,6 +164,8 @@ def test_the_command_writes_tables_that_the_figure_draws(monkeypatch, tmp_path, 
     monkeypatch.setattr(road, "train", train)
     assert road.main(["--into", str(tmp_path)]) == 0
     assert "| 0.10 | muon | 20 | 100 | 3 | 1.7 |" in capsys.readouterr().out
+    assert road.main(["--into", str(tmp_path), "--arms", "published"]) == 0
+    assert "| 0.10 | muon | 20 | 100 | 3 | 1.7 |" in capsys.readouterr().out, "other arms keep their rows"
     figure = load(FIGURES, "road")
     with figure.style():
         drawn = figure.draw({"S": figure.read_csv(tmp_path / "road_S_curves.csv")})
@@ -176,6 +173,27 @@ def test_the_command_writes_tables_that_the_figure_draws(monkeypatch, tmp_path, 
     assert axes.get_legend_handles_labels()[1] == ["published", *(f"+ {name.replace('-', ' ')}" for name in CHANGED)]
     rows = figure.read_csv(tmp_path / "road_S.csv").where(arm="published", excess=0.1)
     assert rows.column("seconds").tolist() == [3.0, 3.0, 5.0, 5.0]
+
+
+def test_a_figure_without_tables_names_the_command_that_writes_them(monkeypatch, tmp_path):
+    figure = load(FIGURES, "road")
+    monkeypatch.setattr(figure, "TABLES", {"S": tmp_path / "road_S_curves.csv"})
+    with pytest.raises(
+        UserError, match=r"road_S_curves.csv: there is no such table; python -m implicit_inference\.bench"
+    ):
+        figure.main()
+
+
+def test_a_choice_is_made_on_other_seeds_by_the_last_to_arrive(monkeypatch, capsys):
+    def train(arm, config, seeds, goal, minutes):
+        assert tuple(seeds) == recipes.CHOOSING
+        return [Lane(1.0, [dict(zip(seeds, (STEEP, STEEP, SLOW, STEEP), strict=True))])]
+
+    monkeypatch.setattr(road, "train", train)
+    assert road.main(["--choose", "--arms", "packed-seeds", "published"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == f"| packed-seeds, rate {recipes.RATES[0]:g} | 200 | 0.020, 0.020, 0.080, 0.020 | 150 | - | - |"
+    assert len(lines) == 2 + len(recipes.RATES)
 
 
 def interleaved():

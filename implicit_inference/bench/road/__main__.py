@@ -12,7 +12,8 @@ noise-free squared error above that of exact Bayes, the mean over both families,
 
 The time to an excess is that until the last of the four seeds is within it for the first time, if a seed, or a pack of
 seeds, makes room for the next as soon as it is. Training ends when all are within the smallest excess, or when
-`--minutes` are over: what is printed is then a lower bound.
+`--minutes` are over: what is printed is then a lower bound. Arms that `--arms` leaves out keep their rows in the
+tables, so that one of them can be given longer.
 
 The published recipe has one constant rate, so that one run tells the time to every excess. The preset's rate decays
 over its number of steps, which is a part of the recipe: it is chosen for each excess, and has a run for each. The
@@ -29,30 +30,37 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from implicit_inference.bench.road.arms import train
-from implicit_inference.bench.road.curves import crossing
+from implicit_inference.bench.road.curves import arrivals
 from implicit_inference.bench.road.recipes import ARMS, CHOOSING, ENDLESS, GOALS, RATES, SEEDS, TRIED, WORLDS
 from implicit_inference.bench.road.table import Row, arrival_rows, curve_rows, last, side_by_side
 from implicit_inference.config.changes import override
 from implicit_inference.runs import process
-from implicit_inference.study.results import Results, write_csv
+from implicit_inference.study.results import Results, read_csv, write_csv
 
 
-def choose(world: str, minutes: float) -> Iterable[str]:
-    """The excess of the seeds for choosing at the end, and when the last was within each, by rate and by steps."""
-    adam, muon = ARMS["packed-seeds"], ARMS["muon"]
-    tried = {f"muon, {steps} steps": (muon, {"steps": steps}, 0.0) for steps in TRIED[world]} | {
-        f"adam, rate {rate:g}": (adam, {"learning_rate": rate, "steps": ENDLESS}, min(GOALS)) for rate in RATES
-    }
-    yield f"| recipe | steps | excess at the end | {' | '.join(f'steps to {goal}' for goal in GOALS)} |"
+def choose(world: str, arms: Sequence[str], minutes: float) -> Iterable[str]:
+    """Tells how rates of packed seeds and steps of muon do on other seeds: when the last is within each excess."""
+    rates = {f"rate {rate:g}": ("packed-seeds", {"learning_rate": rate, "steps": ENDLESS}) for rate in RATES}
+    budgets = {f"{steps} steps": ("muon", {"steps": steps}) for steps in TRIED[world]}
+    yield f"| recipe | steps | excess at the end | {' | '.join(f'steps to {goal:.2f}' for goal in GOALS)} |"
     yield "|---|---|---|" + "---|" * len(GOALS)
-    for name, (arm, chosen, goal) in tried.items():
-        config = override(arm.config(world, GOALS[0]), {"pretrain": chosen})
-        lanes = train(arm, config, CHOOSING, goal, minutes)
-        points = [curve for lane in lanes for group in lane.groups for curve in group.values()]
-        last = ", ".join(f"{curve[-1][2]:.3f}" for curve in points)
-        found = [[crossing(curve, goal) for curve in points] for goal in GOALS]
-        steps = [str(max(point[0] for point in at if point)) if all(at) else "-" for at in found]
-        yield f"| {name} | {points[0][-1][0]} | {last} | {' | '.join(steps)} |"
+    for name, (arm, chosen) in (budgets | rates).items():
+        if arm in arms:
+            config = override(ARMS[arm].config(world, GOALS[0]), {"pretrain": chosen})
+            lanes = train(ARMS[arm], config, CHOOSING, min(GOALS), minutes)
+            points = [curve for lane in lanes for group in lane.groups for curve in group.values()]
+            ends = ", ".join(f"{curve[-1][2]:.3f}" for curve in points)
+            found = [arrivals(lanes, goal).values() for goal in GOALS]
+            steps = [str(max(at.steps for at in of)) if all(at.reached for at in of) else "-" for of in found]
+            yield f"| {arm}, {name} | {points[0][-1][0]} | {ends} | {' | '.join(steps)} |"
+
+
+def with_others(rows: Sequence[Row], path: Path) -> list[Row]:
+    """The rows, and those in the table at `path` of other arms, in the order of the arms."""
+    new = {row["arm"] for row in rows}
+    old = read_csv(path).frame.to_dict("records") if path.exists() else []
+    kept = [row for row in old if row["arm"] not in new]
+    return [row for arm in ARMS for row in (*kept, *rows) if row["arm"] == arm]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,22 +73,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, default=Path("figures", "data"), help="where tables are written")
     options = parser.parse_args(arguments)
     if options.choose:
-        for line in choose(options.world, options.minutes):
+        for line in choose(options.world, options.arms, options.minutes):
             print(line, flush=True)
         return 0
-    rows: list[Row] = []
-    curves: list[Row] = []
+    path = options.into / f"road_{options.world}.csv"
     for arm in options.arms:
+        label = {"world": options.world, "arm": arm}
+        found: list[Row] = []
+        curves: list[Row] = []
         for goals in ARMS[arm].runs():
-            config = ARMS[arm].config(options.world, goals[0])
-            lanes = train(ARMS[arm], config, SEEDS, min(goals), options.minutes)
-            label = {"world": options.world, "arm": arm}
-            rows += [label | row for goal in goals for row in arrival_rows(lanes, goal)]
+            lanes = train(ARMS[arm], ARMS[arm].config(options.world, goals[0]), SEEDS, min(goals), options.minutes)
+            found += [label | row for goal in goals for row in arrival_rows(lanes, goal)]
             curves += [label | {"excess": min(goals)} | row for row in curve_rows(lanes)]
-            print(f"{arm}, to {min(goals)}: {last(rows[-len(SEEDS) :]):.0f} s", file=sys.stderr, flush=True)
-    print("\n".join(side_by_side(rows)))
-    write_csv(Results(rows), options.into / f"road_{options.world}.csv")
-    write_csv(Results(curves), options.into / f"road_{options.world}_curves.csv")
+            print(f"{arm}, to {min(goals):.2f}: {last(found[-len(SEEDS) :]):.0f} s", file=sys.stderr, flush=True)
+        for table, new in ((path, found), (path.with_name(f"{path.stem}_curves.csv"), curves)):
+            write_csv(Results(with_others(new, table)), table)
+    print("\n".join(side_by_side(read_csv(path).frame.to_dict("records"))))
     return 0
 
 

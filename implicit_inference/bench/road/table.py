@@ -47,10 +47,10 @@ def curve_rows(lanes: Sequence[Lane]) -> list[Row]:
 
 
 def thinned(points: Points, growth: float = 1.05) -> Points:
-    """The points whose steps grow by a factor at least."""
+    """The points whose steps grow by a factor at least, and the last one."""
     kept = points[:1]
     for point in points[1:]:
-        if point[0] >= growth * kept[-1][0]:
+        if point[0] >= growth * kept[-1][0] or point is points[-1]:
             kept.append(point)
     return kept
 
