@@ -205,7 +205,7 @@ def test_pytorch_begins_where_the_compiled_loop_begins():
     from implicit_inference.bench.road import plain as in_pytorch
 
     config = interleaved()
-    handed = {name: np.asarray(value) for name, value in compiled.handed_over(config, 3).items()}
+    handed = compiled.handed_over(config, [4, 3])[3]
     assert len(handed["tokens"]) == 1024
     _, theirs = in_pytorch.prepare(plain(config), 3, handed)
     _, ours = compiled.prepare(config, [3])

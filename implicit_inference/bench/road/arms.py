@@ -58,8 +58,8 @@ def hand_over(config: Config, seeds: Sequence[int], directory: Path) -> None:
         raise UserError('PyTorch is not installed; pip install -e ".[bench]" brings it')
     from implicit_inference.bench.road.compiled import handed_over
 
-    for seed in seeds:
-        np.savez(directory / f"{seed}.npz", **handed_over(config, seed))
+    for seed, arrays in handed_over(config, seeds).items():
+        np.savez(directory / f"{seed}.npz", **arrays)
 
 
 def cores() -> int:

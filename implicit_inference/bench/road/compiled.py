@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,7 +14,6 @@ from implicit_inference.bench.road.recipes import EVERY
 from implicit_inference.bench.training import Trainer
 from implicit_inference.config.changes import base, override
 from implicit_inference.config.fields import Config
-from implicit_inference.regression.tasks import DiscreteTasks
 from implicit_inference.runs import runtime
 from implicit_inference.worlds import described, world_of
 
@@ -40,22 +39,21 @@ def prepare(config: Config, seeds: list[int]) -> tuple[Callable[[], object], Cal
     return advance, excess
 
 
-def handed_over(config: Config, seed: int) -> dict[str, Any]:
-    """A seed's discrete set and fresh parameters by path; tokens, truth, and exact Bayes' loss of held-out prompts."""
-    trainer = Trainer(override(config, {"seeds": [seed]}), EVERY)
+def handed_over(config: Config, seeds: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Each seed's discrete set and fresh parameters by path; held-out tokens, their truth, and exact Bayes' loss."""
+    trainer = Trainer(override(config, {"seeds": [*seeds]}), EVERY)
     programs, world = trainer.programs, world_of(config)
-    known = world.families(seed)["discrete"]
-    assert isinstance(known, DiscreteTasks)
-    held_out = [jax.tree.map(lambda leaf: leaf[0], batch) for batch in programs.validation.values()]
+    held_out = [*programs.validation.values()]
     bayes = programs.bayes_losses(trainer.stage.reference)(programs.packed.seeds, programs.validation)
     params = jax.tree_util.tree_leaves_with_path(trainer.initial)
-    return {
-        "ws": known.ws,
-        "tokens": np.concatenate([world.tokens(batch.prompts) for batch in held_out]),
-        "truth": np.concatenate([world.truth(batch) for batch in held_out]),
-        "bayes": np.mean([*bayes.values()]),
-        **{f"params/{jax.tree_util.keystr(path, simple=True, separator='/')}": leaf[0] for path, leaf in params},
+    packed = {
+        "ws": programs.packed.by_seed(lambda seed: world.families(seed)["discrete"].ws),
+        "tokens": np.concatenate([world.tokens(batch.prompts) for batch in held_out], axis=1),
+        "truth": np.concatenate([world.truth(batch) for batch in held_out], axis=1),
+        "bayes": np.mean([*bayes.values()], axis=0),
+        **{f"params/{jax.tree_util.keystr(path, simple=True, separator='/')}": leaf for path, leaf in params},
     }
+    return {seed: {name: np.asarray(leaf[at]) for name, leaf in packed.items()} for at, seed in enumerate(seeds)}
 
 
 def main() -> None:
