@@ -241,6 +241,6 @@ def test_pytorch_draws_by_the_same_laws():
 def test_an_arm_runs_in_processes_of_its_own(monkeypatch, arm):
     if arm == "published":
         pytest.importorskip("torch")
-    found = arms.train(recipes.ARMS[arm], interleaved(), [3, 4, 5, 6], 1e3, 0.1)
-    assert {seed: at.steps for seed, at in curves.arrivals(found, 1e3).items()} == dict.fromkeys([3, 4, 5, 6], 50)
+    found = arms.train(recipes.ARMS[arm], interleaved(), [3, 4], 1e3, 0.1)
+    assert {seed: at.steps for seed, at in curves.arrivals(found, 1e3).items()} == dict.fromkeys([3, 4], 50)
     assert all(lane.start > 0.1 for lane in found)

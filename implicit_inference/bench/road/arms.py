@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -36,17 +37,15 @@ def train(arm: Arm, config: Config, seeds: Sequence[int], goal: float, minutes: 
         }
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": directory}
         workers: list[subprocess.Popen[str]] = []
-        try:
-            with interruptible():
-                for groups in lanes:
-                    text = json.dumps(job | {"groups": groups, "launched": time.monotonic()})
-                    command = [sys.executable, "-m", f"implicit_inference.bench.road.{arm.worker}", text]
-                    workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
-                printed = [worker.communicate()[0] for worker in workers]
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.wait()
+        with ExitStack() as stack:
+            stack.enter_context(interruptible())
+            for groups in lanes:
+                text = json.dumps(job | {"groups": groups, "launched": time.monotonic()})
+                command = [sys.executable, "-m", f"implicit_inference.bench.road.{arm.worker}", text]
+                worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+                workers.append(stack.enter_context(worker))
+                stack.callback(worker.kill)
+            printed = [worker.communicate()[0] for worker in workers]
     if any(worker.returncode for worker in workers):
         raise UserError(f"a process of bench.road.{arm.worker} failed; its reason stands above")
     return [read_lane(text) for text in printed]
