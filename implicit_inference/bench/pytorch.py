@@ -71,15 +71,18 @@ class Decoder(nn.Module):
 
 
 def make_step(
-    decoder: Decoder, tokens: Any, targets: Any, read: slice, rate: float, clip: float
+    decoder: Decoder, draw: Callable[[], tuple[Tensor, Tensor]], read: slice, rate: float, clip: float
 ) -> Callable[[], float]:
-    """One step of Adam on a batch: the function returns the loss before it. `read`: the tokens that are read at."""
+    """One step of Adam on a batch (tokens, targets) that `draw` gives: the function returns the loss before it.
+
+    `read`: the tokens that are read at.
+    """
     optimizer = torch.optim.Adam(decoder.parameters(), lr=rate, fused=True)
-    inputs, wanted = (torch.tensor(np.array(array)) for array in (tokens, targets))
 
     def step() -> float:
+        tokens, targets = draw()
         optimizer.zero_grad()
-        loss = torch.nn.functional.mse_loss(decoder(inputs)[:, read], wanted)
+        loss = torch.nn.functional.mse_loss(decoder(tokens)[:, read], targets)
         loss.backward()
         nn.utils.clip_grad_norm_(decoder.parameters(), clip)
         optimizer.step()

@@ -116,9 +116,8 @@ def pytorch_steps(trainer: Trainer) -> Callable[[], float]:
     params, patch, (prompts, targets) = map(first, (trainer.initial, trainer.fresh().params, trainer.batch))
     read = slice(None, None, 2 if layout == "interleaved" else 1)
     training = trainer.training
-    step = make_step(
-        Decoder(params, heads), to_tokens(layout, prompts), targets, read, training.learning_rate, training.clip
-    )
+    given = torch.tensor(np.array(to_tokens(layout, prompts))), torch.tensor(np.array(targets))
+    step = make_step(Decoder(params, heads), lambda: given, read, training.learning_rate, training.clip)
     ours, theirs = float(jax.jit(trainer.loss)(patch, prompts, targets)), step()
     if abs(ours - theirs) > 1e-5 * ours:
         raise UserError(f"the PyTorch decoder does not compute the same: its loss is {theirs}, ours {ours}")

@@ -66,12 +66,14 @@ class Trainer:
     def loss(self, params: Any, prompts: Any, targets: Array) -> Array:
         return jnp.mean(self.programs.world.score.loss(self.predict(params, prompts), targets))
 
+    def advance(self, state: TrainState) -> tuple[TrainState, Array]:
+        """A chunk as a run takes it, with new data at every step: the state after it, and its losses."""
+        chunk = self.programs.chunk("pretrain", self.steps)
+        return chunk(self.programs.packed.seeds, self.stream, self.weights, self.rate, state)
+
     def chunks(self) -> Contestant:
         """Chunks as a run takes them, with new data at every step."""
-        chunk = self.programs.chunk("pretrain", self.steps)
-        return _threaded(
-            lambda state: chunk(self.programs.packed.seeds, self.stream, self.weights, self.rate, state), self.fresh()
-        )
+        return _threaded(self.advance, self.fresh())
 
     def steps_on_given_data(self) -> Contestant:
         """Chunks whose every step sees the same batch: the network and the optimiser alone."""

@@ -41,20 +41,15 @@ def test_counted_operations_are_those_of_the_compiled_network(size):
 
 
 def test_pytorch_computes_the_same_loss_and_learns_alike():
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     from implicit_inference.bench.pytorch import Decoder, make_step
 
     trainer = Trainer(sized("S", 1), 1)
     params, (prompts, targets) = jax.tree.map(lambda leaf: leaf[0], (trainer.initial, trainer.batch))
     training = trainer.training
-    step = make_step(
-        Decoder(params, trainer.config.model.heads),
-        to_tokens("compact", prompts),
-        targets,
-        slice(None),
-        training.learning_rate,
-        training.clip,
-    )
+    given = torch.tensor(np.array(to_tokens("compact", prompts))), torch.tensor(np.array(targets))
+    decoder = Decoder(params, trainer.config.model.heads)
+    step = make_step(decoder, lambda: given, slice(None), training.learning_rate, training.clip)
     theirs = [step() for _ in range(10)]
     run = trainer.steps_on_given_data()
     ours = [float(np.squeeze(run())) for _ in range(10)]

@@ -177,6 +177,13 @@ def test_a_picture_is_drawn_from_the_table_beside_it(picture):
     assert source_of(FIGURES / picture) == hashlib.sha256(table.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("picture", sorted(path.stem for path in FIGURES.glob("*.png") if path.stem != "front"))
+def test_a_picture_of_the_bench_is_drawn_from_its_tables(picture):
+    names = (f"{picture}.csv", f"{picture}_*_curves.csv")
+    tables = b"".join(path.read_bytes() for name in names for path in sorted((FIGURES / "data").glob(name)))
+    assert source_of(FIGURES / f"{picture}.png") == hashlib.sha256(tables).hexdigest()
+
+
 def test_the_first_picture_is_drawn_from_the_networks_that_come_with_the_package():
     tables = b"".join(zoo.probe_of(f"{zoo.PREFIX}{preset}").read("table.parquet") for preset in zoo.KEPT)
     assert source_of(FIGURES / "front.png") == hashlib.sha256(tables).hexdigest()
