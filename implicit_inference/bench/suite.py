@@ -3,8 +3,9 @@
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -13,9 +14,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from implicit_inference.bench.sizes import STEPS, sized, step_flops
-from implicit_inference.bench.timing import Contestant, Times, take_turns
-from implicit_inference.bench.training import Trainer, compile_seconds
+from implicit_inference.bench import memory
+from implicit_inference.bench.timing import LEAST_ROUNDS, Clock, Contestant, Times, take_turns
+from implicit_inference.bench.training import STEPS, Trainer, compile_seconds, sized, step_flops
 from implicit_inference.config.errors import UserError
 from implicit_inference.regression.conjugations import ScaleLabels
 from implicit_inference.regression.predictive import posterior_predictive
@@ -25,23 +26,37 @@ from implicit_inference.runs.devices import make_mesh
 
 SEEDS = 8
 ROUNDS = {"S": 9, "M": 9, "G": 5}
+"""At most."""
 PEAK_SIZE = {"cpu": 2048}
 """Rows of the matrices whose product gives the peak; 8192 on accelerators."""
 PROBED = {"S": 1024, "M": 1024, "G": 64}
 """Prompts in a call of the network."""
 
 
-def run(sizes: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Measure and print everything; several minutes on two cores."""
+def run(sizes: Sequence[str], minutes: float, quick: bool = False, say: Callable[[str], None] = print) -> None:
+    """Measures and prints everything; in about so many minutes, if compiling and the least rounds leave any.
+
+    `quick` leaves out what takes a process or a compilation of its own: compilation and memory.
+    """
+    began = time.perf_counter()
+    clock = Clock(60 * minutes, len(sizes) * (3 if quick else 4) + (1 if quick else 1 + len(memory.PARTS)))
     say(machine())
+    say(f"As many rounds as fit into {minutes:g} minutes in all, {LEAST_ROUNDS} at least.")
+    if quick:
+        say("Quick: fewer sizes and rounds, whose figures vary more; compilation and memory are not measured.")
     say("\n## Training\n")
-    _table(say, TRAINING, (training_row(size) for size in sizes))
+    _table(say, TRAINING, (training_row(size, clock.share()) for size in sizes))
     say("\n## Parts of a step\n")
-    _table(say, PARTS, (parts_row(size) for size in sizes))
-    say("\n## Compilation\n")
-    _table(say, ("size", "empty cache s", "full cache s"), (compile_row(size) for size in sizes))
+    _table(say, PARTS, (parts_row(size, clock.share()) for size in sizes))
+    if not quick:
+        say("\n## Compilation\n\nOnce each.\n")
+        _table(say, COMPILATION, (compile_row(size, clock) for size in sizes))
     say("\n## Inference\n")
-    _table(say, ("work", "prompts", "ms", "prompts a second"), inference_rows(sizes))
+    _table(say, INFERENCE, inference_rows(sizes, clock))
+    if not quick:
+        say("\n## Memory\n\nOnce each.\n")
+        _table(say, memory.COLUMNS, memory.rows("demo"))
+    say(f"\nMinutes taken: {(time.perf_counter() - began) / 60:.1f}")
 
 
 def machine() -> str:
@@ -57,6 +72,7 @@ def machine() -> str:
 
 TRAINING = (
     "size",
+    "rounds",
     "GFLOP a step",
     "peak GFLOP/s",
     "step on given data",
@@ -71,7 +87,7 @@ TRAINING = (
 )
 
 
-def training_row(size: str) -> list[str]:
+def training_row(size: str, seconds: float) -> list[str]:
     """A step of one seed against PyTorch's on the same data and weights, one device's, and eight packed seeds'."""
     trainer = _trainer(size)
     contestants: dict[str, Contestant] = {
@@ -85,11 +101,12 @@ def training_row(size: str) -> list[str]:
         contestants["one device"] = _trainer(size, one_device=True).steps_on_given_data()
     if jax.default_backend() == "cpu" and _torch_version():
         contestants["torch"] = pytorch_steps(trainer)
-    times = take_turns(contestants, ROUNDS[size], trainer.steps)
+    times = take_turns(contestants, ROUNDS[size], trainer.steps, seconds)
     flops, step, torch, single = step_flops(trainer.config), times["step"], times.get("torch"), times.get("one device")
     rate = peak_flops() / trainer.steps / min(times["peak"].median, times["peak on one device"].median)
     return [
         size,
+        str(len(step.rounds)),
         f"{flops / 1e9:.3g}",
         f"{rate / 1e9:.0f}",
         step.as_text(),
@@ -159,20 +176,25 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-PARTS = ("size", "data", "forward", "backward", "optimiser", "whole step")
+PARTS = ("size", "rounds", "data", "forward", "backward", "optimiser", "whole step")
 
 
-def parts_row(size: str) -> list[str]:
+def parts_row(size: str, seconds: float) -> list[str]:
     """The parts of a step, each as a program of its own; backward is both ways less forward."""
     trainer = _trainer(size)
-    times = take_turns(trainer.parts() | {"whole": trainer.chunks()}, ROUNDS[size], trainer.steps)
+    times = take_turns(trainer.parts() | {"whole": trainer.chunks()}, ROUNDS[size], trainer.steps, seconds)
     backward = times["both"].median - times["forward"].median
     parts = [times["data"].as_text(), times["forward"].as_text(), f"{backward * 1e3:.3g}"]
-    return [size, *parts, times["optimiser"].as_text(), times["whole"].as_text()]
+    rounds = str(len(times["whole"].rounds))
+    return [size, rounds, *parts, times["optimiser"].as_text(), times["whole"].as_text()]
 
 
-def compile_row(size: str) -> list[str]:
-    """Compile times of a chunk."""
+COMPILATION = ("size", "empty cache s", "full cache s")
+
+
+def compile_row(size: str, clock: Clock) -> list[str]:
+    """Compile times of a chunk; they take their share of the time as they are."""
+    clock.share()
     with tempfile.TemporaryDirectory() as directory:
         return [
             size,
@@ -180,7 +202,10 @@ def compile_row(size: str) -> list[str]:
         ]
 
 
-def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
+INFERENCE = ("work", "rounds", "prompts", "ms", "prompts a second")
+
+
+def inference_rows(sizes: Sequence[str], clock: Clock) -> Iterable[list[str]]:
     """The conjugated network, and exact inference at the paper's size, whole and with prompts spread over devices."""
     for size in sizes:
         trainer = _trainer(size, one_device=True)
@@ -189,7 +214,8 @@ def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
         scale = trainer.programs.packed.repeated(ScaleLabels(jnp.asarray(2.0)))
         network = trainer.programs.network(trainer.initial)
         work = partial(trainer.programs.packed.predict, network, batch, scale)
-        yield _speed(f"network {size}, labels scaled", n, take_turns({"it": work}, ROUNDS[size])["it"])
+        times = take_turns({"it": work}, ROUNDS[size], seconds=clock.share())["it"]
+        yield _speed(f"network {size}, labels scaled", n, times)
     n = 1024
     prompts, mesh = _prompts(20, 40, n), make_mesh(1, n)
     tasks = DiscreteTasks(jax.random.normal(jax.random.key(1), (64, 20)))
@@ -201,10 +227,11 @@ def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
         "exact mixture, n=64, d=20, K=40": lambda: exact(prompts),
         f"the same, prompts on {mesh.size} devices": lambda: spread(laid_out),
     }
-    for name, times in take_turns(contestants, 9).items():
+    for name, times in take_turns(contestants, 9, seconds=clock.share()).items():
         yield _speed(name, n, times)
 
 
+@cache
 def _trainer(size: str, n_seeds: int = 1, one_device: bool = False) -> Trainer:
     return Trainer(sized(size, n_seeds), STEPS[size], one_device)
 
@@ -215,7 +242,7 @@ def _prompts(dim: int, length: int, n: int) -> Prompts:
 
 
 def _speed(work: str, n: int, times: Times) -> list[str]:
-    return [work, str(n), times.as_text(), f"{n / times.median:,.0f}"]
+    return [work, str(len(times.rounds)), str(n), times.as_text(), f"{n / times.median:,.0f}"]
 
 
 def _torch_version() -> str | None:

@@ -2,10 +2,9 @@ import jax
 import numpy as np
 import pytest
 
-from implicit_inference.bench import suite
-from implicit_inference.bench.sizes import STEPS, WORLDS, sized, step_flops
-from implicit_inference.bench.timing import Times, take_turns
-from implicit_inference.bench.training import Trainer, compile_seconds
+from implicit_inference.bench import suite, timing
+from implicit_inference.bench.timing import LEAST_ROUNDS, Clock, Times, take_turns
+from implicit_inference.bench.training import STEPS, WORLDS, Trainer, compile_seconds, sized, step_flops
 from implicit_inference.cli import SIZES, main
 from implicit_inference.regression.prompts import to_tokens
 
@@ -16,6 +15,42 @@ def test_contestants_take_turns():
     times = take_turns(contestants, rounds=3, units=10)
     assert calls == list("ab" * 4)
     assert all(found.rounds.shape == (3,) and np.all(found.rounds >= 0) for found in times.values())
+
+
+class Time:
+    """A clock that is moved by hand."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(timing.time, "perf_counter", lambda: self.now)
+
+    def takes(self, seconds):
+        def work():
+            self.now += seconds
+
+        return work
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.0, LEAST_ROUNDS), (24.9, LEAST_ROUNDS), (25.0, 4), (29.9, 4), (45.0, 8), (1000.0, 9)]
+)
+def test_rounds_are_cut_to_fit_the_time_first_calls_included(monkeypatch, seconds, expected):
+    time = Time(monkeypatch)
+    times = take_turns({"slow": time.takes(4.0), "fast": time.takes(1.0)}, 9, seconds=seconds)
+    assert {name: found.rounds.tolist() for name, found in times.items()} == {
+        "slow": [4.0] * expected,
+        "fast": [1.0] * expected,
+    }
+
+
+def test_time_that_a_part_leaves_goes_to_the_later_ones(monkeypatch):
+    time = Time(monkeypatch)
+    clock = Clock(60.0, 3)
+    assert clock.share() == 20.0
+    time.takes(10.0)()
+    assert clock.share() == 25.0
+    time.takes(70.0)()
+    assert clock.share() == 0.0
 
 
 def test_times_are_said_in_milliseconds_and_compared_round_by_round():
@@ -80,9 +115,70 @@ def test_an_unknown_size_is_refused(capsys):
     assert SIZES == tuple(STEPS) == tuple(WORLDS)
 
 
+@pytest.mark.parametrize(
+    ("flags", "fault"),
+    [
+        *((["--minutes", value], f"minutes = '{value}'") for value in ("0", "-1", "nan", "inf", "six", "1e9")),
+        (["--minutes"], "--minutes"),
+        (["--quick", "--minutes", "3"], "--minutes"),
+        (["--quick", "yes"], "yes"),
+        (["--sizes"], "--sizes"),
+    ],
+)
+def test_a_wrong_bound_is_one_line(capsys, flags, fault):
+    assert main(["bench", *flags]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert fault in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], (("S", "M", "G"), 6.0, False)),
+        (["--minutes", "1.5", "--sizes", "M", "M"], (("M",), 1.5, False)),
+        (["--quick"], (("S",), 1.0, True)),
+        (["--quick", "--sizes", "S", "M"], (("S", "M"), 1.0, True)),
+    ],
+)
+def test_the_bound_reaches_the_benchmark(monkeypatch, flags, expected):
+    asked = []
+    monkeypatch.setattr(suite, "run", lambda *arguments: asked.append(arguments))
+    assert main(["bench", *flags]) == 0
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_page_says_its_rounds_and_shares_out_all_its_time(monkeypatch, quick):
+    shares, lines = [], []
+
+    def timed(size, seconds):
+        shares.append(seconds)
+        return [size]
+
+    def compiled(size, clock):
+        return timed(size, clock.share())
+
+    def inferred(sizes, clock):
+        return [timed(work, clock.share()) for work in (*sizes, "exact")]
+
+    made = {"training_row": timed, "parts_row": timed, "compile_row": compiled, "inference_rows": inferred}
+    for name, function in made.items():
+        monkeypatch.setattr(suite, name, function)
+    monkeypatch.setattr(suite.memory, "rows", lambda preset: [["memory of", preset]])
+    Time(monkeypatch)
+    suite.run(["S", "M"], 6.0, quick, lines.append)
+    parts = len(shares) + (0 if quick else len(suite.memory.PARTS))
+    np.testing.assert_allclose(shares, [360.0 / (parts - i) for i in range(len(shares))])
+    headers = [line for line in lines if line.startswith(("| size", "| work"))]
+    assert all("| rounds |" in header for header in headers if "cache" not in header)
+    assert any("Quick" in line for line in lines) == quick
+    assert ("| memory of | demo |" in lines) != quick
+
+
 @pytest.mark.slow
 def test_the_whole_benchmark_prints_its_tables():
     lines = []
-    suite.run(["S"], lines.append)
+    suite.run(["S"], 0.5, say=lines.append)
     assert sum(line.startswith("| S |") for line in lines) == 3
     assert any(line.startswith("| exact mixture") for line in lines)
