@@ -1,11 +1,12 @@
 """The memory of a run by stage: the peak resident memory of a process that does this stage alone.
 
-Command: python -m implicit_inference.bench.memory          (a minute or two on 2 cores; prints a table)
-         python -m implicit_inference.bench.memory paper    (half an hour without an accelerator)
+Command: python -m implicit_inference.bench.memory [PRESET ...]
+         (`demo` unless another is named: about two minutes on 2 cores; `paper`: half an hour; prints a table)
 
 A stage takes all its memory at once, so it is cut short: training takes STEPS steps, and a probe ends after the first
 way to show its prompts. What this leaves out is the data of longer chunks: a chunk holds that of all its steps. The
-last row is one process that does all stages, as `implicit-inference run` does.
+last row is one process that does all stages, as `implicit-inference run` does. Every program is compiled anew, which
+takes more memory than reading it from the cache.
 """
 
 import argparse
