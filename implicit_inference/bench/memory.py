@@ -11,11 +11,13 @@ takes more memory than reading it from the cache.
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -36,11 +38,14 @@ COLUMNS = ("preset", "stage", "imported MB", "at its first line MB", "peak MB")
 STATUS = Path("/proc/self/status")
 
 
-def rows(preset: str) -> Iterable[list[str]]:
-    """Measures the stages of a preset, one process after the other; then all of them in one."""
-    anew = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+def rows(preset: str, seconds: float = math.inf) -> Iterable[list[str]]:
+    """Measures the stages of a preset, a process for each, then one for all; none begins after so many seconds."""
+    end, anew = time.monotonic() + seconds, os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     with tempfile.TemporaryDirectory() as alone, tempfile.TemporaryDirectory() as together:
         for runs, part in [*((alone, part) for part in PARTS[:-1]), (together, PARTS[-1])]:
+            if time.monotonic() > end:
+                yield [preset, ", ".join(part), "no time left"]
+                continue
             command = [sys.executable, "-m", NAME, preset, "--stages", *part, "--runs", runs]
             done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=anew)
             if done.returncode:

@@ -33,30 +33,48 @@ PROBED = {"S": 1024, "M": 1024, "G": 64}
 """Prompts in a call of the network."""
 
 
-def run(sizes: Sequence[str], minutes: float, quick: bool = False, say: Callable[[str], None] = print) -> None:
-    """Measures and prints everything; in about so many minutes, if compiling and the least rounds leave any.
+Rows = Callable[[float], Iterable[Sequence[str]]]
+"""seconds that it may take -> rows of a table"""
 
-    `quick` leaves out what takes a process or a compilation of its own: compilation and memory.
+
+def run(sizes: Sequence[str], minutes: float, quick: bool = False, say: Callable[[str], None] = print) -> None:
+    """Measures and prints everything within so many minutes; a part that has begun runs at least LEAST_ROUNDS.
+
+    Every part may take an equal share of the time that those before it have left. What no time is left for is said.
+    `quick` leaves out what compiles or starts processes to no other end: compilation and memory.
     """
-    began = time.perf_counter()
-    clock = Clock(60 * minutes, len(sizes) * (3 if quick else 4) + (1 if quick else 1 + len(memory.PARTS)))
+    began, tables = time.perf_counter(), _tables(sizes)
+    if quick:
+        tables = {title: table for title, table in tables.items() if title not in ("Compilation", "Memory")}
+    clock = Clock(60 * minutes, sum(len(parts) for _, parts in tables.values()))
     say(machine())
     say(f"As many rounds as fit into {minutes:g} minutes in all, {LEAST_ROUNDS} at least.")
     if quick:
         say("Quick: fewer sizes and rounds, whose figures vary more; compilation and memory are not measured.")
-    say("\n## Training\n")
-    _table(say, TRAINING, (training_row(size, clock.share()) for size in sizes))
-    say("\n## Parts of a step\n")
-    _table(say, PARTS, (parts_row(size, clock.share()) for size in sizes))
-    if not quick:
-        say("\n## Compilation\n\nOnce each.\n")
-        _table(say, COMPILATION, (compile_row(size, clock) for size in sizes))
-    say("\n## Inference\n")
-    _table(say, INFERENCE, inference_rows(sizes, clock))
-    if not quick:
-        say("\n## Memory\n\nOnce each.\n")
-        _table(say, memory.COLUMNS, memory.rows("demo"))
+    for title, (header, parts) in tables.items():
+        say(f"\n## {title}\n")
+        _line(say, header)
+        say(f"|{'---|' * len(header)}")
+        for name, rows in parts.items():
+            seconds = clock.share()
+            for row in rows(seconds) if seconds else [[name, "no time left"]]:
+                _line(say, [*row, *[""] * (len(header) - len(row))])
     say(f"\nMinutes taken: {(time.perf_counter() - began) / 60:.1f}")
+
+
+def _tables(sizes: Sequence[str]) -> dict[str, tuple[Sequence[str], dict[str, Rows]]]:
+    """{title: (header, {part: its rows})}"""
+
+    def by_size(row: Callable[[str, float], list[str]]) -> dict[str, Rows]:
+        return {size: lambda seconds, size=size: [row(size, seconds)] for size in sizes}  # type: ignore[misc]
+
+    return {
+        "Training": (TRAINING, by_size(training_row)),
+        "Parts of a step": (PARTS, by_size(parts_row)),
+        "Compilation": (COMPILATION, by_size(compile_row)),
+        "Inference": (INFERENCE, by_size(network_row) | {"exact mixture": exact_rows}),
+        "Memory": (memory.COLUMNS, {"demo": partial(memory.rows, "demo")}),
+    }
 
 
 def machine() -> str:
@@ -192,30 +210,29 @@ def parts_row(size: str, seconds: float) -> list[str]:
 COMPILATION = ("size", "empty cache s", "full cache s")
 
 
-def compile_row(size: str, clock: Clock) -> list[str]:
-    """Compile times of a chunk; they take their share of the time as they are."""
-    clock.share()
+def compile_row(size: str, seconds: float) -> list[str]:
+    """Compile times of a chunk, measured once, however long they take."""
     with tempfile.TemporaryDirectory() as directory:
-        return [
-            size,
-            *(f"{seconds:.2g}" for seconds in compile_seconds(sized(size, 1), STEPS[size], Path(directory)).values()),
-        ]
+        taken = compile_seconds(sized(size, 1), STEPS[size], Path(directory))
+    return [size, *(f"{found:.2g}" for found in taken.values())]
 
 
 INFERENCE = ("work", "rounds", "prompts", "ms", "prompts a second")
 
 
-def inference_rows(sizes: Sequence[str], clock: Clock) -> Iterable[list[str]]:
-    """The conjugated network, and exact inference at the paper's size, whole and with prompts spread over devices."""
-    for size in sizes:
-        trainer = _trainer(size, one_device=True)
-        n = PROBED[size]
-        batch = trainer.programs.packed.repeated(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
-        scale = trainer.programs.packed.repeated(ScaleLabels(jnp.asarray(2.0)))
-        network = trainer.programs.network(trainer.initial)
-        work = partial(trainer.programs.packed.predict, network, batch, scale)
-        times = take_turns({"it": work}, ROUNDS[size], seconds=clock.share())["it"]
-        yield _speed(f"network {size}, labels scaled", n, times)
+def network_row(size: str, seconds: float) -> list[str]:
+    """The conjugated network."""
+    trainer, n = _trainer(size, one_device=True), PROBED[size]
+    packed = trainer.programs.packed
+    batch = packed.repeated(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
+    scale = packed.repeated(ScaleLabels(jnp.asarray(2.0)))
+    work = partial(packed.predict, trainer.programs.network(trainer.initial), batch, scale)
+    times = take_turns({"it": work}, ROUNDS[size], seconds=seconds)["it"]
+    return _speed(f"network {size}, labels scaled", n, times)
+
+
+def exact_rows(seconds: float) -> Iterable[list[str]]:
+    """Exact inference at the paper's size, whole and with prompts spread over devices."""
     n = 1024
     prompts, mesh = _prompts(20, 40, n), make_mesh(1, n)
     tasks = DiscreteTasks(jax.random.normal(jax.random.key(1), (64, 20)))
@@ -227,7 +244,7 @@ def inference_rows(sizes: Sequence[str], clock: Clock) -> Iterable[list[str]]:
         "exact mixture, n=64, d=20, K=40": lambda: exact(prompts),
         f"the same, prompts on {mesh.size} devices": lambda: spread(laid_out),
     }
-    for name, times in take_turns(contestants, 9, seconds=clock.share()).items():
+    for name, times in take_turns(contestants, 9, seconds=seconds).items():
         yield _speed(name, n, times)
 
 
@@ -253,8 +270,5 @@ def _torch_version() -> str | None:
     return torch.__version__
 
 
-def _table(say: Callable[[str], None], header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    say(f"| {' | '.join(header)} |")
-    say(f"|{'---|' * len(header)}")
-    for row in rows:
-        say(f"| {' | '.join(row)} |")
+def _line(say: Callable[[str], None], cells: Sequence[str]) -> None:
+    say(f"| {' | '.join(cells)} |")

@@ -148,37 +148,56 @@ def test_the_bound_reaches_the_benchmark(monkeypatch, flags, expected):
     assert asked == [expected]
 
 
-@pytest.mark.parametrize("quick", [False, True])
-def test_a_page_says_its_rounds_and_shares_out_all_its_time(monkeypatch, quick):
-    shares, lines = [], []
+def a_page(monkeypatch, minutes, quick, takes):
+    """The lines of a page whose every part `takes` so many seconds, and the seconds that each was given."""
+    time, given, lines = Time(monkeypatch), [], []
 
-    def timed(size, seconds):
-        shares.append(seconds)
-        return [size]
+    def rows(name, seconds):
+        given.append(seconds)
+        time.takes(takes)()
+        yield [name]
 
-    def compiled(size, clock):
-        return timed(size, clock.share())
+    for part in ("training", "parts", "compile", "network"):
+        monkeypatch.setattr(suite, f"{part}_row", lambda size, seconds: next(rows(size, seconds)))
+    monkeypatch.setattr(suite, "exact_rows", lambda seconds: rows("exact", seconds))
+    monkeypatch.setattr(suite.memory, "rows", rows)
+    suite.run(["S", "M"], minutes, quick, lines.append)
+    return lines, given
 
-    def inferred(sizes, clock):
-        return [timed(work, clock.share()) for work in (*sizes, "exact")]
 
-    made = {"training_row": timed, "parts_row": timed, "compile_row": compiled, "inference_rows": inferred}
-    for name, function in made.items():
-        monkeypatch.setattr(suite, name, function)
-    monkeypatch.setattr(suite.memory, "rows", lambda preset: [["memory of", preset]])
-    Time(monkeypatch)
-    suite.run(["S", "M"], 6.0, quick, lines.append)
-    parts = len(shares) + (0 if quick else len(suite.memory.PARTS))
-    np.testing.assert_allclose(shares, [360.0 / (parts - i) for i in range(len(shares))])
-    headers = [line for line in lines if line.startswith(("| size", "| work"))]
-    assert all("| rounds |" in header for header in headers if "cache" not in header)
-    assert any("Quick" in line for line in lines) == quick
-    assert ("| memory of | demo |" in lines) != quick
+def test_a_page_shares_out_its_time_and_says_what_it_left_out(monkeypatch):
+    lines, given = a_page(monkeypatch, 5.0, False, 10.0)
+    assert given == [pytest.approx((300.0 - 10.0 * i) / (10 - i)) for i in range(10)]
+    assert not any("no time left" in line for line in lines)
+    assert lines[-1].endswith("1.7")
+    lines, given = a_page(monkeypatch, 5.0, False, 70.0)
+    assert len(given) == 5, "a part that has begun comes to its end, and no other begins"
+    assert [line.split("|")[1].strip() for line in lines if "no time left" in line] == [
+        "M",
+        "S",
+        "M",
+        "exact mixture",
+        "demo",
+    ]
+    for title, (header, _) in suite._tables(["S", "M"]).items():
+        for line in lines[lines.index(f"\n## {title}\n") + 1 :][:3]:
+            assert line.count("|") == len(header) + 1
+
+
+def test_a_quick_page_says_so_and_measures_less(monkeypatch):
+    lines, given = a_page(monkeypatch, 1.0, True, 1.0)
+    assert len(given) == 7
+    assert sum(given) <= 7 * 60.0
+    titles = [line.strip("\n# ") for line in lines if line.startswith("\n#")]
+    assert titles == ["Training", "Parts of a step", "Inference"]
+    assert any(line.startswith("Quick") for line in lines)
+    assert all(table[0][1] == "rounds" for title, table in suite._tables(["S"]).items() if title in titles)
 
 
 @pytest.mark.slow
 def test_the_whole_benchmark_prints_its_tables():
     lines = []
-    suite.run(["S"], 0.5, say=lines.append)
+    suite.run(["S"], 30.0, say=lines.append)
     assert sum(line.startswith("| S |") for line in lines) == 3
     assert any(line.startswith("| exact mixture") for line in lines)
+    assert sum(line.startswith("| demo |") for line in lines) == len(suite.memory.PARTS)
