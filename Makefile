@@ -38,7 +38,7 @@ docs: .venv/documented  ## the documentation as a site, in site/index.html; the 
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs site
 	@echo site/index.html
 
-bench: .venv/installed  ## how fast, side by side; about six minutes on two cores
+bench: .venv/installed  ## how fast, side by side; six minutes; a minute: implicit-inference bench --quick
 	$(BIN)/implicit-inference bench
 
 test: .venv/installed  ## style, types, tests

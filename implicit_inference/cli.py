@@ -16,7 +16,7 @@ from implicit_inference.config import changes as configs
 from implicit_inference.config import identity
 from implicit_inference.config.errors import ConfigError, UserError, one_line, quoted
 from implicit_inference.config.fields import Config
-from implicit_inference.config.flags import Parser, add_fields, changes, joined
+from implicit_inference.config.flags import Parser, add_fields, changes, joined, number
 from implicit_inference.config.stages import PROBED, STAGES
 from implicit_inference.engines.engine import ENGINES
 from implicit_inference.lm import command as language_models
@@ -89,7 +89,10 @@ def parser() -> Parser:
     command("show", show, "print a run: its configuration, parents and numbers").add_argument("id", metavar="ID")
     command("presets", presets, "print the presets")
     sub = command("bench", bench, "measure speed, side by side: training, its parts, compilation, inference")
-    sub.add_argument("--sizes", nargs="+", choices=SIZES, default=SIZES, help="the sizes to measure (default: all)")
+    sub.add_argument("--sizes", nargs="+", choices=SIZES, help="the sizes to measure (default: all; quick: S)")
+    bound = sub.add_mutually_exclusive_group()
+    bound.add_argument("--minutes", type=number("minutes", 1440.0), default=6.0, help="cuts rounds to fit (default: 6)")
+    bound.add_argument("--quick", action="store_true", help="fewer sizes and rounds, in about a minute")
     language_models.add(commands, Parser)
     return top
 
@@ -231,7 +234,8 @@ def bench(options: argparse.Namespace) -> int:
     runtime.prepare()
     from implicit_inference.bench import suite
 
-    suite.run(options.sizes)
+    sizes = options.sizes or (SIZES[:1] if options.quick else SIZES)
+    suite.run(tuple(dict.fromkeys(sizes)), 1.0 if options.quick else options.minutes, options.quick)
     return 0
 
 

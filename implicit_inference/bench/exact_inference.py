@@ -32,27 +32,30 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from scipy import linalg, special
 
+from implicit_inference.config.flags import Parser, number, whole
 from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
+from implicit_inference.runs import process
 
 SIGMA = 1.0
 Case = tuple[int, int, int, int]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[40], help="K")
-    parser.add_argument("--dims", type=int, nargs="+", default=[20], help="d")
-    parser.add_argument("--tasks", type=int, nargs="+", default=[64], help="n")
-    parser.add_argument("--prompts", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds for each comparison process")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lengths", type=whole("lengths"), nargs="+", default=[40], help="K")
+    parser.add_argument("--dims", type=whole("dims"), nargs="+", default=[20], help="d")
+    parser.add_argument("--tasks", type=whole("tasks"), nargs="+", default=[64], help="n")
+    parser.add_argument("--prompts", type=whole("prompts"), default=1024)
+    parser.add_argument("--rounds", type=whole("rounds"), default=9)
+    parser.add_argument("--limit", type=number("limit", 86400.0), default=60.0, help="seconds a comparison process")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.serve:
-        return serve(args.serve, (args.lengths[0], args.dims[0], args.tasks[0], args.prompts))
+        serve(args.serve, (args.lengths[0], args.dims[0], args.tasks[0], args.prompts))
+        return 0
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     print(
         "| K, d, n, prompts | part | ours ms (sharded) | compile s | (a) loop ms | (b) batched solve ms | (c) SciPy ms "
@@ -61,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("|---" * 10 + "|")
     for length, dim, n in itertools.product(args.lengths, args.dims, args.tasks):
         race((length, dim, n, args.prompts), args.rounds, args.limit)
-    return None
+    return 0
 
 
 def world(case: Case) -> tuple[Prompts, dict[str, Any]]:
@@ -268,4 +271,4 @@ class SciPy:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(process.run("implicit_inference.bench.exact_inference", main))

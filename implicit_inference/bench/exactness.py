@@ -13,6 +13,7 @@ of a discrete task and of a Gaussian one. Minutes: 5, nearly all of them for the
 import argparse
 import contextlib
 import itertools
+import sys
 from collections.abc import Sequence
 
 import jax
@@ -21,9 +22,12 @@ import numpy as np
 
 from implicit_inference.bayes.precision import thirty_digits
 from implicit_inference.bench.oracle import dense_mixture, dense_predictive, worst_error
+from implicit_inference.config.errors import refuse
+from implicit_inference.config.flags import Parser, whole
 from implicit_inference.regression.predictive import component_posterior, posterior_predictive
 from implicit_inference.regression.prompts import Prompts
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
+from implicit_inference.runs import process
 
 SHAPES = [(12, 4, 4), (40, 20, 64), (128, 64, 16), (512, 8, 16), (512, 128, 8)]
 SIGMAS, TAUS, GAMMAS, ALPHAS = (1e-2, 1.0, 10.0), (1e-2, 1.0, 1e2), (1e-3, 1.0, 1e3), (1e-9, 0.5, 1 - 1e-9)
@@ -31,13 +35,15 @@ FAMILIES = ("Gaussian", "discrete", "mixture")
 QUANTITIES = (*(f"{family} {part}" for family in FAMILIES for part in ("mean", "log density")), "component posterior")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--x64", action="store_true")
     parser.add_argument("--digits", type=int, choices=(16, 30), default=16)
-    parser.add_argument("--longest", type=int, default=512, help="leave out longer prompts")
+    parser.add_argument("--longest", type=whole("longest"), default=512, help="leave out longer prompts")
     args = parser.parse_args(arguments)
+    if args.longest < SHAPES[0][0]:
+        refuse("longest", args.longest, f"a whole number >= {SHAPES[0][0]}")
     jax.config.update("jax_enable_x64", args.x64)
     dtype = np.float64 if args.x64 else np.float32
     print(f"| K, d, n | {' | '.join(QUANTITIES)} |")
@@ -47,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if shape[0] <= args.longest:
                 cells = (", ".join(map(str, shape)), *(f"{error:.0e}" for error in worst(shape, dtype)))
                 print(f"| {' | '.join(cells)} |", flush=True)
+    return 0
 
 
 def worst(shape: tuple[int, int, int], dtype: type) -> np.ndarray:
@@ -79,4 +86,4 @@ def worst(shape: tuple[int, int, int], dtype: type) -> np.ndarray:
 posterior, gates = jax.jit(posterior_predictive), jax.jit(component_posterior)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(process.run("implicit_inference.bench.exactness", main))

@@ -7,7 +7,7 @@ take turns. State is what trains and what the optimiser keeps of it; temporary i
 its arguments.
 """
 
-import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +17,10 @@ from implicit_inference import keys
 from implicit_inference.bench.timing import Contestant, take_turns
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.fields import Config
+from implicit_inference.config.flags import Parser, whole
 from implicit_inference.keys import Stream
 from implicit_inference.network import adapt
-from implicit_inference.runs import devices, runtime
+from implicit_inference.runs import devices, process, runtime
 from implicit_inference.training import optimisers
 from implicit_inference.training.programs import Programs
 from implicit_inference.training.stages import kept_shapes, stage_of
@@ -60,10 +61,10 @@ def prepared(config: Config) -> tuple[Contestant, list[str]]:
     return run, sizes
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=whole("rounds"), default=9)
     options = parser.parse_args(arguments)
     runtime.prepare()
     base = override(PRESETS["demo"], {"seeds": [0]})
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("| way | parameters trained | state MB | temporary MB | ms a step | times full |\n|---|---|---|---|---|---|")
     for name, (_, sizes) in ways.items():
         print("| " + " | ".join([name, *sizes, times[name].as_text(), times[name].over(times["full"])]) + " |")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(process.run("implicit_inference.bench.methods", main))

@@ -3,8 +3,9 @@
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jax
@@ -13,9 +14,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from implicit_inference.bench.sizes import STEPS, sized, step_flops
-from implicit_inference.bench.timing import Contestant, Times, take_turns
-from implicit_inference.bench.training import Trainer, compile_seconds
+from implicit_inference.bench import memory
+from implicit_inference.bench.timing import LEAST_ROUNDS, Clock, Contestant, Times, take_turns
+from implicit_inference.bench.training import STEPS, Trainer, compile_seconds, sized, step_flops
 from implicit_inference.config.errors import UserError
 from implicit_inference.regression.conjugations import ScaleLabels
 from implicit_inference.regression.predictive import posterior_predictive
@@ -25,23 +26,55 @@ from implicit_inference.runs.devices import make_mesh
 
 SEEDS = 8
 ROUNDS = {"S": 9, "M": 9, "G": 5}
+"""At most."""
 PEAK_SIZE = {"cpu": 2048}
 """Rows of the matrices whose product gives the peak; 8192 on accelerators."""
 PROBED = {"S": 1024, "M": 1024, "G": 64}
 """Prompts in a call of the network."""
 
 
-def run(sizes: Sequence[str], say: Callable[[str], None] = print) -> None:
-    """Measure and print everything; several minutes on two cores."""
+Rows = Callable[[float], Iterable[Sequence[str]]]
+"""seconds that it may take -> rows of a table"""
+
+
+def run(sizes: Sequence[str], minutes: float, quick: bool = False, say: Callable[[str], None] = print) -> None:
+    """Measures and prints everything within so many minutes; a part that has begun runs at least LEAST_ROUNDS.
+
+    Every part may take an equal share of the time that those before it have left. What no time is left for is said.
+    `quick` leaves out what compiles or starts processes to no other end: compilation and memory.
+    """
+    began, tables = time.perf_counter(), _tables(sizes)
+    if quick:
+        tables = {title: table for title, table in tables.items() if title not in ("Compilation", "Memory")}
+    clock = Clock(60 * minutes, sum(len(parts) for _, parts in tables.values()))
     say(machine())
-    say("\n## Training\n")
-    _table(say, TRAINING, (training_row(size) for size in sizes))
-    say("\n## Parts of a step\n")
-    _table(say, PARTS, (parts_row(size) for size in sizes))
-    say("\n## Compilation\n")
-    _table(say, ("size", "empty cache s", "full cache s"), (compile_row(size) for size in sizes))
-    say("\n## Inference\n")
-    _table(say, ("work", "prompts", "ms", "prompts a second"), inference_rows(sizes))
+    say(f"As many rounds as fit into {minutes:g} minutes in all, {LEAST_ROUNDS} at least.")
+    if quick:
+        say("Quick: fewer sizes and rounds, whose figures vary more; compilation and memory are not measured.")
+    for title, (header, parts) in tables.items():
+        say(f"\n## {title}\n")
+        _line(say, header)
+        say(f"|{'---|' * len(header)}")
+        for name, rows in parts.items():
+            seconds = clock.share()
+            for row in rows(seconds) if seconds else [[name, "no time left"]]:
+                _line(say, [*row, *[""] * (len(header) - len(row))])
+    say(f"\nMinutes taken: {(time.perf_counter() - began) / 60:.1f}")
+
+
+def _tables(sizes: Sequence[str]) -> dict[str, tuple[Sequence[str], dict[str, Rows]]]:
+    """{title: (header, {part: its rows})}"""
+
+    def by_size(row: Callable[[str, float], list[str]]) -> dict[str, Rows]:
+        return {size: lambda seconds, size=size: [row(size, seconds)] for size in sizes}  # type: ignore[misc]
+
+    return {
+        "Training": (TRAINING, by_size(training_row)),
+        "Parts of a step": (PARTS, by_size(parts_row)),
+        "Compilation": (COMPILATION, by_size(compile_row)),
+        "Inference": (INFERENCE, by_size(network_row) | {"exact mixture": exact_rows}),
+        "Memory": (memory.COLUMNS, {"demo": partial(memory.rows, "demo")}),
+    }
 
 
 def machine() -> str:
@@ -57,6 +90,7 @@ def machine() -> str:
 
 TRAINING = (
     "size",
+    "rounds",
     "GFLOP a step",
     "peak GFLOP/s",
     "step on given data",
@@ -71,7 +105,7 @@ TRAINING = (
 )
 
 
-def training_row(size: str) -> list[str]:
+def training_row(size: str, seconds: float) -> list[str]:
     """A step of one seed against PyTorch's on the same data and weights, one device's, and eight packed seeds'."""
     trainer = _trainer(size)
     contestants: dict[str, Contestant] = {
@@ -85,11 +119,12 @@ def training_row(size: str) -> list[str]:
         contestants["one device"] = _trainer(size, one_device=True).steps_on_given_data()
     if jax.default_backend() == "cpu" and _torch_version():
         contestants["torch"] = pytorch_steps(trainer)
-    times = take_turns(contestants, ROUNDS[size], trainer.steps)
+    times = take_turns(contestants, ROUNDS[size], trainer.steps, seconds)
     flops, step, torch, single = step_flops(trainer.config), times["step"], times.get("torch"), times.get("one device")
     rate = peak_flops() / trainer.steps / min(times["peak"].median, times["peak on one device"].median)
     return [
         size,
+        str(len(step.rounds)),
         f"{flops / 1e9:.3g}",
         f"{rate / 1e9:.0f}",
         step.as_text(),
@@ -158,37 +193,45 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-PARTS = ("size", "data", "forward", "backward", "optimiser", "whole step")
+PARTS = ("size", "rounds", "data", "forward", "backward", "optimiser", "whole step")
 
 
-def parts_row(size: str) -> list[str]:
+def parts_row(size: str, seconds: float) -> list[str]:
     """The parts of a step, each as a program of its own; backward is both ways less forward."""
     trainer = _trainer(size)
-    times = take_turns(trainer.parts() | {"whole": trainer.chunks()}, ROUNDS[size], trainer.steps)
+    times = take_turns(trainer.parts() | {"whole": trainer.chunks()}, ROUNDS[size], trainer.steps, seconds)
     backward = times["both"].median - times["forward"].median
     parts = [times["data"].as_text(), times["forward"].as_text(), f"{backward * 1e3:.3g}"]
-    return [size, *parts, times["optimiser"].as_text(), times["whole"].as_text()]
+    rounds = str(len(times["whole"].rounds))
+    return [size, rounds, *parts, times["optimiser"].as_text(), times["whole"].as_text()]
 
 
-def compile_row(size: str) -> list[str]:
-    """Compile times of a chunk."""
+COMPILATION = ("size", "empty cache s", "full cache s")
+
+
+def compile_row(size: str, seconds: float) -> list[str]:
+    """Compile times of a chunk, measured once, however long they take."""
     with tempfile.TemporaryDirectory() as directory:
-        return [
-            size,
-            *(f"{seconds:.2g}" for seconds in compile_seconds(sized(size, 1), STEPS[size], Path(directory)).values()),
-        ]
+        taken = compile_seconds(sized(size, 1), STEPS[size], Path(directory))
+    return [size, *(f"{found:.2g}" for found in taken.values())]
 
 
-def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
-    """The conjugated network, and exact inference at the paper's size, whole and with prompts spread over devices."""
-    for size in sizes:
-        trainer = _trainer(size, one_device=True)
-        n = PROBED[size]
-        batch = trainer.programs.packed.repeated(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
-        scale = trainer.programs.packed.repeated(ScaleLabels(jnp.asarray(2.0)))
-        network = trainer.programs.network(trainer.initial)
-        work = partial(trainer.programs.packed.predict, network, batch, scale)
-        yield _speed(f"network {size}, labels scaled", n, take_turns({"it": work}, ROUNDS[size])["it"])
+INFERENCE = ("work", "rounds", "prompts", "ms", "prompts a second")
+
+
+def network_row(size: str, seconds: float) -> list[str]:
+    """The conjugated network."""
+    trainer, n = _trainer(size, one_device=True), PROBED[size]
+    packed = trainer.programs.packed
+    batch = packed.repeated(_prompts(trainer.config.tasks.dim, trainer.config.prompts.length, n))
+    scale = packed.repeated(ScaleLabels(jnp.asarray(2.0)))
+    work = partial(packed.predict, trainer.programs.network(trainer.initial), batch, scale)
+    times = take_turns({"it": work}, ROUNDS[size], seconds=seconds)["it"]
+    return _speed(f"network {size}, labels scaled", n, times)
+
+
+def exact_rows(seconds: float) -> Iterable[list[str]]:
+    """Exact inference at the paper's size, whole and with prompts spread over devices."""
     n = 1024
     prompts, mesh = _prompts(20, 40, n), make_mesh(1, n)
     tasks = DiscreteTasks(jax.random.normal(jax.random.key(1), (64, 20)))
@@ -200,10 +243,11 @@ def inference_rows(sizes: Sequence[str]) -> Iterable[list[str]]:
         "exact mixture, n=64, d=20, K=40": lambda: exact(prompts),
         f"the same, prompts on {mesh.size} devices": lambda: spread(laid_out),
     }
-    for name, times in take_turns(contestants, 9).items():
+    for name, times in take_turns(contestants, 9, seconds=seconds).items():
         yield _speed(name, n, times)
 
 
+@cache
 def _trainer(size: str, n_seeds: int = 1, one_device: bool = False) -> Trainer:
     return Trainer(sized(size, n_seeds), STEPS[size], one_device)
 
@@ -214,7 +258,7 @@ def _prompts(dim: int, length: int, n: int) -> Prompts:
 
 
 def _speed(work: str, n: int, times: Times) -> list[str]:
-    return [work, str(n), times.as_text(), f"{n / times.median:,.0f}"]
+    return [work, str(len(times.rounds)), str(n), times.as_text(), f"{n / times.median:,.0f}"]
 
 
 def _torch_version() -> str | None:
@@ -225,8 +269,5 @@ def _torch_version() -> str | None:
     return torch.__version__
 
 
-def _table(say: Callable[[str], None], header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    say(f"| {' | '.join(header)} |")
-    say(f"|{'---|' * len(header)}")
-    for row in rows:
-        say(f"| {' | '.join(row)} |")
+def _line(say: Callable[[str], None], cells: Sequence[str]) -> None:
+    say(f"| {' | '.join(cells)} |")

@@ -1,13 +1,14 @@
 """Flags: every field of a configuration as text, and what the text says. No jax here."""
 
 import argparse
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
 from implicit_inference.config import changes as configs
-from implicit_inference.config.errors import ConfigError
+from implicit_inference.config.errors import ConfigError, quoted
 from implicit_inference.worlds import WORLDS
 
 
@@ -67,3 +68,29 @@ def _number(text: str) -> int | float | str:
         return int(text)
     decimal = r"[+-]?([0-9]{1,400}\.?[0-9]{,400}|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?"
     return float(text) if re.fullmatch(decimal, text) else text
+
+
+def whole(name: str) -> Callable[[str], int]:
+    """The type of a flag that is a whole number >= 1."""
+
+    def parsed(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
+            raise ConfigError(f"{name} = {quoted(text)}: allowed: a whole number >= 1")
+        return int(text)
+
+    return parsed
+
+
+def number(name: str, most: float, zero: bool = False) -> Callable[[str], float]:
+    """The type of a flag that is a number above 0, or from 0 on, and at most `most`."""
+
+    def parsed(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (0 <= value <= most if zero else 0 < value <= most):
+            raise ConfigError(f"{name} = {quoted(text)}: allowed: {'>=' if zero else '>'} 0, at most {most:g}")
+        return value
+
+    return parsed

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from implicit_inference.config.errors import ConfigError, counted, quoted
+from implicit_inference.config.flags import number, whole
 
 if TYPE_CHECKING:
     from implicit_inference.lm.probe import Source
@@ -156,17 +156,6 @@ def _source(value: str, runs: Path) -> Source:
     return Source(found(runs, value))
 
 
-def whole(name: str) -> Callable[[str], int]:
-    """The type of a flag that is a whole number >= 1."""
-
-    def parsed(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) >= 1):
-            raise ConfigError(f"{name} = {quoted(text)}: allowed: a whole number >= 1")
-        return int(text)
-
-    return parsed
-
-
 def seeds(text: str) -> tuple[int, ...]:
     """Seeds as a flag tells them: `3` = 0,1,2; a list with commas as it is."""
     parts = text.split(",")
@@ -198,18 +187,3 @@ def tasks(text: str) -> tuple[str, ...]:
     if not set(found) <= set(LESSONS) or len(set(found)) < len(found):
         raise ConfigError(f"tasks = {quoted(text)}: allowed: a list of {', '.join(LESSONS)}, each once")
     return found
-
-
-def number(name: str, most: float, zero: bool = False) -> Callable[[str], float]:
-    """The type of a flag that is a number above 0, or from 0 on, and at most `most`."""
-
-    def parsed(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (0 <= value <= most if zero else 0 < value <= most):
-            raise ConfigError(f"{name} = {quoted(text)}: allowed: {'>=' if zero else '>'} 0, at most {most:g}")
-        return value
-
-    return parsed

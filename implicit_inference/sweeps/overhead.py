@@ -3,6 +3,7 @@
 python -m implicit_inference.sweeps.overhead        10^4 and 10^5 runs, each in a process of its own, as Markdown
 """
 
+import argparse
 import hashlib
 import json
 import resource
@@ -16,15 +17,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from implicit_inference.config.changes import PRESETS
+from implicit_inference.config.errors import refuse
+from implicit_inference.config.flags import Parser, whole
 from implicit_inference.config.identity import run_id
 from implicit_inference.engines.processes import Ended
+from implicit_inference.runs import process
 from implicit_inference.runs.store import FORMAT
 from implicit_inference.sweeps import page, table
-from implicit_inference.sweeps.axes import Sweep
+from implicit_inference.sweeps.axes import MOST_RUNS, Sweep
 from implicit_inference.sweeps.driver import drive
 from implicit_inference.sweeps.plan import Plan
 
 SIZES = (10**4, 10**5)
+REPLAYS = 10
+"""Values of the second axis; the first has as many as make up the runs."""
 COLUMNS = (
     "runs",
     "plan, ms a run",
@@ -82,7 +88,8 @@ class Stub:
 
 def measured(n_runs: int) -> list[str]:
     """Performs a sweep of so many runs, part by part; returns the values of COLUMNS."""
-    rates, replays = {"start": 1e-4, "stop": 1e-2, "num": n_runs // 10}, {"start": 0, "stop": 0.9, "num": 10}
+    rates = {"start": 1e-4, "stop": 1e-2, "num": n_runs // REPLAYS}
+    replays = {"start": 0, "stop": 0.9, "num": REPLAYS}
     took: dict[str, float] = {}
 
     @contextmanager
@@ -114,15 +121,22 @@ def measured(n_runs: int) -> list[str]:
     return [f"{n_runs:,}", *parts, f"{took['page']:.1f}", again, f"{peak:.0f}", f"{size:.3g}"]
 
 
-def main(sizes: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Prints one row for each size; several sizes are measured in a process each, so that memory is theirs alone."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", nargs="*", type=whole("RUNS"), metavar="RUNS", default=SIZES, help="how many")
+    sizes = parser.parse_args(arguments).sizes
+    for size in sizes:
+        if size % REPLAYS or not 2 * REPLAYS <= size <= MOST_RUNS:
+            refuse("RUNS", size, f"a multiple of {REPLAYS} from {2 * REPLAYS} to {MOST_RUNS}")
     if len(sizes) == 1:
-        print(f"| {' | '.join(measured(int(sizes[0])))} |", flush=True)
-        return
+        print(f"| {' | '.join(measured(sizes[0]))} |", flush=True)
+        return 0
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
-    for size in sizes or map(str, SIZES):
-        subprocess.run([sys.executable, "-m", "implicit_inference.sweeps.overhead", size], check=True)
+    for size in sizes:
+        subprocess.run([sys.executable, "-m", "implicit_inference.sweeps.overhead", str(size)], check=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(process.run("implicit_inference.sweeps.overhead", main))
