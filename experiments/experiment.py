@@ -4,7 +4,6 @@ Trained runs lie in one directory and are shared by all experiments; the small t
 figures/data/SCALE/NAME.csv, for the figure.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ if PROGRAM.resolve().parent == Path(__file__).resolve().parent:  # an experiment
 
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.fields import Config
+from implicit_inference.config.flags import Parser
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.worlds import described
 
@@ -67,13 +67,13 @@ def base_of(experiment: Experiment, scale: str) -> Config:
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     """The command line; the answer is printed, the table and the findings are stored."""
     name = f"experiments/{experiment.name}.py"
-    parser = argparse.ArgumentParser(prog=name, allow_abbrev=False)
+    parser = Parser(prog=name, allow_abbrev=False)
     parser.add_argument("--scale", choices=list(SCALES), default="smoke", help="default: smoke")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="directory of all runs")
     parser.add_argument("--data", type=Path, default=ROOT / "figures" / "data", help="where the table goes")
-    options = parser.parse_args(arguments)
 
     def command() -> int:
+        options = parser.parse_args(arguments)
         if options.scale not in experiment.variants:
             print(f"{name}: asks nothing at scale {options.scale}")
             return 0

@@ -3,12 +3,12 @@
 python figures/gallery.py [--scale laptop]     (make figures)
 """
 
-import argparse
 import importlib
 import sys
 
 from figure import FIGURES
 
+from implicit_inference.config.flags import Parser
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
 from implicit_inference.study.gallery import draw_all, page
@@ -150,10 +150,11 @@ OLDER = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="figures/gallery.py", description="Draws every figure from its stored table.")
+    parser = Parser(
+        prog="figures/gallery.py", allow_abbrev=False, description="Draws every figure from its stored table."
+    )
     parser.add_argument("--scale", choices=("smoke", "laptop", "workstation", "paper"), default="laptop")
-    scale = parser.parse_args().scale
-    return process.run("figures/gallery.py", lambda: draw(scale))
+    return process.run("figures/gallery.py", lambda: draw(parser.parse_args().scale))
 
 
 def draw(scale: str) -> int:

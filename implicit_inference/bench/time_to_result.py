@@ -9,9 +9,9 @@ the same seconds of stepping, on seeds that the preset does not report on. What 
 Bayes on held-out prompts, averaged over the two families. Compiling and evaluating are not counted.
 """
 
-import argparse
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from implicit_inference.bench.training import Trainer
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.chunks import chunk_length
 from implicit_inference.config.fields import Config
-from implicit_inference.runs import runtime
+from implicit_inference.config.flags import Parser, number
+from implicit_inference.runs import process, runtime
 from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Record
 from implicit_inference.training.loop import Trained, train_stage
@@ -47,10 +48,12 @@ CHUNK = 25
 TABLE = Path("figures", "data", "time_to_result.csv")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Trains every variant; prints and writes the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="of stepping, for all seeds together")
+    parser = Parser(prog="implicit_inference.bench.time_to_result", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--seconds", type=number("seconds", 86400.0), default=60.0, help="of stepping, for all seeds together"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     options = parser.parse_args(arguments)
     runtime.prepare()
@@ -72,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     writer.writeheader()
     writer.writerows(records)
     write_whole(TABLE, lines.getvalue().encode())
+    return 0
 
 
 def timed_steps(configs: dict[str, Config]) -> dict[str, float]:
@@ -103,4 +107,4 @@ def trained(config: Config, seconds: float, runs: Path) -> list[dict[str, float]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(process.run("implicit_inference.bench.time_to_result", main))

@@ -5,13 +5,13 @@ python -m implicit_inference.runs.zoo [--runs runs]     (make zoo)
 copies the files that count of the finished runs of KEPT into the package, instead of those that lie there.
 """
 
-import argparse
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from implicit_inference.config.changes import PRESETS
+from implicit_inference.config.flags import Parser
 from implicit_inference.config.identity import run_id
 from implicit_inference.runs import process, store
 from implicit_inference.runs.store import Run, StoreError
@@ -56,12 +56,11 @@ def fill(runs: Path, presets: Sequence[str] = KEPT) -> list[Run]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m implicit_inference.runs.zoo", allow_abbrev=False)
+    parser = Parser(prog="python -m implicit_inference.runs.zoo", allow_abbrev=False)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="directory of all runs")
-    options = parser.parse_args()
 
     def command() -> int:
-        for run in fill(options.runs):
+        for run in fill(parser.parse_args().runs):
             print(ZOO / run.id)
         return 0
 

@@ -11,6 +11,7 @@ import pytest
 from made_up import TINY
 
 from implicit_inference.bench import exact_inference, exactness, memory, methods, time_to_result
+from implicit_inference.bench.road import __main__ as road
 from implicit_inference.config.changes import override
 from implicit_inference.config.errors import UserError
 from implicit_inference.regression.predictive import posterior_predictive
@@ -93,6 +94,9 @@ def test_time_to_result_writes_the_excess_at_every_evaluation(monkeypatch, tmp_p
         (exact_inference, ["--limit", "nan"], "limit = 'nan'"),
         (exactness, ["--longest", "11"], "longest = 11"),
         (exactness, ["--digits", "17"], "17"),
+        (road, ["--minutes", "-1"], "minutes = '-1'"),
+        (road, ["--arms", "fastest"], "fastest"),
+        (time_to_result, ["--seconds", "nan"], "seconds = 'nan'"),
         (memory, ["demo", "dmo"], "PRESET = 'dmo'"),
         (overhead, ["15"], "RUNS = 15"),
         (overhead, ["10"], "RUNS = 10"),

@@ -24,7 +24,6 @@ PyTorch runs as two processes of one thread, with a seed each. That layout was m
 threads (2 cores, milliseconds a step and seed): 9.1 against 12.2 in world S, 31 against 38 in world W.
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from implicit_inference.bench.road.curves import arrivals
 from implicit_inference.bench.road.recipes import ARMS, CHOOSING, ENDLESS, GOALS, RATES, SEEDS, TRIED, WORLDS
 from implicit_inference.bench.road.table import Row, arrival_rows, curve_rows, last, side_by_side
 from implicit_inference.config.changes import override
+from implicit_inference.config.flags import Parser, number
 from implicit_inference.runs import process
 from implicit_inference.study.results import Results, read_csv, write_csv
 
@@ -65,10 +65,12 @@ def with_others(rows: Sequence[Row], path: Path) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the arms of a world; prints and writes the tables."""
-    parser = argparse.ArgumentParser(prog="implicit_inference.bench.road", description=__doc__.splitlines()[0])
+    parser = Parser(prog="implicit_inference.bench.road", description=__doc__.splitlines()[0])
     parser.add_argument("--world", choices=WORLDS, default="S")
     parser.add_argument("--arms", choices=ARMS, nargs="+", default=[*ARMS], metavar="ARM")
-    parser.add_argument("--minutes", type=float, default=6.0, help="the most that one arm trains for each excess")
+    parser.add_argument(
+        "--minutes", type=number("minutes", 1440.0), default=6.0, help="the most that one arm trains for each excess"
+    )
     parser.add_argument("--choose", action="store_true", help="print what rate and steps are chosen from, instead")
     parser.add_argument("--into", type=Path, default=Path("figures", "data"), help="where tables are written")
     options = parser.parse_args(arguments)
