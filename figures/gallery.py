@@ -89,7 +89,8 @@ INTRODUCTION = (
     "Losses are noise-free squared errors; ± is one standard error over seeds. *Net recovery* is the share of the "
     "forgetting that a conjugation undoes, net of what it does to the pretrained network. The *null* is a constant "
     "pull towards the discrete posterior: it uses no evidence. An *effect* is what lies beyond a benchmark, with its "
-    "95 % interval over seeds. A claim is *supported* if the intervals of all its effects lie above 0, *refuted* if "
+    "95 % interval over seeds, in the unit of the claim's numbers. The [glossary]({glossary}) defines the words; *the "
+    "paper* is arXiv:2309.10105. A claim is *supported* if the intervals of all its effects lie above 0, *refuted* if "
     "one lies below, else *undecided*; *not asked* is a description. The five primary claims are corrected for "
     "their number (Holm); the others are not. Inferred log odds are medians, with the range over "
     "seeds: those of a network whose answers one family alone would give have no limit."
@@ -164,7 +165,9 @@ def draw(scale: str) -> int:
         top = scale == "laptop"
         out = FIGURES / ("README.md" if top else f"{scale}/README.md")
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
-        introduction = INTRODUCTION.format(scale=scale, tables=tables)
+        introduction = INTRODUCTION.format(
+            scale=scale, tables=tables, glossary="../docs/glossary.md" if top else "../../docs/glossary.md"
+        )
         older = dict.fromkeys(OLDER_TABLES, OLDER) if top else {}
         answers = ANSWERS if top else {}
         text = page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, older, FOLDED)

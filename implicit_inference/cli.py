@@ -16,7 +16,7 @@ from implicit_inference.config import changes as configs
 from implicit_inference.config import identity
 from implicit_inference.config.errors import ConfigError, UserError, one_line, quoted
 from implicit_inference.config.fields import Config
-from implicit_inference.config.flags import Parser, add_fields, changes, joined, number
+from implicit_inference.config.flags import FieldParser, Parser, add_fields, changes, joined, number
 from implicit_inference.config.stages import PROBED, STAGES
 from implicit_inference.engines.engine import ENGINES
 from implicit_inference.lm import command as language_models
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> Parser:
     """All commands and flags."""
-    top = Parser(prog=NAME, description="A simulator of implicit task inference.", allow_abbrev=False)
+    top = FieldParser(prog=NAME, description="A simulator of implicit task inference.", allow_abbrev=False)
     top.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 

@@ -97,6 +97,12 @@ class Description:
     words: Mapping[str, str] = field(default_factory=dict)
     """Names for people, of families, predictors, and fields of the configuration; `loss`: the label of an axis"""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where a conjugation names a field that the section `probe` does not have."""
+        for name, move in self.moves.items():
+            if move.field and not hasattr(self.base.probe, move.field):
+                raise ValueError(f"moves[{name!r}].field = {move.field!r}: the section probe has no such field")
+
     @property
     def families(self) -> tuple[str, str]:
         """The two parts of the pretraining distribution, the preferred one first."""

@@ -1,5 +1,7 @@
 """A world that the package has never heard of goes through all of it."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -36,6 +38,11 @@ def by_hand(parts, weights, throws, faces):
 def rising(base, k):
     """base (base + 1) ... (base + k - 1)"""
     return np.prod(np.arange(base, base + k, dtype=np.float64))
+
+
+def test_a_conjugation_without_the_field_of_its_strengths_is_refused_before_any_training(config):
+    with pytest.raises(ValueError, match="bent"):
+        dataclasses.replace(worlds.described("coin"), moves={"bend": worlds.Move("bent", "coins bent by {:g}")})
 
 
 def test_the_generic_mixture_is_bayes_by_enumeration(config):

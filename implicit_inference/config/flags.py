@@ -4,6 +4,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn, get_origin
 
@@ -19,10 +20,25 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(message)
 
 
+class FieldParser(Parser):
+    """A parser whose commands have flags for fields: it tells the nearest one of a flag that is not there."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.match(r"unrecognized arguments: --([^\s=]+)", message)
+        close = get_close_matches(unknown[1].replace("-", "_"), _fields(), 1) if unknown else []
+        super().error(f"{message}; did you mean --{close[0].replace('_', '-')}?" if close else message)
+
+
 def joined(arguments: Sequence[str]) -> list[str]:
-    """`--flag -1,2` as `--flag=-1,2`: argparse takes a list that begins with a minus for another flag."""
+    """Writes flags as the parser has them: `--flag -1,2` as `--flag=-1,2`, `--tasks.n_discrete` with a hyphen.
+
+    argparse takes a list that begins with a minus for another flag, and fields have underscores elsewhere.
+    """
     joined: list[str] = []
     for argument in arguments:
+        if argument.startswith("--"):
+            flag, equals, value = argument.partition("=")
+            argument = flag.replace("_", "-") + equals + value
         if re.match(r"-[\d.]", argument) and joined and joined[-1].startswith("--") and "=" not in joined[-1]:
             joined[-1] += f"={argument}"
         else:

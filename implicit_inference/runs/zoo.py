@@ -5,6 +5,7 @@ python -m implicit_inference.runs.zoo [--runs runs]     (make zoo)
 copies the files that count of the finished runs of KEPT into the package, instead of those that lie there.
 """
 
+import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,12 +15,15 @@ from implicit_inference.config.changes import PRESETS
 from implicit_inference.config.flags import Parser
 from implicit_inference.config.identity import run_id
 from implicit_inference.runs import process, store
+from implicit_inference.runs.files import write_whole
 from implicit_inference.runs.store import Run, StoreError
 
 ZOO = Path(__file__).parent.parent / "zoo"
 PREFIX = "zoo/"
 KEPT = ("demo", "language-demo")
 """The presets whose runs come with the package"""
+INDEX = "presets.json"
+"""preset -> the id of its probe, which stays when presets get further fields"""
 
 
 def find(runs: Path, id: str, stage: str | None = None, unfinished: bool = False) -> Run:
@@ -31,11 +35,10 @@ def find(runs: Path, id: str, stage: str | None = None, unfinished: bool = False
 
 def probe_of(name: str) -> Run:
     """Gives the probe of a preset, named like `zoo/demo`. Raises StoreError for one that the zoo does not have."""
-    found = {f"{PREFIX}{preset}": Run(ZOO / run_id("probe", config)) for preset, config in PRESETS.items()}
-    known = [other for other, run in found.items() if run.finished]
+    known = {f"{PREFIX}{preset}": id for preset, id in json.loads((ZOO / INDEX).read_text()).items()}
     if name not in known:
-        raise StoreError(f"{name}: is not in the zoo; allowed: {', '.join(known) or 'none'}")
-    return found[name]
+        raise StoreError(f"{name}: is not in the zoo; allowed: {', '.join(known)}")
+    return Run(ZOO / known[name])
 
 
 def fill(runs: Path, presets: Sequence[str] = KEPT) -> list[Run]:
@@ -52,6 +55,8 @@ def fill(runs: Path, presets: Sequence[str] = KEPT) -> list[Run]:
         (ZOO / run.id).mkdir(parents=True)
         for name in ("run.json", *run.info()["files"]):
             shutil.copyfile(run.path(name), ZOO / run.id / name)
+    index = {preset: probe.id for preset, probe in zip(presets, probes, strict=True)}
+    write_whole(ZOO / INDEX, (json.dumps(index, indent=2) + "\n").encode())
     return probes
 
 

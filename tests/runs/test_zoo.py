@@ -7,7 +7,7 @@ from made_up import probe_run
 import implicit_inference as ii
 from implicit_inference.cli import main
 from implicit_inference.config.changes import PRESETS
-from implicit_inference.config.identity import run_id
+from implicit_inference.config.identity import content, run_id
 from implicit_inference.runs import zoo
 from implicit_inference.runs.store import Run, StoreError
 from implicit_inference.worlds import world_of
@@ -22,7 +22,7 @@ def contents(folder):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_file_is_the_one_that_was_written(name):
     probe = zoo.probe_of(name)
-    assert probe.config().seeds == PRESETS[name.removeprefix(zoo.PREFIX)].seeds
+    assert content("probe", probe.config()) == content("probe", PRESETS[name.removeprefix(zoo.PREFIX)])
     for run in (*probe.parents(), probe):
         assert run.finished
         assert {path.name for path in run.directory.iterdir()} == {"run.json", *run.info()["files"]}
