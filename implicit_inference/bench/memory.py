@@ -1,7 +1,7 @@
 """The memory of a run by stage: the peak resident memory of a process that does this stage alone.
 
 Command: python -m implicit_inference.bench.memory [PRESET ...]
-         (`demo` unless another is named: about two minutes on 2 cores; `paper`: half an hour; prints a table)
+         (prints a table; `demo` unless another is named: some minutes on 2 cores, `paper` many times as long)
 
 A stage takes all its memory at once, so it is cut short: training takes STEPS steps, and a probe ends after the first
 way to show its prompts. What this leaves out is the data of longer chunks: a chunk holds that of all its steps. The

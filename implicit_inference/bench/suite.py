@@ -48,9 +48,9 @@ def run(sizes: Sequence[str], minutes: float, quick: bool = False, say: Callable
         tables = {title: table for title, table in tables.items() if title not in ("Compilation", "Memory")}
     clock = Clock(60 * minutes, sum(len(parts) for _, parts in tables.values()))
     say(machine())
-    say(f"As many rounds as fit into {minutes:g} minutes in all, {LEAST_ROUNDS} at least.")
+    say(f"As many rounds as fit into {minutes:g} minutes in all, {LEAST_ROUNDS} at least; compilation and memory once.")
     if quick:
-        say("Quick: fewer sizes and rounds, whose figures vary more; compilation and memory are not measured.")
+        say("Quick: fewer sizes and rounds, whose figures vary more; without compilation and memory.")
     for title, (header, parts) in tables.items():
         say(f"\n## {title}\n")
         _line(say, header)
@@ -66,7 +66,10 @@ def _tables(sizes: Sequence[str]) -> dict[str, tuple[Sequence[str], dict[str, Ro
     """{title: (header, {part: its rows})}"""
 
     def by_size(row: Callable[[str, float], list[str]]) -> dict[str, Rows]:
-        return {size: lambda seconds, size=size: [row(size, seconds)] for size in sizes}  # type: ignore[misc]
+        def rows(size: str, seconds: float) -> Iterable[list[str]]:
+            return [row(size, seconds)]
+
+        return {size: partial(rows, size) for size in sizes}
 
     return {
         "Training": (TRAINING, by_size(training_row)),
