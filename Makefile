@@ -32,6 +32,7 @@ figures: .venv/installed  ## the gallery from its stored tables; trains nothing
 	$(BIN)/python figures/gallery.py
 	$(BIN)/python figures/front.py
 	$(BIN)/python figures/time_to_result.py
+	$(BIN)/python figures/road.py
 	$(BIN)/python figures/language_model.py
 
 docs: .venv/documented  ## the documentation as a site, in site/index.html; the build itself needs no network

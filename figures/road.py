@@ -47,7 +47,7 @@ def panel(axes: Axes, table: Results) -> None:
         label = arm.replace("-", " ") if arm == table.levels("arm")[0] else f"+ {arm.replace('-', ' ')}"
         for _, run in table.where(arm=arm).groups("excess"):
             steps = [rows for _, rows in run.ordered("steps").groups("steps") if len(rows) == table.seeds]
-            points = Results.joined(rows.reduced() for rows in steps)
+            points = Results.joined(Results(rows.frame.drop(columns="seconds")).reduced() for rows in steps)
             band(axes, Look(label, colour), [float(rows.column("seconds").mean()) for rows in steps], points)
             label = ""
 
