@@ -140,10 +140,7 @@ ANSWERS = {
 FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
 """Figures that the page folds away"""
 
-OLDER_TABLES = (
-    *("single_distribution", "closeness", "finetuning_sets", "replay", "lessons", "finetuning_prompts"),
-    *("methods", "control", "model_size"),
-)
+OLDER_TABLES = ("closeness", "lessons", "methods", "control", "model_size")
 OLDER = (
     "An older table, kept until it is run again: means over 4 seeds, pretraining at twice the rate of the others, "
     "verdicts by one-sided t tests with Holm's correction over the experiment's claims."
