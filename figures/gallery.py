@@ -133,6 +133,8 @@ ANSWERS = {
     "safety": "A refusal taught in English hardly reaches the other language, whose answer is still there if it has "
     "words of its own.",
     "code_tuning": "A large dose of one skill costs the others in English alone; a small one costs nothing.",
+    "spread": "With few exemplars almost all of the spread in gain and forgetting is that of the tasks; with many, no "
+    "part of it is surely theirs.",
     "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",
 }
 """experiment -> its answer at laptop scale, in a sentence"""
