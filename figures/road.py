@@ -10,11 +10,11 @@ import sys
 from figure import FIGURES
 
 from implicit_inference.bench.road.recipes import GOALS, WORLDS
-from implicit_inference.config.errors import UserError
+from implicit_inference.config.errors import UserError, counted
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
 from implicit_inference.show.drawing import Axes, Figure, legend_below, rendered, style
-from implicit_inference.show.notation import Look, counted, spread
+from implicit_inference.show.notation import Look, spread
 from implicit_inference.study.panels import COLOURS, band, zero
 from implicit_inference.study.results import Results, read_csv
 

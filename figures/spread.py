@@ -5,13 +5,12 @@ import sys
 import numpy as np
 from figure import main
 
+from implicit_inference.config.errors import counted
 from implicit_inference.show.drawing import Figure
-from implicit_inference.show.notation import BLUE, GREY, Look
-from implicit_inference.study.panels import finished
+from implicit_inference.show.notation import BLUE, GREY
 from implicit_inference.study.results import Results
 
 QUANTITIES = {"gain": "gain", "forgetting": "forgetting", "net": "net recovery, labels × 2"}
-NETWORKS = Look("a network", BLUE, marker="o")
 
 
 def draw(table: Results) -> Figure:
@@ -23,12 +22,14 @@ def draw(table: Results) -> Figure:
             homes = part.column("seed") % part.column("worlds")
             worlds = sorted((part.column("mean")[homes == home] for home in np.unique(homes)), key=np.mean)
             for place, values in enumerate(worlds, start=1):
-                axes.plot([place] * len(values), values, color=GREY, linewidth=1)
-                axes.plot([place] * len(values), values, "o", color=NETWORKS.colour, label=NETWORKS.label)
+                axes.plot([place] * len(values), values, "o-", color=GREY, linewidth=1, markerfacecolor=BLUE)
             axes.set(ylabel=f"{name}, {where}", xticks=range(1, len(worlds) + 1))
     for axes in figure.axes[-len(QUANTITIES) :]:
         axes.set_xlabel("world, by its mean")
-    return finished(figure, "Networks that share their tasks", table)
+    networks, prompts = counted(int(table.seeds), "network"), counted(int(max(table.levels("n"))), "prompt")
+    title = f"Networks that share their tasks\n{networks}, a dot each, × {prompts}; a line joins those of one world"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
 
 
 if __name__ == "__main__":

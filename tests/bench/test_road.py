@@ -106,6 +106,8 @@ def rows_of(arm, seconds, reached, steps=(50, 150)):
 def test_a_ratio_is_a_lower_bound_or_nothing_where_an_arm_never_arrives():
     slow, fast = rows_of("slow", 100.05, False), rows_of("fast", 10.05, True)
     assert (table.ratio(slow, fast), table.ratio(fast, fast), table.ratio(fast, slow)) == ("> 10.0", "1.0", "-")
+    almost = [row | {"seconds": 0.9998 * row["seconds"]} for row in slow]
+    assert table.ratio(almost, fast) == "> 9.9", "a bound is not rounded up"
     lines = table.side_by_side(slow + fast)
     assert lines[2:4] == [
         "| 0.10 | slow | 2.5 | 50 to 150 | > 100 | - |",

@@ -1,5 +1,6 @@
 """Rows of what was measured: when each seed arrives, and its curve; and the arms side by side."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,5 +84,8 @@ def unless_all(rows: Sequence[Row]) -> str:
 
 
 def ratio(slow: Sequence[Row], fast: Sequence[Row]) -> str:
-    """How many times as soon `fast` arrives; a lower bound if `slow` never does, nothing if `fast` never does."""
-    return "-" if unless_all(fast) else f"{unless_all(slow)}{last(slow) / last(fast):.1f}"
+    """How many times as soon `fast` arrives; a bound, rounded down, if `slow` never does; nothing if `fast` never does."""
+    times = last(slow) / last(fast)
+    if unless_all(fast):
+        return "-"
+    return f"> {math.floor(10 * times) / 10:.1f}" if unless_all(slow) else f"{times:.1f}"
