@@ -26,8 +26,8 @@ def draw(table: Results) -> Figure:
             axes.set(ylabel=f"{name}, {where}", xticks=range(1, len(worlds) + 1))
     for axes in figure.axes[-len(QUANTITIES) :]:
         axes.set_xlabel("world, by its mean")
-    networks, prompts = counted(int(table.seeds), "network"), counted(int(max(table.levels("n"))), "prompt")
-    title = f"Networks that share their tasks\n{networks}, a dot each, × {prompts}; a line joins those of one world"
+    seeds, prompts = counted(int(table.seeds), "seed"), counted(int(max(table.levels("n"))), "prompt")
+    title = f"Networks that share their tasks\n{seeds} × {prompts}; a dot is a seed, a line joins those of one world"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

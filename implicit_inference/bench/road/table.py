@@ -84,7 +84,7 @@ def unless_all(rows: Sequence[Row]) -> str:
 
 
 def ratio(slow: Sequence[Row], fast: Sequence[Row]) -> str:
-    """How many times as soon `fast` arrives; a bound, rounded down, if `slow` never does; nothing if `fast` never does."""
+    """How many times as soon `fast` arrives; a bound, rounded down, if `slow` never does; - if `fast` never does."""
     times = last(slow) / last(fast)
     if unless_all(fast):
         return "-"
