@@ -87,4 +87,4 @@ def test_the_streams_are_those_of_the_default_generator():
 def test_arithmetic_is_pinned_where_programs_run():
     with jax.enable_x64(True), jax.default_matmul_precision("bfloat16"), pinned():
         assert jnp.zeros(1).dtype == jnp.float32
-        assert jax.config.jax_default_matmul_precision is None
+        assert jax.config.jax_default_matmul_precision == "highest"
