@@ -43,10 +43,12 @@ def findings(data: Path) -> str:
     """Writes the claims of all experiments stored beneath a folder, as Markdown: first how many hold, then each."""
     counts = [f"| question | {' | '.join(VERDICTS)} |", f"|---|{'---:|' * len(VERDICTS)}"]
     parts = []
-    for path in sorted(data.glob("*/*.json"), key=lambda path: (path.parent, path.stem != "primary", path.stem)):
+    stored = sorted(data.glob("*/*.json"), key=lambda path: (path.parent, path.stem != "primary", path.stem))
+    scales = Counter(path.stem for path in stored)
+    for path in stored:
         claims = json.loads(path.read_text())
         tally = Counter(claim["verdict"] for claim in claims)
-        asked = question(path.stem)
+        asked = question(path.stem) + (f" At scale {path.parent.name}." if scales[path.stem] > 1 else "")
         counts.append(
             f"| [{asked}](#{anchor(asked)}) | {' | '.join(str(tally[verdict] or '') for verdict in VERDICTS)} |"
         )
@@ -101,7 +103,8 @@ def within(page: str) -> str:
         text, target, anchor = link.groups()
         if target == "../figures/README.md":
             return f"[{text}](gallery.md{anchor or ''})"
-        return text if target == "../README.md" or (DOCS / target).is_dir() else link.group()
+        elsewhere = target == "../README.md" or (DOCS / target).is_dir() or re.fullmatch(r"../figures/.+\.md", target)
+        return text if elsewhere else link.group()
 
     return re.sub(r"(?<!!)\[([^\]]*)\]\((\.\./[^)#]*)(#[^)]*)?\)", named, page)
 

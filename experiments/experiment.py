@@ -46,7 +46,7 @@ SCALES: dict[str, Config] = {
             "probe.scratch_steps": 2000,
         },
     ),
-    "paper": override(PRESETS["paper"], {"finetune.keep_every": 4}),
+    "paper": override(PRESETS["paper"], {"finetune.keep_every": 4, "probe.scratch_steps": 1000}),
 }
 
 LANGUAGES: dict[str, Config] = {

@@ -36,6 +36,7 @@ def conclude(results: Results) -> list[Claim]:
 VARIANTS = dict.fromkeys(SCALES, ladder(0.2, 0.5, 0.8)) | {
     "laptop": ladder(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     "workstation": ladder(0.5, 0.8),
+    "paper": ladder(0.5),
 }
 EXPERIMENT = Experiment("origin", VARIANTS, probed, conclude, ("pretrain", "finetune", "scratch"))
 

@@ -18,7 +18,7 @@ Variants = Sequence[tuple[str, Results]]
 Case = tuple[str, float | None]
 SCALED: dict[str, Case] = {"labels × 2": ("label_scale", 2.0), "chosen rotations": ("choice", None)}
 TRANSLATED: dict[str, Case] = {"translated": ("translation", 2.0), "chosen permutations": ("choice", None)}
-LOWEST = -1.0
+LOWEST = -1.5
 
 
 def draw_ladder(table: Results, variants: Variants, title: str, label: str, moves: dict[str, Case] = SCALED) -> Figure:

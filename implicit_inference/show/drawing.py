@@ -61,7 +61,7 @@ def estimates(
 ) -> None:
     """A line with a band of one standard error; undefined estimates leave a gap, and all of them nothing.
 
-    `shade` 0 leaves the band out.
+    A point that has no neighbour, where no band would show, gets a bar. `shade` 0 leaves bands and bars out.
     """
     mean = np.array([np.nan if e is None else e.mean for e in estimates])
     if not drawable(mean):
@@ -69,6 +69,8 @@ def estimates(
     stderr = np.nan_to_num(np.array([np.nan if e is None else e.stderr for e in estimates]))
     axes.plot(x, mean, look.line, marker=marker(look, mean), color=look.colour, label=look.label)
     axes.fill_between(x, mean - stderr, mean + stderr, color=look.colour, alpha=shade, linewidth=0)
+    if shade and (alone := isolated(mean)).any():
+        axes.errorbar(np.asarray(x)[alone], mean[alone], stderr[alone], fmt="none", ecolor=look.colour, elinewidth=1)
 
 
 def drawable(values: Values) -> bool:
@@ -78,8 +80,13 @@ def drawable(values: Values) -> bool:
 
 def marker(look: Look, values: Values) -> str:
     """The look's marker; dots for a curve without one that has no two points in a row, which no line would show."""
-    drawable = np.isfinite(values)
-    return look.marker or ("" if np.any(drawable[1:] & drawable[:-1]) else "o")
+    return look.marker or ("" if (np.isfinite(values) & ~isolated(values)).any() else "o")
+
+
+def isolated(values: Values) -> np.ndarray:
+    """Which of the values are finite, and have no finite one beside them."""
+    finite = np.pad(np.isfinite(values), 1)
+    return finite[1:-1] & ~finite[2:] & ~finite[:-2]
 
 
 def undefined(axes: Axes, why: str) -> None:

@@ -140,6 +140,18 @@ def test_points_without_neighbours_are_seen():
     assert drawn(1.0, 2.0, None).lines[0].get_marker() == ""
 
 
+def test_a_point_without_neighbours_has_a_bar():
+    def bars(*means: float | None, shade: float = 0.2) -> list[list[float]]:
+        axes = Figure().subplots()
+        found = [None if mean is None else Estimate(mean, 0.25) for mean in means]
+        estimates(axes, Look("network", "#000000"), range(len(means)), found, shade)
+        return [list(path.vertices[:, 1]) for made in axes.containers for path in made[2][0].get_paths()]
+
+    assert bars(1.0) == [[0.75, 1.25]]
+    assert bars(1.0, 2.0, None, 3.0) == [[2.75, 3.25]]
+    assert bars(1.0, 2.0) == bars(1.0, shade=0.0) == []
+
+
 def test_counts_have_their_number():
     assert [counted(n, "seed") for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
     assert mean_text(1.0, 0.25, 2) == "1.00 ± 0.25"
