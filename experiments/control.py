@@ -4,8 +4,9 @@
 
 One control for each preference, a mixture with the given probability of the discrete set (alpha 0, 0.5, 1). Stage 1
 trains the controls alone, stage 2 controls and network together; the steps of both stages add up to the same number
-in every variant, from joint training (all in stage 2) to stage 1 alone. Beside them: a hand-made control, drawn once
-and never trained, while the network trains; and plain fine-tuning on the same prompts without any control.
+in every variant, from joint training (all in stage 2) to stage 1 alone. Beside them: stage 1 in addition to joint
+training's steps; a hand-made control, drawn once and never trained, while the network trains; and plain fine-tuning on
+the same prompts without any control.
 
 Controllability is the loss under the wrong control less that under the right one, averaged over the discrete and the
 Gaussian family; exact Bayes under the two priors has one too. It grows where the right answer gets better and where the
@@ -18,6 +19,7 @@ training, of 2e-4 to 2e-2 for stage 2, where controls and network have one rate.
 rates of the preset, untried.
 """
 
+import itertools
 import sys
 from typing import Any
 
@@ -33,16 +35,22 @@ from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 
 GRADES = (0.0, 0.5, 1.0)
-SPLITS = {"soft_prompt": (0.0, 0.25, 0.5, 0.75, 1.0), "lora": (0.0, 0.5, 1.0)}
-"""Fractions of the steps that stage 1 takes, by what a control is."""
-CHOSEN = {"soft_prompt": (1e-2, 5e-3), "lora": (3e-2, 2e-2)}
-"""Learning rates of the two stages, by what a control is."""
-OTHERS: dict[str, tuple[str, float, Record]] = {
-    **{f"soft prompts of {n}, in halves": ("soft_prompt", 0.5, {"adapt.prompt_length": n}) for n in (1, 16)},
-    **{f"lora of rank {r}, in halves": ("lora", 0.5, {"adapt.rank": r}) for r in (1, 8)},
-    "hand-made soft prompts, never trained": ("soft_prompt", 0.0, {"train": "network"}),
+Parts = tuple[float, float]
+"""The steps of both stages, as parts of those of joint training"""
+JOINT, HALVES, ADDED = (0.0, 1.0), (0.5, 0.5), (0.5, 1.0)
+SPLITS: dict[str, list[Parts]] = {
+    "soft_prompt": [JOINT, (0.25, 0.75), HALVES, (0.75, 0.25), (1.0, 0.0), ADDED],
+    "lora": [JOINT, HALVES, (1.0, 0.0), ADDED],
 }
-"""Variants that no claim is about: what a control is, the fraction of stage 1, what else differs."""
+"""Steps of the two stages, by what a control is"""
+CHOSEN = {"soft_prompt": (1e-2, 5e-3, 5e-3), "lora": (3e-2, 2e-2, 2e-2)}
+"""Learning rates of stage 1, of joint training, and of stage 2 after stage 1, by what a control is"""
+OTHERS: dict[str, tuple[str, Parts, Record]] = {
+    **{f"soft prompts of {n}, in halves": ("soft_prompt", HALVES, {"adapt.prompt_length": n}) for n in (1, 16)},
+    **{f"lora of rank {r}, in halves": ("lora", HALVES, {"adapt.rank": r}) for r in (1, 8)},
+    "hand-made soft prompts, never trained": ("soft_prompt", JOINT, {"train": "network"}),
+}
+"""Variants that no claim is about: what a control is, the steps of the two stages, what else differs."""
 GAINS = {"controllability": "more controllability than joint", "right_loss": "less loss under the right control"}
 STAGES = ("pretrain", "finetune", "tune", "steer")
 MEASURED = {"controllability": "controllability", "loss under the right control": "right_loss"}
@@ -54,15 +62,15 @@ def variants(scale: str) -> list[Record]:
     plain = {"discrete_prob": float(np.mean(GRADES)), "batch": len(GRADES) * base.steer.batch}
     plain |= {"target": base.steer.target, "learning_rate": (usual if scale == "paper" else CHOSEN["soft_prompt"])[1]}
 
-    def variant(method: str, split: float, **changes: Any) -> Record:
-        """Stage 1 for a fraction of the steps, stage 2 for the rest."""
-        rates = usual if scale == "paper" else CHOSEN[method]
-        found = {"control.grades": GRADES} | two_stages(base.finetune.steps, split, rates)
+    def variant(method: str, parts: Parts, **changes: Any) -> Record:
+        first, jointly, after = (*usual, usual[1]) if scale == "paper" else CHOSEN[method]
+        rates = first, jointly if parts == JOINT else after
+        found = {"control.grades": GRADES} | two_stages(base.finetune.steps, parts, rates)
         found |= {"control.adapt.method": method} | {f"control.{name}": value for name, value in changes.items()}
         return found | {f"finetune.{name}": value for name, value in plain.items()}
 
-    splits = [variant(method, split) for method, splits in SPLITS.items() for split in splits]
-    return splits + [variant(method, split, **changes) for method, split, changes in OTHERS.values()]
+    splits = [variant(method, parts) for method, splits in SPLITS.items() for parts in splits]
+    return splits + [variant(method, parts, **changes) for method, parts, changes in OTHERS.values()]
 
 
 def in_words(part: Results) -> str:
@@ -77,31 +85,33 @@ def in_words(part: Results) -> str:
 
 
 def conclude(results: Results) -> list[Claim]:
-    """Claims about equal halves against joint training; all other variants are described."""
+    """Claims about stage 1 first, in halves and in addition, against joint training; the others are described."""
     total, claims = max(results.levels("steer.steps")), list[Claim]()
 
-    def of(method: str, split: float, **changes: Any) -> Results:
+    def of(method: str, parts: Parts, **changes: Any) -> Results:
         labels = {"adapt.prompt_length": 4, "adapt.rank": 2, "train": "both"} | changes | {"adapt.method": method}
         labels = {f"control.{name}": value for name, value in labels.items()}
-        return results.where(**labels, **{"tune.steps": round(split * total)})
+        stages = dict(zip(("tune.steps", "steer.steps"), (round(part * total) for part in parts), strict=True))
+        return results.where(**labels, **stages)
 
     for method, splits in SPLITS.items():
         name = method.replace("_", " ")
-        for where in RANGES:
-            for quantity, gain in GAINS.items():
+        for parts, words in {HALVES: "stage 1 first", ADDED: "stage 1 in addition"}.items():
+            for where, (quantity, gain) in itertools.product(RANGES, GAINS.items()):
                 labels: Record = {"quantity": quantity, "range": where, "predictor": "controlled"}
-                change = of(method, 0.5).values(**labels) - of(method, 0).values(**labels)
+                change = of(method, parts).values(**labels) - of(method, JOINT).values(**labels)
                 found = over_seeds(change if quantity == "controllability" else -change)
-                claims.append((f"{name}, stage 1 first: {gain}, {where}", [found], as_text(found)))
-        for split in splits:
-            claims.append((f"{name}, {split:.0%} of the steps in stage 1", [], in_words(of(method, split))))
+                claims.append((f"{name}, {words}: {gain}, {where}", [found], as_text(found)))
+        for first, second in splits:
+            steps = f"{name}, {first:.0%} of the steps in stage 1, {second:.0%} in stage 2"
+            claims.append((steps, [], in_words(of(method, (first, second)))))
     claims += [(name, [], in_words(of(method, split, **more))) for name, (method, split, more) in OTHERS.items()]
-    ideal, parts = of("soft_prompt", 0.5), []
+    ideal, texts = of("soft_prompt", HALVES), []
     for where in RANGES:
         rise = ideal.estimate(quantity="rise", predictor="plain", family="gaussian", range=where)
         exact = listed(ideal, MEASURED, predictor="ideal", range=where)
-        parts.append(f"{where}: {exact}; plain fine-tuning, rise on Gaussian prompts {as_text(rise)}")
-    return [*claims, ("exact Bayes, and plain fine-tuning", [], "; ".join(parts))]
+        texts.append(f"{where}: {exact}; plain fine-tuning, rise on Gaussian prompts {as_text(rise)}")
+    return [*claims, ("exact Bayes, and plain fine-tuning", [], "; ".join(texts))]
 
 
 EXPERIMENT = Experiment(

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 
+import numpy as np
 from figure import ERROR, main
 
 from implicit_inference.show.drawing import Axes, Figure
@@ -17,6 +18,11 @@ KINDS = {"soft_prompt": Look("soft prompts", BLUE, marker="o"), "lora": Look("lo
 def usual(table: Results, **changes: object) -> Results:
     """The variants with the usual settings but for these."""
     return table.where(**{name.replace(".", "__"): value for name, value in (USUAL | changes).items()})
+
+
+def parted(table: Results, first: int, second: int) -> Results:
+    """The variants with so many steps of the two stages."""
+    return table.where(tune__steps=first, steer__steps=second)
 
 
 def by_control(axes: Axes, table: Results, family: str, schemes: dict[str, tuple[Results, Look]]) -> None:
@@ -40,7 +46,7 @@ def draw(table: Results) -> Figure:
     table = table.reduced()
     total = max(table.levels("steer.steps"))
     soft = usual(table, **{"control.adapt.method": "soft_prompt"})
-    staged, joint, alone = (soft.where(tune__steps=steps) for steps in (total // 2, 0, total))
+    staged, joint, alone = (parted(soft, steps, total - steps) for steps in (total // 2, 0, total))
     fixed = usual(table, **{"control.train": "network"})
     schemes = {
         "staged": (staged, Look("half of the steps in stage 1", BLUE, marker="o")),
@@ -61,13 +67,16 @@ def draw(table: Results) -> Figure:
         for method, look in KINDS.items():
             results = usual(table, **{"control.adapt.method": method}).where(quantity="controllability", range=where)
             part = results.where(predictor="controlled")
-            band(axes, look, part.column("tune.steps") / total, part)
+            split = Results.joined(parted(part, steps, total - steps) for steps in part.levels("tune.steps"))
+            band(axes, look, split.column("tune.steps") / total, split)
+            added = replace(look, label=f"{look.label}, stage 1 in addition", marker="*")
+            bars(axes, np.array([0.5]), parted(part, total // 2, total), added)
         axes.axhline(
             results.where(predictor="ideal").column("mean")[0], color=BLACK, linestyle="--", label="exact Bayes"
         )
         zero(axes)
         axes.set(xlabel="fraction of the steps in stage 1", ylabel=f"controllability, {where}", ylim=(0, None))
-    ablations(sizes, table.where(tune__steps=total // 2))
+    ablations(sizes, parted(table, total // 2, total // 2))
     for axes, place in ((gaussian, "upper left"), (early, "lower left"), (sizes, "lower right")):
         legend(axes, fontsize=8, loc=place)
     return finished(figure, f"Controls of three preferences, α = 0, 0.5 and 1; {ERROR}", table, legend=False)

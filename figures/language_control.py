@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
@@ -46,9 +47,16 @@ def by_split(axes: Axes, table: Results, quantity: str, where: str) -> None:
         here = results.where(quantity=quantity + place)
         for method in table.levels("control.adapt.method"):
             name, colour, marker = METHODS[method]
-            groups = here.where(control__adapt__method=method, predictor="controlled").groups("tune.steps")
-            x = [labels["tune.steps"] / total for labels, _ in groups]
-            estimates(axes, Look(f"{name}, {language}", colour, style, marker), x, [p.estimate() for _, p in groups])
+            part, steps = (
+                here.where(control__adapt__method=method, predictor="controlled"),
+                ("tune.steps", "steer.steps"),
+            )
+            found = {tuple(labels.values()): variant.estimate() for labels, variant in part.groups(*steps)}
+            split = {first / total: estimate for (first, second), estimate in found.items() if first + second == total}
+            added = {first / total: estimate for (first, second), estimate in found.items() if first + second > total}
+            estimates(axes, Look(f"{name}, {language}", colour, style, marker), [*split], [*split.values()])
+            extra = Look(f"{name}, {language}, stage 1 in addition", colour, marker="x" if place else "*")
+            points(axes, np.array([*added]), [*added.values()], extra)
         exact = here.where(predictor="ideal", control__adapt__method="soft_prompt", tune__steps=0).estimate().mean
         axes.axhline(exact, color=BLACK, linestyle=style, linewidth=1, label=f"exact Bayes, {language}")
 
@@ -56,7 +64,7 @@ def by_split(axes: Axes, table: Results, quantity: str, where: str) -> None:
 def draw(table: Results) -> Figure:
     """Early positions above, late below; the first column has soft prompts with half of the steps in stage 1."""
     half = round(max(table.levels("steer.steps")) / 2)
-    staged = table.where(quantity="loss", control__adapt__method="soft_prompt", tune__steps=half)
+    staged = table.where(quantity="loss", control__adapt__method="soft_prompt", tune__steps=half, steer__steps=half)
     figure = Figure(figsize=(15, 8))
     grid = figure.subplots(2, 3, width_ratios=(1.4, 1, 1))
     for row, where in zip(grid, ("early", "late"), strict=True):

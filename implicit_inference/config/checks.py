@@ -104,6 +104,16 @@ def _lesson(config: Config) -> None:
         refuse("lesson.as_drawn", config.lesson.as_drawn, allowed)
 
 
+def _stranger(config: Config) -> None:
+    seeds, worlds = config.seeds, config.worlds
+    pairs = zip(seeds, seeds[worlds:] + seeds[:worlds], strict=True)
+    if config.lesson.teacher == "stranger" and not (
+        worlds and all(a != b and a % worlds == b % worlds for a, b in pairs)
+    ):
+        allowed = "another teacher, unless `worlds` is set, and seeds are two networks or more of each world in turn"
+        refuse("lesson.teacher", "stranger", allowed)
+
+
 def _adapted_layers(config: Config) -> None:
     _layers("adapt", config.adapt, config)
 
@@ -123,6 +133,7 @@ CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("finetune", "adapt"), _penalty),
     (("control", "tune"), _untuned_controls),
     (("prompts", "lesson"), _lesson),
+    (("seeds", "worlds", "lesson"), _stranger),
     (("model", "adapt"), _adapted_layers),
     (("model", "control"), _controlled_layers),
 )

@@ -129,8 +129,10 @@ class AdaptConfig:
 class LessonConfig:
     """The lesson that a teacher shows its student: prompts of the forgotten family, whose later labels it answers."""
 
-    teacher: Literal["finetuned", "bayes", "truth"] = knob(
-        "finetuned", "who answers: the fine-tuned network, exact Bayes under the fine-tuning tasks, the task itself"
+    teacher: Literal["finetuned", "stranger", "account", "bayes", "truth"] = knob(
+        "finetuned",
+        "who answers: the fine-tuned network; that of another seed with the same tasks; exact Bayes with the odds and "
+        "weight of evidence of the fine-tuned network; exact Bayes under the fine-tuning tasks; the task itself",
     )
     prompts: int = knob(4096, "prompts in the lesson", least=1, most=MOST_PROMPTS)
     as_drawn: float = knob(0.5, "the fraction of a prompt's labels that the teacher leaves as drawn", least=0, most=1)

@@ -21,7 +21,7 @@ from implicit_inference.config.fields import (
     ControlConfig,
     TrainingConfig,
 )
-from implicit_inference.config.stages import PROBED, STAGES, TRAININGS, parts_of
+from implicit_inference.config.stages import NETWORK_TEACHERS, PROBED, STAGES, TRAININGS, parts_of
 from implicit_inference.worlds import WORLDS, described
 
 METHOD_FIELDS = {
@@ -53,7 +53,7 @@ def content(stage: str, config: Config) -> dict[str, Any]:
         del parts["worlds"]
     if stage == "tune":
         parts["control"]["train"] = ControlConfig.train
-    taught = stage == "student" and config.lesson.teacher != "finetuned"
+    taught = stage == "student" and config.lesson.teacher not in NETWORK_TEACHERS
     if taught or (stage == "probe" and config.probe.stage == "steer"):  # no fine-tuned network is asked for
         read = () if taught and config.lesson.teacher == "truth" else (*TASK_FIELDS, "replay")
         task_fields = replace(FINETUNE, **{name: getattr(settled.finetune, name) for name in read})
@@ -126,7 +126,7 @@ def stored_text(stage: str, config: Config) -> str:
 
 def parents_of(stage: str, config: Config) -> tuple[str, ...]:
     """Names the stages that a stage starts from, learns from or measures; training starts from the first one."""
-    if stage == "student" and config.lesson.teacher != "finetuned":
+    if stage == "student" and config.lesson.teacher not in NETWORK_TEACHERS:
         return ("pretrain",)
     if stage == "probe":
         return ("pretrain", config.probe.stage, "scratch")

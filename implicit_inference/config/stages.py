@@ -44,6 +44,9 @@ STAGES = {
 
 PROBED: tuple[str, ...] = get_args(Probed)
 
+NETWORK_TEACHERS = ("finetuned", "stranger", "account")
+"""Teachers of a lesson that ask for a fine-tuned network"""
+
 SHARED = ("world", "seeds", "worlds", "tasks", "prompts", "model")
 """The parts of the configuration that every stage reads."""
 

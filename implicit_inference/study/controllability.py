@@ -13,10 +13,11 @@ from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor
 
 
-def two_stages(steps: int, fraction: float, rates: tuple[float, float]) -> Record:
-    """The fields of stage 1, with a fraction of the steps, and of stage 2, with the rest, at their learning rates."""
-    first, found = round(fraction * steps), dict[str, Any]()
-    for stage, n, rate in zip(("tune", "steer"), (first, steps - first), rates, strict=True):
+def two_stages(steps: int, parts: tuple[float, float], rates: tuple[float, float]) -> Record:
+    """The fields of stage 1 and of stage 2, which take parts of `steps` steps, at their learning rates."""
+    found = dict[str, Any]()
+    for stage, part, rate in zip(("tune", "steer"), parts, rates, strict=True):
+        n = round(part * steps)
         found |= {f"{stage}.steps": n, f"{stage}.warmup": min(20, n // 4), f"{stage}.learning_rate": rate}
     return found
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from implicit_inference import keys
@@ -22,7 +23,7 @@ from implicit_inference.runs.store import Record, Run, StoreError
 from implicit_inference.training import optimisers
 from implicit_inference.training.checkpoints import Checkpoints, kept_losses, kept_params
 from implicit_inference.training.programs import Programs
-from implicit_inference.training.stages import kept_shapes, stage_of
+from implicit_inference.training.stages import Stage, kept_shapes, stage_of
 from implicit_inference.training.watching import Progress, Report, latest, refuse_divergence, validation_records
 from implicit_inference.worlds import Predictor, described
 
@@ -70,6 +71,18 @@ class Trained:
         name = "params.safetensors" if step is None else kept_params(step)
         return self.programs.packed.sharded(run.read_tree(name, like))
 
+    def parents(self, stage: Stage) -> tuple[decoder.Params, ...]:
+        """The parameters of the stages that a stage rests on, packed over seeds.
+
+        A stranger's are those of the next seed with the same tasks, `worlds` places on.
+        """
+        found = [self.params_of(parent) for parent in stage.parents]
+        if stage.of_stranger:
+            places = -self.config.worlds
+            found[-1] = jax.tree.map(lambda leaf: jnp.roll(leaf, places, axis=0), found[-1])
+            found[-1] = self.programs.packed.sharded(found[-1])
+        return tuple(found)
+
     def network(self, stage: str, step: int | None = None, control: int | None = None) -> Predictor:
         """The network after a stage, or in its course; under a control, if it has any.
 
@@ -109,7 +122,7 @@ def _train(trained: Trained, name: str, report: Report, writer: hosts.Writer) ->
     programs, config = trained.programs, trained.config
     packed, stage = programs.packed, stage_of(config, name)
     training = stage.training
-    parents = tuple(trained.params_of(parent) for parent in stage.parents)
+    parents = trained.parents(stage)
     state, merged = programs.first_state(stage, parents), packed.program(stage.merge)
     records: list[Record] = []
     step, checked = run.checkpoint or 0, True

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from implicit_inference import keys
+from implicit_inference.bayes.accounts import GATES, fitted
 from implicit_inference.config.fields import AdaptConfig, Config, TrainingConfig
 from implicit_inference.config.identity import parents_of
 from implicit_inference.keys import Stream
@@ -26,12 +27,13 @@ from implicit_inference.training.batches import (
     draw_batch,
     draw_from_lesson,
     draw_preferences,
+    held_out,
     lesson,
     log_weights,
     stage_tasks,
 )
 from implicit_inference.training.penalties import PENALTIES
-from implicit_inference.worlds import Predictor, described, world_of
+from implicit_inference.worlds import Predictor, Prompts, described, world_of
 
 Params = Any
 Parents = tuple[Params, ...]
@@ -77,6 +79,8 @@ class Stage:
     """what does not train -> the penalty, if there is any"""
     control: Callable[[str], int | None] = _no_control
     """family -> the control under which its validation prompts are answered, if there are any"""
+    of_stranger: bool = False
+    """Whether the last parent is another seed's, with the same tasks"""
 
 
 def _recipe(kind: str, config: Config, training: TrainingConfig, *more: Hashable) -> Hashable:
@@ -134,20 +138,53 @@ def _on_a_lesson(name: str, config: Config) -> Stage:
         draw=lambda seed, source, key, part: draw_from_lesson(config, config.student, source, key, part),
         predict=lambda params, prompts: predict(config, params, prompts)[:, config.lesson_start :],
         reference=config.pretrain,
+        of_stranger=config.lesson.teacher == "stranger",
     )
 
 
 def teacher(config: Config, seed: Array, parents: Parents) -> Predictor | None:
     """The predictor that answers the later labels of a lesson; None: the prompts' own tasks do.
 
-    `parents`: the parameters of the fine-tuned network.
+    `parents`: the parameters of the fine-tuned network, where one is asked for.
     """
-    if config.lesson.teacher == "finetuned":
+    if config.lesson.teacher in ("finetuned", "stranger"):
         return partial(predict, config, parents[0])
+    if config.lesson.teacher == "account":
+        return account_of(config, seed, partial(predict, config, parents[0]))
     if config.lesson.teacher == "bayes":
         tasks = stage_tasks(config, config.finetune, seed, log_weights(config.finetune.discrete_prob))
         return world_of(config).exact(tasks)
     return None
+
+
+FITTED_ON = 512
+"""Prompts of each family on which an account of a network is fitted"""
+
+
+def account_of(config: Config, seed: Array, network: Predictor) -> Predictor:
+    """The mixture of both families' exact predictors nearest to a network, by prior log odds and weight of evidence.
+
+    Fitted over all positions, on prompts of both families from a stream that training never uses.
+    """
+    world, account = world_of(config), GATES["prior_and_weight"]
+    families = world.families(seed)
+    preferred, forgotten = families.values()
+
+    def parts(prompts: Prompts) -> tuple[Array, Array, Array]:
+        first, second = (world.exact(tasks)(prompts) for tasks in (preferred, forgotten))
+        return first, second, world.log_odds(preferred, forgotten, prompts)
+
+    drawn = [held_out(config, seed, Stream.TUNING, family, FITTED_ON).prompts for family in families]
+    prompts = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
+    positions = jnp.full(config.prompts.length, 1 / config.prompts.length, jnp.float32)
+    numbers = fitted(account, network(prompts), *parts(prompts), positions, world.score.divergence)
+
+    def predictor(prompts: Prompts) -> Array:
+        first, second, log_ratio = parts(prompts)
+        gate = account.gate(numbers, log_ratio)
+        return second + jnp.expand_dims(gate, range(gate.ndim, first.ndim)) * (first - second)
+
+    return predictor
 
 
 def _on_preferences(name: str, config: Config) -> Stage:

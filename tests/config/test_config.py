@@ -164,6 +164,7 @@ def test_a_student_depends_on_what_its_teacher_read_and_on_nothing_else():
         ("truth", False, False),
         ("bayes", False, True),
         ("finetuned", True, True),
+        ("account", True, True),
     ):
         plain = id_of(lesson__teacher=teacher)
         assert (id_of(lesson__teacher=teacher, finetune__steps=7000) != plain) == reads_steps

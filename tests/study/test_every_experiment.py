@@ -53,6 +53,7 @@ MORE = {
     "primary": {"claim"},
     "splicing": {"way", "block"},
     "spread": {"worlds"},
+    "teachers": {"worlds"},
     "weight_path": {"prior", "t"},
     "single_distribution": {"noise_variance"},
     "tradeoff": {"prior"},

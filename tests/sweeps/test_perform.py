@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -161,49 +162,98 @@ def test_a_damaged_run_is_left_out_by_name(faults, tmp_path, capsys):
     assert len(pd.read_parquet(folder / "table.parquet").groupby(["finetune.replay", "tasks.n_discrete"])) == 5
 
 
-TINY_FILE = """
+SIXTY = """
 config = "start.toml"
 stages = ["finetune"]
 [product]
 finetune.replay = {start = 0.0, stop = 0.9, num = 10}
+finetune.learning_rate = [1e-4, 2e-4, 3e-4]
 pretrain.learning_rate = [1e-3, 2e-3]
 """
-COMMAND = [sys.executable, "-m", "implicit_inference", "sweep", "sweep.toml"]
+AXES = ["finetune.replay", "finetune.learning_rate", "pretrain.learning_rate"]
+MARK = "IMPLICIT_INFERENCE_TEST"
+"""An environment variable, by which the processes of one sweep are known."""
+
+
+def _run(folder, on, kills):
+    """Runs the sweep of sixty in a folder until it ends well; returns its table.
+
+    `kills` random workers are killed on the way, one every few seconds, and the driver once. No finished run may be
+    written again.
+    """
+    folder.mkdir()
+    (folder / "start.toml").write_text(to_toml(TINY))
+    (folder / "sweep.toml").write_text(SIXTY)
+    command = [sys.executable, "-m", "implicit_inference", "sweep", "sweep.toml", "--on", on]
+    chance, killed, ended = random.Random(0), 0, {}
+    for attempt in range(20):
+        driver = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        while driver.poll() is None:
+            time.sleep(chance.uniform(2, 5))
+            if killed < kills and (workers := _workers()):
+                with contextlib.suppress(ProcessLookupError):  # it has ended
+                    os.kill(chance.choice(workers), signal.SIGKILL)
+                    killed += 1
+            if attempt == 0 and 2 * killed > kills:
+                driver.kill()
+            for path in folder.glob("runs/*-*/run.json"):
+                if json.loads(path.read_text())["finished"]:
+                    assert ended.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
+        if driver.returncode == 0:
+            break
+    assert driver.returncode == 0
+    assert killed == kills
+    assert not [*folder.glob("runs/*/lock")]
+    assert len([*folder.glob("runs/finetune-*")]) == 60
+    (sweep,) = folder.glob("runs/sweep-*")
+    return pd.read_parquet(sweep / "table.parquet")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The table of the sweep of sixty that nothing disturbs, on a pool of this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_NUM_CPU_DEVICES", "1")
+        return _run(tmp_path_factory.mktemp("sweep") / "undisturbed", "local", 0)
+
+
+@pytest.fixture
+def place(request, monkeypatch, tmp_path):
+    """Where a sweep goes: a pool of this machine, or a Ray cluster of two workers that is started for it."""
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+    monkeypatch.setenv(MARK, str(tmp_path))
+    if request.param == "local":
+        yield "local"
+        return
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    try:
+        yield f"ray:{cluster.address}"
+    finally:
+        cluster.shutdown()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_killer_of_workers_and_drivers_loses_nothing_and_doubles_nothing(tmp_path):
-    """The table of a sweep whose processes are killed again and again is that of an undisturbed one."""
-    tables, began = {}, {}
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
-    for name in ("undisturbed", "disturbed"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "start.toml").write_text(to_toml(TINY))
-        (tmp_path / name / "sweep.toml").write_text(TINY_FILE)
-        for attempt in range(20):
-            driver = subprocess.Popen(COMMAND, cwd=tmp_path / name, env=environment, stdout=subprocess.DEVNULL)
-            while name == "disturbed" and attempt < 4 and driver.poll() is None:
-                time.sleep(4)
-                if workers := _children(driver.pid):
-                    with contextlib.suppress(ProcessLookupError):  # it has ended
-                        os.kill(workers[attempt % len(workers)], signal.SIGKILL)
-                if attempt == 1:
-                    driver.kill()
-            code = driver.wait()
-            for path in (tmp_path / name).glob("runs/*-*/run.json"):
-                if json.loads(path.read_text())["finished"]:
-                    assert began.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
-            if code == 0:
-                break
-        (folder,) = (tmp_path / name).glob("runs/sweep-*")
-        tables[name] = pd.read_parquet(folder / "table.parquet")
-        assert not [*(tmp_path / name).glob("runs/*/lock")]
-    assert attempt > 0
-    pd.testing.assert_frame_equal(tables["undisturbed"], tables["disturbed"])
-    assert len(tables["disturbed"].groupby(["finetune.replay", "pretrain.learning_rate"])) == 20
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("place", ["local", "ray"], indirect=True)
+def test_a_killer_of_workers_and_drivers_loses_nothing_and_doubles_nothing(place, undisturbed, tmp_path):
+    """The table of sixty runs whose processes are killed again and again is that of an undisturbed sweep."""
+    disturbed = _run(tmp_path / "disturbed", place, kills=12)
+    pd.testing.assert_frame_equal(undisturbed, disturbed)
+    assert len(disturbed.groupby(AXES)) == 60
 
 
-def _children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as found:
-        return [int(child) for child in found.read().split()]
+def _workers():
+    """The processes of jobs that belong to the sweep at hand."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            command, mark = (process / "cmdline").read_bytes(), f"{MARK}={os.environ[MARK]}".encode()
+            if b"implicit_inference.job" in command and mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+    return found

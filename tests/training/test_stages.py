@@ -8,17 +8,19 @@ import pytest
 
 from implicit_inference import keys
 from implicit_inference.config.changes import PRESETS, override
+from implicit_inference.config.errors import ConfigError
 from implicit_inference.config.stages import STAGES
+from implicit_inference.keys import Stream
 from implicit_inference.network import adapt
 from implicit_inference.network.predictions import predict, under_every_control
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
 from implicit_inference.regression.prompts import sample_batch
-from implicit_inference.training.batches import closeness, draw_preferences, lesson, log_weights, prior
+from implicit_inference.training.batches import closeness, draw_preferences, held_out, lesson, log_weights, prior
 from implicit_inference.training.loop import Trained, train_stage
 from implicit_inference.training.optimisers import schedule
 from implicit_inference.training.programs import Programs
-from implicit_inference.training.stages import BUILDERS, kept_shapes, stage_of
+from implicit_inference.training.stages import BUILDERS, account_of, kept_shapes, stage_of
 from implicit_inference.worlds import world_of
 
 TINY = {
@@ -198,6 +200,42 @@ def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
         np.testing.assert_allclose(
             stage.source(jnp.uint32(0), parents).ys, lesson(config, 0, expected).ys, rtol=1e-5, atol=1e-5
         )
+
+
+def test_an_account_of_an_exact_mixture_is_that_mixture():
+    """Prior odds and the weight of the evidence are found again, whatever they are."""
+    config = override(CONFIG, {"prompts.length": 8})
+    world = world_of(config)
+    first, second = world.families(0).values()
+
+    def mixture(prompts):
+        gate = jax.nn.sigmoid(1.5 + 0.4 * world.log_odds(first, second, prompts))
+        exact, other = world.exact(first)(prompts), world.exact(second)(prompts)
+        return other + gate * (exact - other)
+
+    prompts = held_out(config, 0, Stream.REPORT, "gaussian", 64).prompts
+    found = account_of(config, jnp.uint32(0), mixture)(prompts)
+    np.testing.assert_allclose(found, mixture(prompts), atol=1e-4)
+    assert np.abs(found - world.exact(second)(prompts)).max() > 0.1
+
+
+def test_a_stranger_is_the_next_network_of_the_same_tasks(monkeypatch, tmp_path):
+    config = override(CONFIG, {"seeds": [0, 1, 2, 3], "worlds": 2, "lesson.teacher": "stranger"})
+    trained = Trained.of(config, tmp_path)
+    monkeypatch.setattr(Trained, "params_of", lambda self, stage: self.programs.packed.seeds)
+    network, teacher = trained.parents(stage_of(config, "student"))
+    np.testing.assert_array_equal(network, [0, 1, 2, 3])
+    np.testing.assert_array_equal(teacher, [2, 3, 0, 1])
+    own = override(config, {"lesson.teacher": "finetuned"})
+    np.testing.assert_array_equal(trained.parents(stage_of(own, "student"))[1], [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "worlds"), [([0, 1, 2, 3], 0), ([0, 1], 2), ([0, 1, 2], 2), ([0, 2, 1, 3], 2), ([0, 1, 2, 3], 7)]
+)
+def test_a_stranger_needs_another_seed_with_the_same_tasks(seeds, worlds):
+    with pytest.raises(ConfigError, match=r"lesson.teacher = 'stranger': allowed: another teacher, unless `worlds` is"):
+        override(CONFIG, {"seeds": seeds, "worlds": worlds, "lesson.teacher": "stranger"})
 
 
 def test_a_control_that_is_not_there_is_refused():
