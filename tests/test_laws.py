@@ -14,6 +14,7 @@ from implicit_inference import worlds
 from implicit_inference.config.changes import base, override
 from implicit_inference.language import inference as documents
 from implicit_inference.language.conjugations import Rename
+from implicit_inference.network.predictions import initial_params, predict
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
 from implicit_inference.training.batches import held_out, log_weights, prior, stage_tasks
@@ -241,6 +242,32 @@ def test_a_continuation_leaves_what_stands_before_it(name):
         labels, drawn = (np.asarray(world.labels(prompts)) for prompts in (found, batch.prompts))
         np.testing.assert_array_equal(labels[:, :start], drawn[:, :start])
         assert start == length or np.any(labels[:, start] != drawn[:, start])
+
+
+def rounded(jaxpr):
+    """The products of float32 matrices in a program that JAX's default would compute with fewer digits on a GPU."""
+    for equation in jaxpr.eqns:
+        product = equation.primitive.name == "dot_general" and "float32" in {str(v.aval.dtype) for v in equation.invars}
+        if product and equation.params["precision"] != (jax.lax.Precision.HIGHEST,) * 2:
+            yield equation
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "jaxpr")):
+            if hasattr(inner := getattr(inner, "jaxpr", inner), "eqns"):
+                yield from rounded(inner)
+
+
+@each_world
+def test_float32_products_keep_all_their_digits(name):
+    """The CPU has no others, so that programs are read."""
+    config, world, prompts = config_of(name), worlds.world_of(config_of(name)), batch_of(name).prompts
+    programs = {
+        "product": lambda: jnp.ones((2, 2)) @ jnp.ones((2, 2)),
+        "sample": lambda: [world.sample(jax.random.key(0), tasks, N).prompts for tasks in tasks_of(name).values()],
+        "network": lambda: predict(config, initial_params(config, SEED), prompts),
+        "exact": lambda: world.exact(tasks_of(name)["mixture"])(prompts),
+        **{case: lambda case=case: under(world.labels, made(name, case))(prompts) for n, case in CASES if n == name},
+    }
+    found = {program: len([*rounded(jax.make_jaxpr(run)().jaxpr)]) for program, run in programs.items()}
+    assert found == dict.fromkeys(programs, 0) | {"product": 1}
 
 
 CASES = [(name, case) for name in ("regression", "language") for case, _ in conjugations_of(name)]

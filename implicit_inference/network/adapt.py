@@ -55,7 +55,7 @@ class LowRank:
     b: Array
 
     def on(self, frozen: Any) -> Array:
-        return frozen + self.a @ self.b
+        return frozen + jnp.matmul(self.a, self.b, precision="highest")
 
 
 Patch = dict[str, Whole | Part | LowRank]

@@ -1,6 +1,7 @@
 """The network: a GPT-2-style decoder that reads a sequence of tokens and gives `outputs` numbers at every token.
 
-Modules are written with flax NNX; outside this file parameters are a plain nested dict of arrays.
+Modules are written with flax NNX; outside this file parameters are a plain nested dict of arrays. Float32 products keep
+all their digits on accelerators, too, where JAX's default has fewer.
 """
 
 from functools import partial
@@ -106,14 +107,16 @@ def apply(config: ModelConfig, params: Params, tokens: Float[Array, "*batch T to
     """
     decoder, prompt = _decoder(config, params, tokens)
     flat, leading = pack([tokens], "* token number")
-    (found,) = unpack(decoder(flat, prompt), leading, "* token out")
+    with jax.default_matmul_precision("highest"):
+        (found,) = unpack(decoder(flat, prompt), leading, "* token out")
     return found.astype(jnp.float32)
 
 
 def streams(config: ModelConfig, params: Params, tokens: Float[Array, "N T token"]) -> Float[Array, "layer N T width"]:
     """The residual stream after every block, at each token."""
     decoder, prompt = _decoder(config, params, tokens)
-    _, watched = decoder.streams(tokens, prompt, watched=True)
+    with jax.default_matmul_precision("highest"):
+        _, watched = decoder.streams(tokens, prompt, watched=True)
     assert watched is not None
     found = rearrange(watched, "layer (N token) width -> layer N token width", N=tokens.shape[0])
     return found[:, :, len(prompt) :]

@@ -104,7 +104,7 @@ class RotateInputs(Conjugation):
     def apply(self, prompts: Prompts) -> Prompts:
         prompts = checked(prompts)
         self._check(prompts.xs.shape[-1])
-        return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, prompts.xs))
+        return replace(prompts, xs=jnp.einsum("ij,...j->...i", self.rotation, prompts.xs, precision="highest"))
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         self._check(checked(prompts).xs.shape[-1])
@@ -130,12 +130,12 @@ class ShiftLabels(Conjugation):
     def apply(self, prompts: Prompts) -> Prompts:
         prompts = checked(prompts)
         self._check(prompts.xs.shape[-1])
-        return replace(prompts, ys=prompts.ys + prompts.xs @ self.shift)
+        return replace(prompts, ys=prompts.ys + jnp.matmul(prompts.xs, self.shift, precision="highest"))
 
     def undo(self, predictions: Array, prompts: Prompts) -> Array:
         prompts = checked(prompts)
         self._check(prompts.xs.shape[-1])
-        return fitting(predictions, prompts) - prompts.xs @ self.shift
+        return fitting(predictions, prompts) - jnp.matmul(prompts.xs, self.shift, precision="highest")
 
     def push(self, tasks: TaskDistribution, noise_std: Array | float) -> tuple[TaskDistribution, Array | float]:
         self._check(tasks.dim)

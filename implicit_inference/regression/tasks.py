@@ -40,7 +40,7 @@ class WeightMap:
         if self.shift is not None:
             ws = ws + jnp.expand_dims(self.shift, range(ws.ndim - 1))
         if self.rotation is not None:
-            ws = jnp.einsum("ij,...j->...i", self.rotation, ws)
+            ws = jnp.einsum("ij,...j->...i", self.rotation, ws, precision="highest")
         if self.input_scale is not None:
             ws = ws * self.input_scale
         return ws
@@ -102,7 +102,7 @@ class TaskDistribution(abc.ABC):
         xs = floating(xs)
         ws, component = self.draw(key, len(xs))
         noise = jnp.full(len(xs), noise_std, jnp.result_type(noise_std, xs, 1.0))
-        return Answers(ws, component, jnp.einsum("nkd,nd->nk", xs, ws), noise)
+        return Answers(ws, component, jnp.einsum("nkd,nd->nk", xs, ws, precision="highest"), noise)
 
     def sample(self, key: Array, n: int) -> Float[Array, "n d"]:
         """n independent tasks."""

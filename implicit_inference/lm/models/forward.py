@@ -39,11 +39,12 @@ def forward(arch: Architecture, params: Params, tokens: Array, positions: Array,
         steps = positions[:, :, None] - positions[:, None, :]
         return _block(arch, p, x, positions, frequencies, sees & (steps < window)), None
 
-    x, _ = jax.lax.scan(block, x, (params["blocks"], turns, windows))
-    x = jnp.take_along_axis(x, at[:, :, None], axis=1)
-    x = _normalised(x, params["norm"], arch.epsilon)
-    head = params["embedding"].T if arch.tied else params["head"]
-    return jnp.matmul(x, head, preferred_element_type=jnp.float32)
+    with jax.default_matmul_precision("highest"):  # JAX's default on accelerators rounds float32 matrices
+        x, _ = jax.lax.scan(block, x, (params["blocks"], turns, windows))
+        x = jnp.take_along_axis(x, at[:, :, None], axis=1)
+        x = _normalised(x, params["norm"], arch.epsilon)
+        head = params["embedding"].T if arch.tied else params["head"]
+        return jnp.matmul(x, head, preferred_element_type=jnp.float32)
 
 
 logits = jax.jit(forward, static_argnums=0)

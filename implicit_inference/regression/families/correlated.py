@@ -33,7 +33,7 @@ class CorrelatedTasks(TaskDistribution):
     def draw(self, key: Array, n: int) -> tuple[Float[Array, "n d"], Int[Array, " n"]]:
         self.check()
         mean, root = floating(self.mean), floating(self.root)
-        ws = mean[None] + jax.random.normal(key, (n, self.dim), jnp.float32) @ root.T
+        ws = mean[None] + jnp.matmul(jax.random.normal(key, (n, self.dim), jnp.float32), root.T, precision="highest")
         return ws, jnp.zeros(n, jnp.int32)
 
     def check(self) -> None:

@@ -106,7 +106,7 @@ class Fourier(Features):
         )
 
     def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
-        angles = jnp.einsum("...d,md->...m", self.inputs_of(xs), self.frequencies)
+        angles = jnp.einsum("...d,md->...m", self.inputs_of(xs), self.frequencies, precision="highest")
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
@@ -127,7 +127,7 @@ class ReLU(Features):
         return width("the weights of ReLU", self.weights)
 
     def __call__(self, xs: Shaped[Array, "*batch d"]) -> Float[Array, "*batch m"]:
-        products = jnp.einsum("...d,md->...m", self.inputs_of(xs), self.weights)
+        products = jnp.einsum("...d,md->...m", self.inputs_of(xs), self.weights, precision="highest")
         return jax.nn.relu(products + jnp.expand_dims(self.biases, range(products.ndim - 1)))
 
 
