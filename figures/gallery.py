@@ -103,8 +103,8 @@ ANSWERS = {
     "single_distribution": "Trained on one task distribution alone, the network is exact Bayes within tolerance.",
     "tradeoff": "A larger share of the set costs Gaussian prompts and pays discrete ones, as for exact Bayes.",
     "forgetting": "Fine-tuning gains a little on the set and loses more on Gaussian prompts, whatever the share was.",
-    "closeness": "It is undecided in the base world whether the closest prompts are hurt most; after eight exemplars, with "
-    "more tasks in the set, they are not.",
+    "closeness": "It is undecided in the base world whether the closest prompts are hurt most; after eight exemplars, "
+    "with more tasks in the set, they are not.",
     "conjugation": "Larger labels bring early forgetting back at every share, and late forgetting at larger ones.",
     "other_conjugations": "Averages over groups and scaled labels bring much back; one rotation or sign flip, nothing.",
     "origin": "Doubled labels bring back more than the null once the set was at least three tenths of pretraining.",
