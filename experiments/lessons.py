@@ -16,6 +16,7 @@ well.
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from experiment import SCALES, main
 
@@ -48,7 +49,7 @@ def measure(trained: Trained) -> list[Record]:
     held_out, student = HeldOut(trained), stage_of(trained.config, "student")
     lesson = held_out.packed.program(student.source)(held_out.packed.seeds, trained.parents(student))
     records = headline(trained, "student") + log_odds(held_out, lesson, QUANTILES.values())
-    if trained.config in SCALES.values():
+    if trained.config in [replace(scale, seeds=trained.config.seeds) for scale in SCALES.values()]:
         direct = headline(trained) + log_odds(held_out, held_out.batch("discrete").prompts, QUANTILES.values())
         records += [record | NO_LESSON for record in direct]
     return records

@@ -122,7 +122,8 @@ def run(one_world, monkeypatch):
         data = folder / "data" / "smoke"
         if name not in done:
             script = load(EXPERIMENTS, name)
-            monkeypatch.setitem(sys.modules["experiment"].SCALES, "smoke", BASE)
+            scale = dataclasses.replace(BASE, seeds=(*BASE.seeds, 99))  # an experiment may have seeds of its own
+            monkeypatch.setitem(sys.modules["experiment"].SCALES, "smoke", scale)
             monkeypatch.setattr(study, "sweep", measure_all)
             done[name] = script.EXPERIMENT.run(BASE, "smoke", folder / "runs", data)
         return done[name], data / f"{name}.csv"
