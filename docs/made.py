@@ -103,8 +103,8 @@ def within(page: str) -> str:
         text, target, anchor = link.groups()
         if target == "../figures/README.md":
             return f"[{text}](gallery.md{anchor or ''})"
-        elsewhere = target == "../README.md" or (DOCS / target).is_dir() or re.fullmatch(r"../figures/.+\.md", target)
-        return text if elsewhere else link.group()
+        off_site = target == "../README.md" or (DOCS / target).is_dir() or re.fullmatch(r"\.\./figures/.+\.md", target)
+        return text if off_site else link.group()
 
     return re.sub(r"(?<!!)\[([^\]]*)\]\((\.\./[^)#]*)(#[^)]*)?\)", named, page)
 

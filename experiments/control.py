@@ -5,8 +5,8 @@
 One control for each preference, a mixture with the given probability of the discrete set (alpha 0, 0.5, 1). Stage 1
 trains the controls alone, stage 2 controls and network together; the steps of both stages add up to the same number
 in every variant, from joint training (all in stage 2) to stage 1 alone. Beside them: stage 1 in addition to joint
-training's steps; a hand-made control, drawn once and never trained, while the network trains; and plain fine-tuning on
-the same prompts without any control.
+training's steps, half as many more, so that what it gains may be that of more steps; a hand-made control, drawn once
+and never trained, while the network trains; and plain fine-tuning on the same prompts without any control.
 
 Controllability is the loss under the wrong control less that under the right one, averaged over the discrete and the
 Gaussian family; exact Bayes under the two priors has one too. It grows where the right answer gets better and where the
@@ -19,28 +19,32 @@ stage 1 alone, for joint training, where controls and network have one rate, and
 At paper scale both stages have the rates of the preset, untried.
 """
 
-import itertools
 import sys
 from typing import Any
 
 import numpy as np
 from experiment import SCALES, main
 
-from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim, as_text, listed
-from implicit_inference.study.controllability import controllability, two_stages
+from implicit_inference.study.controllability import (
+    ADDED,
+    ALONE,
+    HALVES,
+    JOINT,
+    Parts,
+    against_joint,
+    controllability,
+    two_stages,
+)
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.results import Results
 
 GRADES = (0.0, 0.5, 1.0)
-Parts = tuple[float, float]
-"""The steps of both stages, as parts of those of joint training"""
-JOINT, HALVES, ADDED = (0.0, 1.0), (0.5, 0.5), (0.5, 1.0)
-SPLITS: dict[str, list[Parts]] = {
-    "soft_prompt": [JOINT, (0.25, 0.75), HALVES, (0.75, 0.25), (1.0, 0.0), ADDED],
-    "lora": [JOINT, HALVES, (1.0, 0.0), ADDED],
+PARTS: dict[str, list[Parts]] = {
+    "soft_prompt": [JOINT, (0.25, 0.75), HALVES, (0.75, 0.25), ALONE, ADDED],
+    "lora": [JOINT, HALVES, ALONE, ADDED],
 }
 """Steps of the two stages, by what a control is"""
 CHOSEN = {"soft_prompt": (1e-2, 5e-3, 2e-3), "lora": (3e-2, 2e-2, 2e-3)}
@@ -69,7 +73,7 @@ def variants(scale: str) -> list[Record]:
         found |= {"control.adapt.method": method} | {f"control.{name}": value for name, value in changes.items()}
         return found | {f"finetune.{name}": value for name, value in plain.items()}
 
-    splits = [variant(method, parts) for method, splits in SPLITS.items() for parts in splits]
+    splits = [variant(method, parts) for method, taken in PARTS.items() for parts in taken]
     return splits + [variant(method, parts, **changes) for method, parts, changes in OTHERS.values()]
 
 
@@ -94,18 +98,13 @@ def conclude(results: Results) -> list[Claim]:
         stages = dict(zip(("tune.steps", "steer.steps"), (round(part * total) for part in parts), strict=True))
         return results.where(**labels, **stages)
 
-    for method, splits in SPLITS.items():
+    for method, taken in PARTS.items():
         name = method.replace("_", " ")
-        for parts, words in {HALVES: "stage 1 first", ADDED: "stage 1 in addition"}.items():
-            for where, (quantity, gain) in itertools.product(RANGES, GAINS.items()):
-                labels: Record = {"quantity": quantity, "range": where, "predictor": "controlled"}
-                change = of(method, parts).values(**labels) - of(method, JOINT).values(**labels)
-                found = over_seeds(change if quantity == "controllability" else -change)
-                claims.append((f"{name}, {words}: {gain}, {where}", [found], as_text(found)))
-        for first, second in splits:
-            steps = f"{name}, {first:.0%} of the steps in stage 1, {second:.0%} in stage 2"
-            claims.append((steps, [], in_words(of(method, (first, second)))))
-    claims += [(name, [], in_words(of(method, split, **more))) for name, (method, split, more) in OTHERS.items()]
+        claims += against_joint(name, {parts: of(method, parts) for parts in taken}, GAINS)
+        for first, second in taken:
+            text = f"{name}, {first:.0%} of the steps in stage 1, {second:.0%} in stage 2"
+            claims.append((text, [], in_words(of(method, (first, second)))))
+    claims += [(name, [], in_words(of(method, parts, **more))) for name, (method, parts, more) in OTHERS.items()]
     ideal, texts = of("soft_prompt", HALVES), []
     for where in RANGES:
         rise = ideal.estimate(quantity="rise", predictor="plain", family="gaussian", range=where)

@@ -46,6 +46,7 @@ SCALES: dict[str, Config] = {
             "probe.scratch_steps": 2000,
         },
     ),
+    # scratch as long as pretraining would double the time; the page of this scale says how long it was
     "paper": override(PRESETS["paper"], {"finetune.keep_every": 4, "probe.scratch_steps": 1000}),
 }
 

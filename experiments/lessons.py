@@ -47,7 +47,7 @@ def variants(*fewer: int) -> list[Record]:
 def measure(trained: Trained) -> list[Record]:
     """The headline of the student; quantiles of the log odds of its lesson. Once: the same of direct fine-tuning."""
     held_out, student = HeldOut(trained), stage_of(trained.config, "student")
-    lesson = held_out.packed.program(student.source)(held_out.packed.seeds, trained.parents(student))
+    lesson = held_out.packed.program(student.source)(held_out.packed.seeds, trained.parent_params(student))
     records = headline(trained, "student") + log_odds(held_out, lesson, QUANTILES.values())
     if trained.config in [replace(scale, seeds=trained.config.seeds) for scale in SCALES.values()]:
         direct = headline(trained) + log_odds(held_out, held_out.batch("discrete").prompts, QUANTILES.values())

@@ -21,7 +21,7 @@ def usual(table: Results, **changes: object) -> Results:
 
 
 def parted(table: Results, first: int, second: int) -> Results:
-    """The variants with so many steps of the two stages."""
+    """Selects the variants with so many steps of the two stages."""
     return table.where(tune__steps=first, steer__steps=second)
 
 

@@ -68,7 +68,7 @@ ENTRIES = {
         "Students of a teacher's answers to Gaussian prompts: what they gain, forget and get back.",
     ),
     "lessons_in_full": ("lessons", "The same against all that was varied, with what the students infer and get back."),
-    "teachers": ("teachers", "Students of five teachers: what each gains and forgets, in worlds of two networks."),
+    "teachers": ("teachers", "Students of five teachers: what each gains and forgets, in six worlds of two networks."),
     "finetuning_prompts": ("finetuning_prompts", "How many fine-tuning prompts it takes before the effect appears."),
     "methods": (
         "methods",
@@ -85,7 +85,7 @@ ENTRIES = {
 
 
 INTRODUCTION = (
-    "Scale: {scale}. {device}`{command}` draws all of it from the tables in [data/{scale}]({tables}), without any "
+    "Scale: {scale}. `{command}` draws all of it from the tables in [data/{scale}]({tables}), without any "
     "training. The command beneath a figure writes its table anew.\n\n"
     "Losses are noise-free squared errors; ± is one standard error over seeds. *Net recovery* is the share of the "
     "forgetting that a conjugation undoes, net of what it does to the pretrained network. The *null* is a constant "
@@ -103,8 +103,8 @@ ANSWERS = {
     "single_distribution": "Trained on one task distribution alone, the network is exact Bayes within tolerance.",
     "tradeoff": "A larger share of the set costs Gaussian prompts and pays discrete ones, as for exact Bayes.",
     "forgetting": "Fine-tuning gains a little on the set and loses more on Gaussian prompts, whatever the share was.",
-    "closeness": "It is undecided in the base world whether the closest prompts are hurt most; after eight exemplars, "
-    "with more tasks in the set, they are not.",
+    "closeness": "It is undecided in the base world whether the closest prompts are hurt most; with eight inputs and "
+    "four exemplars they are, with more tasks and eight exemplars they are not.",
     "conjugation": "Larger labels bring early forgetting back at every share, and late forgetting at larger ones.",
     "other_conjugations": "Averages over groups and scaled labels bring much back; one rotation or sign flip, nothing.",
     "origin": "Doubled labels bring back more than the null once the set was at least three tenths of pretraining.",
@@ -144,17 +144,22 @@ ANSWERS = {
 
 LARGER = {
     "workstation": {
-        "origin": "With eight inputs and sixteen tasks, doubled labels bring back more than the null with few "
-        "exemplars; with many, surely at the larger share.",
+        "origin": "With eight inputs and sixteen tasks, doubled labels bring back more than the null does; with many "
+        "exemplars it is sure at the larger share alone that anything comes back.",
     },
     "paper": {
-        "origin": "By the paper's recipe the network is still far from exact Bayes after 5000 steps; nothing that "
-        "fine-tuning took away comes back.",
+        "origin": "By the paper's recipe the network is still far from exact Bayes after 5000 steps; in four seeds "
+        "nothing surely comes back, and with many exemplars doubled labels make it worse.",
     },
 }
 """scale -> experiment -> its answer there"""
 
-DEVICE = "Trained and measured on one NVIDIA H100 80GB HBM3, with jax 0.11.2. "
+DEVICES = {
+    ("workstation", "origin"): "Trained and measured on one NVIDIA H100 80GB HBM3, with jax 0.11.2.",
+    ("paper", "origin"): "Trained and measured on one NVIDIA H100 80GB HBM3, with jax 0.11.2. The scratch control was "
+    "trained for 1000 steps, a fifth of those of pretraining.",
+}
+"""(scale, experiment) -> where its table was made, if not on a CPU"""
 
 FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
 """Figures that the page folds away"""
@@ -183,14 +188,14 @@ def draw(scale: str) -> int:
         pictures, tables = (f"{scale}/", f"data/{scale}") if top else ("", f"../data/{scale}")
         introduction = INTRODUCTION.format(
             scale=scale,
-            device=DEVICE if scale in LARGER else "",
             tables=tables,
             glossary="../docs/glossary.md" if top else "../../docs/glossary.md",
             command="make figures" if top else f"python figures/gallery.py --scale {scale}",
         )
         older = dict.fromkeys(OLDER_TABLES, OLDER) if top else {}
+        notes = older | {experiment: device for (of, experiment), device in DEVICES.items() if of == scale}
         answers = ANSWERS if top else LARGER.get(scale, {})
-        text = page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, older, FOLDED)
+        text = page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, notes, FOLDED)
         write_whole(out, text.encode())
         print(out)
     return 0

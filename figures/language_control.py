@@ -24,6 +24,7 @@ LOOKS = {
     ("plain", None): Look("fine-tuned without controls", GREEN, marker="D"),
 }
 METHODS = {"soft_prompt": ("soft prompts", BLUE, "o"), "lora": ("low rank", RED, "s")}
+STEPS = ("tune.steps", "steer.steps")
 PLACES = {"": ("-", "English"), "_elsewhere": (":", "second language")}
 
 
@@ -47,11 +48,8 @@ def by_split(axes: Axes, table: Results, quantity: str, where: str) -> None:
         here = results.where(quantity=quantity + place)
         for method in table.levels("control.adapt.method"):
             name, colour, marker = METHODS[method]
-            part, steps = (
-                here.where(control__adapt__method=method, predictor="controlled"),
-                ("tune.steps", "steer.steps"),
-            )
-            found = {tuple(labels.values()): variant.estimate() for labels, variant in part.groups(*steps)}
+            part = here.where(control__adapt__method=method, predictor="controlled")
+            found = {tuple(labels.values()): variant.estimate() for labels, variant in part.groups(*STEPS)}
             split = {first / total: estimate for (first, second), estimate in found.items() if first + second == total}
             added = {first / total: estimate for (first, second), estimate in found.items() if first + second > total}
             estimates(axes, Look(f"{name}, {language}", colour, style, marker), [*split], [*split.values()])

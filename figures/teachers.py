@@ -5,10 +5,10 @@ import sys
 import numpy as np
 from figure import main
 
-from implicit_inference.config.errors import counted
+from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Figure
-from implicit_inference.show.notation import BLUE, GREY
-from implicit_inference.study.panels import categories, zero
+from implicit_inference.show.notation import BLUE, GREY, Look
+from implicit_inference.study.panels import categories, finished, points, zero
 from implicit_inference.study.results import Results
 
 TEACHERS = {
@@ -27,20 +27,20 @@ def draw(table: Results) -> Figure:
     for row, where in zip(figure.subplots(2, len(QUANTITIES)), ("early", "late"), strict=True):
         for axes, (quantity, name) in zip(row, QUANTITIES.items(), strict=True):
             part = table.where(quantity=quantity, range=where)
-            seeds, worlds = np.array(sorted(part.levels("seed"))), int(part.levels("worlds")[0])
-            values = np.stack([part.where(lesson__teacher=teacher).values() for teacher in TEACHERS])
-            means = np.stack([values[:, seeds % worlds == world].mean(axis=1) for world in np.unique(seeds % worlds)])
+            homes = np.array(sorted(part.levels("seed"))) % int(part.levels("worlds")[0])
+            values = np.stack([part.where(lesson__teacher=teacher).values() for teacher in TEACHERS], axis=1)
+            worlds = np.stack([values[homes == home].mean(axis=0) for home in np.unique(homes)])
             places = categories(axes, list(TEACHERS.values()))
-            axes.plot(places, means.T, "-", color=GREY, linewidth=0.7, marker=".")
-            axes.plot(places, means.mean(axis=0), "D", color=BLUE)
+            axes.plot(places, worlds.T, "-", color=GREY, linewidth=0.7)
+            points(
+                axes, places, [over_seeds(column) for column in worlds.T], Look("mean over worlds", BLUE, marker="D")
+            )
             zero(axes)
             axes.set_ylabel(f"{name},\n{where}")
     for axes in figure.axes[-len(QUANTITIES) :]:
         axes.set_xlabel("teacher")
-    numbers = f"{counted(int(table.seeds), 'seed')} × {counted(int(max(table.levels('n'))), 'prompt')}"
-    title = f"Students of five teachers, whose answers never show the set\n{numbers}; thin: a world of several seeds; "
-    figure.suptitle(title + "diamonds: the mean over worlds", x=0.01, ha="left", fontsize=11)
-    return figure
+    title = "Students of five teachers, who answer prompts that never show the set (thin: a world; bars: over worlds)"
+    return finished(figure, title, table)
 
 
 if __name__ == "__main__":

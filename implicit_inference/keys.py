@@ -29,6 +29,8 @@ class Stream(StrEnum):
     PATCH = "patch"
     CONTROLS = "controls"
     LESSON = "lesson"
+    ACCOUNT = "account"
+    """Prompts on which an account of a teacher is fitted."""
     MADE_UP = "made up"
     """Prompts that the penalty on predictions makes up."""
     VALIDATION = "validation"

@@ -12,8 +12,10 @@ import pytest
 
 from implicit_inference import worlds
 from implicit_inference.config.changes import base, override
+from implicit_inference.config.fields import AdaptConfig
 from implicit_inference.language import inference as documents
 from implicit_inference.language.conjugations import Rename
+from implicit_inference.network import adapt, decoder
 from implicit_inference.network.predictions import initial_params, predict
 from implicit_inference.regression.inference import sequential_evidence
 from implicit_inference.regression.predictive import bayes_predictor
@@ -259,10 +261,27 @@ def rounded(jaxpr):
 def test_float32_products_keep_all_their_digits(name):
     """The CPU has no others, so that programs are read."""
     config, world, prompts = config_of(name), worlds.world_of(config_of(name)), batch_of(name).prompts
+    params = jax.jit(lambda: initial_params(config, SEED))()
+
+    def adapted():
+        patch = adapt.METHODS["lora"](AdaptConfig(method="lora"), params, jax.random.key(0))
+        return adapt.merge(patch, params)
+
+    def sampled(prior):
+        changed = override(config, {"tasks.prior": prior})
+        return worlds.world_of(changed).sample(
+            jax.random.key(0), stage_tasks(changed, config.pretrain, SEED, log_weights(0.0)), N
+        )
+
+    priors = ("correlated", "polynomial", "fourier") if name == "regression" else ()
     programs = {
         "product": lambda: jnp.ones((2, 2)) @ jnp.ones((2, 2)),
+        "low rank": adapted,
+        "streams": lambda: decoder.streams(config.model, params, world.tokens(prompts)),
+        "gradient": lambda: jax.grad(lambda params: jnp.sum(predict(config, params, prompts)))(params),
+        **{prior: lambda prior=prior: sampled(prior).prompts for prior in priors},
         "sample": lambda: [world.sample(jax.random.key(0), tasks, N).prompts for tasks in tasks_of(name).values()],
-        "network": lambda: predict(config, initial_params(config, SEED), prompts),
+        "network": lambda: predict(config, params, prompts),
         "exact": lambda: world.exact(tasks_of(name)["mixture"])(prompts),
         **{case: lambda case=case: under(world.labels, made(name, case))(prompts) for n, case in CASES if n == name},
     }

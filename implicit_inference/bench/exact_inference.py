@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.serve:
-        serve(args.serve, (args.lengths[0], args.dims[0], args.tasks[0], args.prompts))
+        with jax.default_matmul_precision("highest"):
+            serve(args.serve, (args.lengths[0], args.dims[0], args.tasks[0], args.prompts))
         return 0
     jax.config.update("jax_num_cpu_devices", os.cpu_count())
     print(
@@ -62,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "| (a) / ours | (b) / ours | (c) / ours |"
     )
     print("|---" * 10 + "|")
-    for length, dim, n in itertools.product(args.lengths, args.dims, args.tasks):
-        race((length, dim, n, args.prompts), args.rounds, args.limit)
+    with jax.default_matmul_precision("highest"):  # for all contestants: ours has no other
+        for length, dim, n in itertools.product(args.lengths, args.dims, args.tasks):
+            race((length, dim, n, args.prompts), args.rounds, args.limit)
     return 0
 
 

@@ -84,7 +84,7 @@ def marker(look: Look, values: Values) -> str:
 
 
 def isolated(values: Values) -> np.ndarray:
-    """Which of the values are finite, and have no finite one beside them."""
+    """Marks the values that are finite, and have no finite one beside them."""
     finite = np.pad(np.isfinite(values), 1)
     return finite[1:-1] & ~finite[2:] & ~finite[:-2]
 

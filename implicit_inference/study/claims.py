@@ -40,19 +40,19 @@ def listed(results: Results, names: Mapping[str, Any], join: str = ", ", by: str
     return join.join(f"{name} {as_text(results.estimate(**labels, **{by: value}))}" for name, value in names.items())
 
 
-def judged(claims: Sequence[Claim], seeds: int, primary: bool = False) -> list[Finding]:
-    """The findings of an experiment.
+def judged(claims: Sequence[Claim], units: int, primary: bool = False) -> list[Finding]:
+    """Judges the claims of an experiment, whose effects are means of so many independent values, the units.
 
-    Supported: the 95 % intervals of all effects lie above 0 (Student's t over seeds, two-sided). Refuted: one of them
+    Supported: the 95 % intervals of all effects lie above 0 (Student's t over units, two-sided). Refuted: one of them
     lies below 0. Undecided: else, or where an effect is undefined. Not asked: a description without an effect. Primary
     claims are one family: supported ones must stand Holm's correction (1979), too: from the smallest p on, the i-th of
     m at p <= LEVEL / 2 / (m - i + 1), up to the first that does not.
     """
-    effects = [[interval(estimate, seeds) for estimate in estimates] for _, estimates, _ in claims]
+    effects = [[interval(estimate, units) for estimate in estimates] for _, estimates, _ in claims]
     verdicts = [_verdict(found) for found in effects]
     asked = [i for i, verdict in enumerate(verdicts) if verdict != NOT_ASKED]
     if primary:
-        p = {i: max(p_value(estimate, seeds) for estimate in claims[i][1]) for i in asked}
+        p = {i: max(p_value(estimate, units) for estimate in claims[i][1]) for i in asked}
         stands = True
         for rank, i in enumerate(sorted(asked, key=p.__getitem__)):
             stands = stands and p[i] <= LEVEL / 2 / (len(asked) - rank)

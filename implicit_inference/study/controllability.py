@@ -1,20 +1,44 @@
 """Controllability: what a controlled network loses on either family under the wrong control, and what any costs it."""
 
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from implicit_inference.measure.beliefs import Beliefs, prior_records
+from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Record
-from implicit_inference.study.measurements import by_range
+from implicit_inference.study.claims import Claim, as_text
+from implicit_inference.study.measurements import RANGES, by_range
+from implicit_inference.study.results import Results
 from implicit_inference.training.batches import log_weights, prior
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor
 
+Parts = tuple[float, float]
+"""The steps of stage 1 and of stage 2, as parts of those of joint training"""
+JOINT, HALVES, ALONE, ADDED = (0.0, 1.0), (0.5, 0.5), (1.0, 0.0), (0.5, 1.0)
+STAGE_1 = {HALVES: "stage 1 first", ADDED: "stage 1 in addition"}
 
-def two_stages(steps: int, parts: tuple[float, float], rates: tuple[float, float]) -> Record:
-    """The fields of stage 1 and of stage 2, which take parts of `steps` steps, at their learning rates."""
+
+def against_joint(name: str, of: Mapping[Parts, Results], gains: Mapping[str, str]) -> list[Claim]:
+    """Claims that a stage 1 brings more controllability, and less of a loss, than joint training; by range.
+
+    of: the rows by the parts of the steps; gains: what is claimed of a quantity, in words.
+    """
+    claims: list[Claim] = []
+    for (parts, words), where, (quantity, gain) in itertools.product(STAGE_1.items(), RANGES, gains.items()):
+        labels: Record = {"quantity": quantity, "range": where, "predictor": "controlled"}
+        change = of[parts].values(**labels) - of[JOINT].values(**labels)
+        found = over_seeds(change if quantity.startswith("controllability") else -change)
+        claims.append((f"{name}, {words}: {gain}, {where}", [found], as_text(found)))
+    return claims
+
+
+def two_stages(steps: int, parts: Parts, rates: tuple[float, float]) -> Record:
+    """Gives the fields of stage 1 and of stage 2, which take parts of `steps` steps, at their learning rates."""
     found = dict[str, Any]()
     for stage, part, rate in zip(("tune", "steer"), parts, rates, strict=True):
         n = round(part * steps)

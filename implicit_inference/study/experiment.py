@@ -41,6 +41,8 @@ class Experiment:
     """So many seeds, from 0 on; 0: those of the scale"""
     primary: bool = False
     """Whether its claims are one family, corrected for their number"""
+    units: Callable[[Results], int] = lambda results: results.seeds
+    """The number of independent values of which an effect is the mean: seeds, or worlds of several seeds"""
 
     def run(self, base: Config, scale: str, runs: Path, data: Path) -> list[Finding]:
         """Trains what is missing, measures, judges; stores the table as data/NAME.csv, the findings as NAME.json.
@@ -51,7 +53,7 @@ class Experiment:
             records = sweep(base, self.variants[scale], self.stages, self.measure, runs, report)
         results = Results(records)
         claims = self.conclude(results)
-        findings = judged(claims, results.seeds, self.primary)
+        findings = judged(claims, self.units(results), self.primary)
         if self.primary:
             results = Results.joined([results, effects(claims, results)])
         write_csv(results, data / f"{self.name}.csv")

@@ -47,13 +47,13 @@ def page(
     pictures: str,
     introduction: str,
     answers: Mapping[str, str],
-    older: Mapping[str, str],
+    notes: Mapping[str, str],
     folded: Collection[str] = (),
 ) -> str:
     """Writes the gallery: a figure, the answer, how many claims hold at this scale, the claims, as Markdown.
 
     data: the folder of the findings, named after the scale; pictures: where the page finds the figures; answers, and
-    what is said of tables that are older than the others: by experiment. folded: figures that a click unfolds.
+    notes on tables that were made otherwise than the others: by experiment. folded: figures that a click unfolds.
     """
     parts = ["# Gallery", introduction]
     done = set[str]()
@@ -70,7 +70,7 @@ def page(
         parts.append(picture)
         if first:
             findings = json.loads((data / f"{experiment}.json").read_text())
-            parts += [older[experiment]] if experiment in older else []
+            parts += [notes[experiment]] if experiment in notes else []
             parts += [verdicts(findings), claims(findings, f"python experiments/{experiment}.py --scale {data.name}")]
         done.add(experiment)
     return "\n\n".join(parts) + "\n"

@@ -37,6 +37,8 @@ def bars(axes: Axes, x: Values, results: Results, look: Look) -> None:
 def points(axes: Axes, x: Values, found: Sequence[Estimate], look: Look) -> None:
     """Estimates as points with bars of one standard error."""
     mean, stderr = (np.array([getattr(estimate, of) for estimate in found]) for of in ("mean", "stderr"))
+    if not drawable(mean):
+        return
     axes.errorbar(x, mean, yerr=stderr, fmt=look.marker or "o", color=look.colour, label=look.label)
 
 

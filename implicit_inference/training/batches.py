@@ -43,7 +43,7 @@ def family(config: Config, seed: Array | int, name: str) -> Tasks:
 
 
 def held_out(config: Config, seed: Array | int, stream: Stream, name: str, n: int) -> Any:
-    """A batch of n prompts of one family, from a stream that training never uses."""
+    """A batch of n prompts of one family, from a stream that no step of training is drawn from."""
     return world_of(config).sample(keys.stream(seed, stream, name), family(config, seed, name), n)
 
 

@@ -71,8 +71,8 @@ class Trained:
         name = "params.safetensors" if step is None else kept_params(step)
         return self.programs.packed.sharded(run.read_tree(name, like))
 
-    def parents(self, stage: Stage) -> tuple[decoder.Params, ...]:
-        """The parameters of the stages that a stage rests on, packed over seeds.
+    def parent_params(self, stage: Stage) -> tuple[decoder.Params, ...]:
+        """Reads the parameters of the stages that a stage rests on, packed over seeds.
 
         A stranger's are those of the next seed with the same tasks, `worlds` places on.
         """
@@ -122,7 +122,7 @@ def _train(trained: Trained, name: str, report: Report, writer: hosts.Writer) ->
     programs, config = trained.programs, trained.config
     packed, stage = programs.packed, stage_of(config, name)
     training = stage.training
-    parents = trained.parents(stage)
+    parents = trained.parent_params(stage)
     state, merged = programs.first_state(stage, parents), packed.program(stage.merge)
     records: list[Record] = []
     step, checked = run.checkpoint or 0, True

@@ -162,9 +162,9 @@ FITTED_ON = 512
 
 
 def account_of(config: Config, seed: Array, network: Predictor) -> Predictor:
-    """The mixture of both families' exact predictors nearest to a network, by prior log odds and weight of evidence.
+    """Fits the mixture of both families' exact predictors to a network, by prior log odds and weight of evidence.
 
-    Fitted over all positions, on prompts of both families from a stream that training never uses.
+    Over all positions, on prompts of both families that nothing else is drawn or measured on.
     """
     world, account = world_of(config), GATES["prior_and_weight"]
     families = world.families(seed)
@@ -174,7 +174,7 @@ def account_of(config: Config, seed: Array, network: Predictor) -> Predictor:
         first, second = (world.exact(tasks)(prompts) for tasks in (preferred, forgotten))
         return first, second, world.log_odds(preferred, forgotten, prompts)
 
-    drawn = [held_out(config, seed, Stream.TUNING, family, FITTED_ON).prompts for family in families]
+    drawn = [held_out(config, seed, Stream.ACCOUNT, family, FITTED_ON).prompts for family in families]
     prompts = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *drawn)
     positions = jnp.full(config.prompts.length, 1 / config.prompts.length, jnp.float32)
     numbers = fitted(account, network(prompts), *parts(prompts), positions, world.score.divergence)

@@ -143,3 +143,12 @@ def test_a_program_is_compiled_once_for_an_architecture(tmp_path):
     every(model, params, TOKENS)
     every(model, jax.tree.map(lambda leaf: 2 * leaf, params), TOKENS)
     assert logits._cache_size() - before <= 1
+
+
+def test_float32_products_keep_all_their_digits(tmp_path):
+    """The CPU has no others, so that the program is read."""
+    model = tiny.made(tmp_path / "model")
+    params, row = model.load("float32"), jnp.arange(4)[None]
+    program = jax.make_jaxpr(lambda *inputs: logits(model.architecture, *inputs))(params, row, row, row * 0, row)
+    products = str(program).count("dot_general")
+    assert products == str(program).count("precision=(Precision.HIGHEST, Precision.HIGHEST)") > 5

@@ -191,6 +191,7 @@ def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
     known = {
         "finetuned": partial(predict, CONFIG, second),
         "bayes": bayes_predictor(world_of(CONFIG).families(0)["discrete"], 1.0),
+        "account": account_of(CONFIG, jnp.uint32(0), partial(predict, CONFIG, second)),
         "truth": None,
     }
     for name, expected in known.items():
@@ -202,14 +203,14 @@ def test_the_teacher_is_the_second_parent_or_exact_bayes_or_nobody():
         )
 
 
-def test_an_account_of_an_exact_mixture_is_that_mixture():
-    """Prior odds and the weight of the evidence are found again, whatever they are."""
+@pytest.mark.parametrize(("odds", "weight"), [(1.5, 0.4), (-2.0, 1.0), (0.0, 0.05)])
+def test_an_account_of_an_exact_mixture_is_that_mixture(odds, weight):
     config = override(CONFIG, {"prompts.length": 8})
     world = world_of(config)
     first, second = world.families(0).values()
 
     def mixture(prompts):
-        gate = jax.nn.sigmoid(1.5 + 0.4 * world.log_odds(first, second, prompts))
+        gate = jax.nn.sigmoid(odds + weight * world.log_odds(first, second, prompts))
         exact, other = world.exact(first)(prompts), world.exact(second)(prompts)
         return other + gate * (exact - other)
 
@@ -223,11 +224,11 @@ def test_a_stranger_is_the_next_network_of_the_same_tasks(monkeypatch, tmp_path)
     config = override(CONFIG, {"seeds": [0, 1, 2, 3], "worlds": 2, "lesson.teacher": "stranger"})
     trained = Trained.of(config, tmp_path)
     monkeypatch.setattr(Trained, "params_of", lambda self, stage: self.programs.packed.seeds)
-    network, teacher = trained.parents(stage_of(config, "student"))
+    network, teacher = trained.parent_params(stage_of(config, "student"))
     np.testing.assert_array_equal(network, [0, 1, 2, 3])
     np.testing.assert_array_equal(teacher, [2, 3, 0, 1])
     own = override(config, {"lesson.teacher": "finetuned"})
-    np.testing.assert_array_equal(trained.parents(stage_of(own, "student"))[1], [0, 1, 2, 3])
+    np.testing.assert_array_equal(trained.parent_params(stage_of(own, "student"))[1], [0, 1, 2, 3])
 
 
 @pytest.mark.parametrize(
