@@ -38,7 +38,7 @@ def of_worlds(values: Values) -> Estimate:
 
 
 def conclude(results: Results) -> list[Claim]:
-    """What a teacher's student gains and forgets, beyond the control's; and more than another teacher's student."""
+    """Claims about gain and forgetting: beyond the control's student, and beyond another teacher's."""
     claims: list[Claim] = []
     parts = {name: results.where(lesson__teacher=name) for name in (*TEACHERS, CONTROL)}
     for quantity, verb in {"gain": "gains the skill", "forgetting": "forgets"}.items():

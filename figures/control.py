@@ -70,7 +70,7 @@ def draw(table: Results) -> Figure:
             split = Results.joined(parted(part, steps, total - steps) for steps in part.levels("tune.steps"))
             band(axes, look, split.column("tune.steps") / total, split)
             added = replace(look, label=f"{look.label}, stage 1 in addition", marker="*")
-            bars(axes, np.array([0.5]), parted(part, total // 2, total), added)
+            bars(axes, np.array([0.54]), parted(part, total // 2, total), added)
         axes.axhline(
             results.where(predictor="ideal").column("mean")[0], color=BLACK, linestyle="--", label="exact Bayes"
         )
