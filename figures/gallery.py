@@ -108,6 +108,8 @@ ANSWERS = {
     "conjugation": "Larger labels bring early forgetting back at every share, and late forgetting at larger ones.",
     "other_conjugations": "Averages over groups and scaled labels bring much back; one rotation or sign flip, nothing.",
     "origin": "Doubled labels bring back more than the null once the set was at least three tenths of pretraining.",
+    "erasure": "Twenty steps of replay undo most of the usual forgetting, far more than of scratch; after long and hard "
+    "fine-tuning they do not, and little of the gates' gap closes: then it is erased.",
     "weight_path": "Half a step back from fine-tuning, beyond the pretrained network, Gaussian prompts are answered "
     "better, unless the share was small.",
     "splicing": "The read-out hardly moved; the stream behind the first block carries about half of the forgetting.",
