@@ -108,14 +108,14 @@ ANSWERS = {
     "conjugation": "Larger labels bring early forgetting back at every share, and late forgetting at larger ones.",
     "other_conjugations": "Averages over groups and scaled labels bring much back; one rotation or sign flip, nothing.",
     "origin": "Doubled labels bring back more than the null once the set was at least three tenths of pretraining.",
-    "erasure": "Twenty steps of replay undo most of the usual forgetting, far more than of scratch; after long and hard "
+    "erasure": "Twenty steps of replay undo most of the usual forgetting, far more than of scratch; after long, hard "
     "fine-tuning they do not, and little of the gates' gap closes: then it is erased.",
     "weight_path": "Half a step back from fine-tuning, beyond the pretrained network, Gaussian prompts are answered "
     "better, unless the share was small.",
     "splicing": "The read-out hardly moved; the stream behind the first block carries about half of the forgetting.",
     "finetuning_sets": "Another set, too, makes the network forget, but then scaled labels bring nothing back.",
     "replay": "Every bit of replay reduces forgetting, and half of it costs a third of the gain.",
-    "lessons": "Students of a fine-tuned network's answers learn the skill that no prompt showed, and forget alike.",
+    "lessons": "Students of a fine-tuned network's answers to enough prompts learn the skill that none showed, and forget.",
     "finetuning_prompts": "Half of the effect is there after a few hundred to a few thousand prompts.",
     "methods": "Every way to fine-tune trades gain against forgetting, and doubled labels bring some back after each, "
     "with few exemplars at least.",
@@ -167,7 +167,7 @@ DEVICES = {
 FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
 """Figures that the page folds away"""
 
-OLDER_TABLES = ("lessons", "model_size")
+OLDER_TABLES = ("model_size",)
 OLDER = (
     "An older table, kept until it is run again: means over 4 seeds, pretraining at twice the rate of the others, "
     "verdicts by one-sided t tests with Holm's correction over the experiment's claims."
