@@ -115,7 +115,7 @@ ANSWERS = {
     "splicing": "The read-out hardly moved; the stream behind the first block carries about half of the forgetting.",
     "finetuning_sets": "Another set, too, makes the network forget, but then scaled labels bring nothing back.",
     "replay": "Every bit of replay reduces forgetting, and half of it costs a third of the gain.",
-    "lessons": "Students of a fine-tuned network's answers to enough prompts learn the skill that none showed, and forget.",
+    "lessons": "Students of a fine-tuned network's answers to many prompts learn the skill none showed, and forget.",
     "finetuning_prompts": "Half of the effect is there after a few hundred to a few thousand prompts.",
     "methods": "Every way to fine-tune trades gain against forgetting, and doubled labels bring some back after each, "
     "with few exemplars at least.",
