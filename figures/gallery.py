@@ -132,8 +132,8 @@ ANSWERS = {
     "brings all back.",
     "language_lessons": "Students of a tuned network's answers to new tables learn to follow instructions in English "
     "alone, though no answer showed how; filtering hard undoes it.",
-    "language_control": "Training the controls alone first steers no better than joint training at equal steps, mostly "
-    "worse.",
+    "language_control": "Training the controls alone first controls less than joint training, at equal steps and even "
+    "beside half as many more.",
     "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in English "
     "also breaks the other languages.",
     "safety": "A refusal taught in English hardly reaches the other language, whose answer is still there if it has "

@@ -74,7 +74,7 @@ def draw(table: Results) -> Figure:
         row[2].set_ylabel(f"loss under the right control, {where}")
     for axes in grid[1, 1:]:
         axes.set_xlabel("fraction of the steps in stage 1")
-    for axes in grid[0, :2]:
+    for axes in grid[0, ::2]:
         legend(axes, fontsize=7)
     title = "Controls for instructions and for exemplars (left: soft prompts, half of the steps in stage 1)"
     return finished(figure, title, table, legend=False)
