@@ -53,7 +53,7 @@ def by_split(axes: Axes, table: Results, quantity: str, where: str) -> None:
             split = {first / total: estimate for (first, second), estimate in found.items() if first + second == total}
             added = {first / total: estimate for (first, second), estimate in found.items() if first + second > total}
             estimates(axes, Look(f"{name}, {language}", colour, style, marker), [*split], [*split.values()])
-            extra = Look(f"{name}, {language}, stage 1 in addition", colour, marker="x" if place else "*")
+            extra = Look(f"{name}, {language}, + stage 1", colour, marker="x" if place else "*")
             points(axes, np.array([*added]), [*added.values()], extra)
         exact = here.where(predictor="ideal", control__adapt__method="soft_prompt", tune__steps=0).estimate().mean
         axes.axhline(exact, color=BLACK, linestyle=style, linewidth=1, label=f"exact Bayes, {language}")
