@@ -116,8 +116,8 @@ ANSWERS = {
     "finetuning_sets": "Another set, too, makes the network forget, but then scaled labels bring nothing back.",
     "replay": "Every bit of replay reduces forgetting, and half of it costs a third of the gain.",
     "lessons": "Students of a fine-tuned network's answers to many prompts learn the skill none showed, and forget.",
-    "teachers": "Most of the skill passes by answers alone: from a stranger, or from an exact account of its teacher, a "
-    "student learns it too, if less than from its own network.",
+    "teachers": "Most of the skill passes by answers alone: from a stranger, or from an exact account of its teacher, "
+    "a student learns it too, if less than from its own network.",
     "finetuning_prompts": "Half of the effect is there after a few hundred to a few thousand prompts.",
     "methods": "Every way to fine-tune trades gain against forgetting, and doubled labels bring some back after each, "
     "with few exemplars at least.",
