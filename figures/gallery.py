@@ -169,12 +169,6 @@ DEVICES = {
 FOLDED = {"closeness_in_full", "lessons_in_full", "positions"}
 """Figures that the page folds away"""
 
-OLDER_TABLES = ("model_size",)
-OLDER = (
-    "An older table, kept until it is run again: means over 4 seeds, pretraining at twice the rate of the others, "
-    "verdicts by one-sided t tests with Holm's correction over the experiment's claims."
-)
-
 
 def main() -> int:
     parser = Parser(
@@ -197,8 +191,7 @@ def draw(scale: str) -> int:
             glossary="../docs/glossary.md" if top else "../../docs/glossary.md",
             command="make figures" if top else f"python figures/gallery.py --scale {scale}",
         )
-        older = dict.fromkeys(OLDER_TABLES, OLDER) if top else {}
-        notes = older | {experiment: device for (of, experiment), device in DEVICES.items() if of == scale}
+        notes = {experiment: device for (of, experiment), device in DEVICES.items() if of == scale}
         answers = ANSWERS if top else LARGER.get(scale, {})
         text = page(ENTRIES, drawn, FIGURES / "data" / scale, pictures, introduction, answers, notes, FOLDED)
         write_whole(out, text.encode())
