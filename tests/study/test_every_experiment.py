@@ -35,7 +35,7 @@ BASE = override(
         "control.grades": (0.0, 0.5, 1.0),
     },
 )
-COSTLY = ("closeness", "control", "erasure", "lessons", "other_conjugations", "primary")
+COSTLY = ("closeness", "control", "erasure", "lessons", "other_conjugations", "primary", "teachers")
 """Those that compile the most: stages of their own, groups of conjugations"""
 LANGUAGE = [name for name in NAMES if 'world="language"' in (EXPERIMENTS / f"{name}.py").read_text()]
 REGRESSION = [name for name in NAMES if name not in LANGUAGE]
