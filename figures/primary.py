@@ -27,8 +27,8 @@ def draw(table: Results) -> Figure:
         axes.set_ylim(-1, 1)
         axes.grid(visible=False, axis="y")
     figure.axes[-1].set_xlabel("effect beyond the benchmark (0)")
-    size = table.sizes.split(";")[0]
-    figure.suptitle(f"The five primary claims: effects and 95 % intervals\n{size}", x=0.01, ha="left", fontsize=11)
+    title = f"The five primary claims: effects and 95 % intervals\n{table.counts}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 

@@ -5,7 +5,6 @@ import sys
 import numpy as np
 from figure import main
 
-from implicit_inference.config.errors import counted
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, GREY
 from implicit_inference.study.results import Results
@@ -26,8 +25,7 @@ def draw(table: Results) -> Figure:
             axes.set(ylabel=f"{name}, {where}", xticks=range(1, len(worlds) + 1))
     for axes in figure.axes[-len(QUANTITIES) :]:
         axes.set_xlabel("world, by its mean")
-    seeds, prompts = counted(int(table.seeds), "seed"), counted(int(max(table.levels("n"))), "prompt")
-    title = f"Networks that share their tasks\n{seeds} × {prompts}; a dot is a seed, a line joins those of one world"
+    title = f"Networks that share their tasks\n{table.counts}; a dot is a seed, a line joins those of one world"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

@@ -5,7 +5,6 @@ import sys
 import numpy as np
 from figure import main
 
-from implicit_inference.config.errors import counted
 from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, GREY, Look
@@ -42,9 +41,8 @@ def draw(table: Results) -> Figure:
         axes.set_xlabel("teacher")
     title = "Students of five teachers, who answer prompts that never show the set"
     finished(figure, title, table)
-    numbers = f"{counted(int(table.seeds), 'seed')} × {counted(int(max(table.levels('n'))), 'prompt')}"
     bars = "thin lines: worlds, means of their seeds; bars: ± 1 standard error over worlds"
-    figure.suptitle(f"{title}\n{numbers}; {bars}", x=0.01, ha="left", fontsize=11)
+    figure.suptitle(f"{title}\n{table.counts}; {bars}", x=0.01, ha="left", fontsize=11)
     return figure
 
 

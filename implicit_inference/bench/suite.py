@@ -1,6 +1,5 @@
 """The benchmark: one command, one run, one page of tables in Markdown."""
 
-import os
 import platform
 import tempfile
 import time
@@ -23,6 +22,7 @@ from implicit_inference.regression.predictive import posterior_predictive
 from implicit_inference.regression.prompts import Prompts, sample_batch, to_tokens
 from implicit_inference.regression.tasks import DiscreteTasks, GaussianTasks, Mixture
 from implicit_inference.runs.devices import make_mesh
+from implicit_inference.runs.runtime import cores
 
 SEEDS = 8
 ROUNDS = {"S": 9, "M": 9, "G": 5}
@@ -85,7 +85,7 @@ def machine() -> str:
     device = jax.devices()[0]
     torch = _torch_version() or 'absent (pip install -e ".[bench]" brings it)'
     return (
-        f"{len(jax.devices())} x {device.device_kind} ({device.platform}), {_cores()} cores of {_processor()}, "
+        f"{len(jax.devices())} x {device.device_kind} ({device.platform}), {len(cores())} cores of {_processor()}, "
         f"Python {platform.python_version()}, jax {jax.__version__}, PyTorch {torch}.\n"
         "Times in milliseconds and ratios: median (quartiles) over rounds in which all take their turns."
     )
@@ -148,7 +148,7 @@ def pytorch_steps(trainer: Trainer) -> Callable[[], float]:
 
     from implicit_inference.bench.pytorch import Decoder, make_step
 
-    torch.set_num_threads(_cores())
+    torch.set_num_threads(len(cores()))
     layout, heads = trainer.config.prompts.tokens, trainer.config.model.heads
     first = partial(jax.tree.map, lambda leaf: leaf[0])
     params, patch, (prompts, targets) = map(first, (trainer.initial, trainer.fresh().params, trainer.batch))
@@ -183,10 +183,6 @@ def peak_flops() -> float:
 
 def _peak_size() -> int:
     return PEAK_SIZE.get(jax.default_backend(), 8192) // len(jax.devices()) * len(jax.devices())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -1,6 +1,5 @@
 """The interface of an engine, and which one a name stands for."""
 
-import os
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,6 +8,7 @@ from typing import Protocol
 
 from implicit_inference.config.errors import ConfigError, UserError, quoted, refuse
 from implicit_inference.engines.processes import Ended
+from implicit_inference.runs import runtime
 
 ENGINES = "local[:PROCESSES], ray[:ADDRESS], slurm"
 PACKAGES = {"ray": "ray", "slurm": "submitit"}
@@ -69,7 +69,7 @@ class Place:
         """Makes room for as many processes as jobs, cores and memory allow; each gets an equal part of the cores."""
         from implicit_inference.engines.local import Local
 
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
+        cores = runtime.cores()
         carried = len(cores) if room is None else room // memory
         asked = int(self.detail) if self.detail else len(cores)
         places = max(1, min(jobs, len(cores), carried, asked))

@@ -69,6 +69,11 @@ def pinned() -> Iterator[None]:
         yield
 
 
+def cores() -> list[int]:
+    """The cores of the CPU that this process may use, by number."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
+
+
 def use_cpu_cores() -> None:
     """Make a device of each core of the CPU that this process may use.
 
@@ -79,9 +84,8 @@ def use_cpu_cores() -> None:
 
     if "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with contextlib.suppress(RuntimeError):  # the devices are there already
-        jax.config.update("jax_num_cpu_devices", cores)
+        jax.config.update("jax_num_cpu_devices", len(cores()))
 
 
 def keep_programs() -> None:

@@ -95,10 +95,14 @@ class Results:
         return max([len(self.levels("seed")), *self.levels("seeds")])
 
     @property
-    def sizes(self) -> str:
+    def counts(self) -> str:
         """The n of the table: seeds, and prompts for each family and seed."""
-        seeds, prompts = int(self.seeds), int(max(self.levels("n")))
-        return f"{counted(seeds, 'seed')} × {counted(prompts, 'prompt')}{spread(seeds, 'bands and bars')}"
+        return f"{counted(int(self.seeds), 'seed')} × {counted(int(max(self.levels('n'))), 'prompt')}"
+
+    @property
+    def sizes(self) -> str:
+        """The n of the table, and the spread that is drawn."""
+        return self.counts + spread(int(self.seeds), "bands and bars")
 
     def reduced(self) -> Results:
         """Mean and standard error over seeds of what has a value a seed; other rows as they are."""

@@ -19,6 +19,7 @@ from implicit_inference.config.changes import plain
 from implicit_inference.config.errors import UserError
 from implicit_inference.config.fields import Config
 from implicit_inference.runs.process import interruptible
+from implicit_inference.runs.runtime import cores
 
 
 def train(arm: Arm, config: Config, seeds: Sequence[int], goal: float, minutes: float) -> list[Lane]:
@@ -32,7 +33,7 @@ def train(arm: Arm, config: Config, seeds: Sequence[int], goal: float, minutes: 
             "goal": goal,
             "steps": config.pretrain.steps,
             "seconds": 60 * minutes / len(lanes[0]),
-            "threads": max(1, cores() // arm.processes),
+            "threads": max(1, len(cores()) // arm.processes),
             "held_out": directory,
         }
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": directory}
@@ -59,8 +60,3 @@ def hand_over(config: Config, seeds: Sequence[int], directory: Path) -> None:
 
     for seed, arrays in handed_over(config, seeds).items():
         np.savez(directory / f"{seed}.npz", **arrays)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
