@@ -8,11 +8,12 @@ exemplars. Measured and claimed as in origin.py.
 
 import sys
 
-from experiment import MOVES, main
+from experiment import FAMILIES, MOVES, main
 
 from implicit_inference.runs.store import Record
-from implicit_inference.study.claims import Claim
+from implicit_inference.study.claims import Claim, listed
 from implicit_inference.study.experiment import Experiment
+from implicit_inference.study.measurements import RANGES
 from implicit_inference.study.probed import beyond_null, probed
 from implicit_inference.study.results import Results
 
@@ -25,12 +26,21 @@ WORLDS: list[Record] = [
 ]
 
 
+TOLD = {"tasks.dim": "{:g} inputs", "tasks.n_discrete": "{:g} tasks", "pretrain.discrete_prob": "alpha {:g}"}
+"""What a claim tells of its world, where worlds differ in it"""
+EXCESS = {f"on {family} prompts": f"excess_{family}" for family in FAMILIES}
+
+
 def conclude(results: Results) -> list[Claim]:
-    return [
-        claim
-        for labels, part in results.groups(*(name for name in results.frame if "." in name))
-        for claim in beyond_null(part, ", ".join(f"{name} = {value:g}" for name, value in labels.items()), MOVES)
-    ]
+    """Claims of each world: of recovery, as in origin.py; then how far its network was from exact Bayes."""
+    told, claims = {name: text for name, text in TOLD.items() if name in results.frame}, list[Claim]()
+    for labels, part in results.groups(*told):
+        world = ", ".join(told[name].format(labels[name]) for name in told)
+        claims += beyond_null(part, world, MOVES)
+        for where in RANGES:
+            numbers = listed(part, EXCESS, range=where)
+            claims.append((f"{world}, {where}: loss above the exact predictor's, before fine-tuning", [], numbers))
+    return claims
 
 
 LAPTOP: list[Record] = [{}, {"tasks.dim": 8, "prompts.length": 24}]

@@ -149,8 +149,8 @@ ANSWERS = {
 
 LARGER = {
     "workstation": {
-        "origin": "With eight inputs and sixteen tasks, doubled labels bring back more than the null does; with many "
-        "exemplars it is sure at the larger share alone that anything comes back.",
+        "worlds": "With sixteen tasks a part comes back, mostly more than by the null. With sixty-four, little does; with "
+        "many exemplars doubled labels make it worse.",
     },
     "paper": {
         "origin": "By the paper's recipe the network is still far from exact Bayes after 5000 steps; in four seeds "
@@ -160,7 +160,8 @@ LARGER = {
 """scale -> experiment -> its answer there"""
 
 DEVICES = {
-    ("workstation", "origin"): "Trained and measured on one NVIDIA H100 80GB HBM3, with jax 0.11.2.",
+    ("workstation", "worlds"): "Trained and measured on one GPU, with jax 0.11.2: an NVIDIA H100 80GB HBM3 where there "
+    "are sixteen tasks, an NVIDIA H200 where there are sixty-four.",
     ("paper", "origin"): "Trained and measured on one NVIDIA H100 80GB HBM3, with jax 0.11.2. The scratch control was "
     "trained for 1000 steps, a fifth of those of pretraining.",
 }

@@ -2,19 +2,21 @@
 
 import sys
 
-from figure import NAMES, main
+from figure import main
 from ladder import draw_ladder
 
 from implicit_inference.show.drawing import Figure
 from implicit_inference.study.results import Results
 
 
+TOLD = {"tasks.dim": "{:g} inputs", "tasks.n_discrete": "{:g} tasks", "pretrain.discrete_prob": "α = {:g}"}
+"""What a label tells of its world, where worlds differ in it"""
+
+
 def draw(table: Results) -> Figure:
-    groups = table.groups(*(name for name in table.frame if "." in name))
-    variants = [
-        ("\n".join(f"{NAMES.symbol(name)} = {x:g}" for name, x in labels.items()), results)
-        for labels, results in groups
-    ]
+    told = {name: text for name, text in TOLD.items() if name in table.frame}
+    groups = table.groups(*told)
+    variants = [("\n".join(told[name].format(labels[name]) for name in told), rows) for labels, rows in groups]
     return draw_ladder(table, variants, "What comes back in worlds nearer to the paper's", "world")
 
 

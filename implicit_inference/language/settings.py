@@ -163,11 +163,11 @@ PRESETS = {
     "language-paper": replace(
         BASE,
         seeds=(0, 1, 2, 3),
-        tasks=TasksConfig(concepts=16, skills=32),
+        tasks=TasksConfig(concepts=16, skills=32, languages=(0.7, 0.08, 0.08, 0.06, 0.06, 0.02)),
         prompts=PromptsConfig(length=40),
         model=ModelConfig(width=256, layers=8, heads=8, compute_dtype="bfloat16"),
-        pretrain=TrainingConfig(steps=20_000, learning_rate=1e-2),
-        probe=Translations(scratch_steps=4000, translations=(2.0, 3.0, 4.0)),
+        pretrain=TrainingConfig(steps=10_000, learning_rate=1e-2),
+        probe=Translations(scratch_steps=2000, translations=(2.0, 4.0, 6.0)),
     ),
 }
 

@@ -98,7 +98,7 @@ def test_rows_tell_the_pace_of_all_seeds_and_thinned_curves():
 def rows_of(arm, seconds, reached, steps=(50, 150)):
     return [
         {"arm": arm, "excess": goal, "steps": n, "seconds": seconds - n / 1000, "reached": reached, "step_ms": 2.5}
-        for goal in recipes.GOALS
+        for goal in recipes.STEPS["S"]
         for n in steps
     ]
 
@@ -113,7 +113,7 @@ def test_a_ratio_is_a_lower_bound_or_nothing_where_an_arm_never_arrives():
         "| 0.10 | slow | 2.5 | 50 to 150 | > 100 | - |",
         "| 0.10 | fast | 2.5 | 50 to 150 | 10 | > 10.0 |",
     ]
-    assert len(lines) == 2 + 2 * len(recipes.GOALS)
+    assert len(lines) == 2 + 2 * len(recipes.STEPS["S"])
 
 
 CHANGED = {
@@ -151,6 +151,14 @@ def test_seeds_are_trained_once_and_are_those_of_no_preset():
     assert lanes["published"] == [[[200], [202]], [[201], [203]]]
     assert lanes["compiled-loop"] == [[[200], [201], [202], [203]]]
     assert lanes["muon"] == [[[200, 201, 202, 203]]]
+
+
+@pytest.mark.parametrize("world", recipes.WORLDS)
+def test_one_run_tells_the_time_to_every_excess_unless_its_rate_decays(world):
+    goals = tuple(recipes.STEPS[world])
+    assert recipes.ARMS["published"].runs(world) == [goals]
+    assert recipes.ARMS["muon"].runs(world) == [(goal,) for goal in goals]
+    assert sorted(goals, reverse=True) == [*goals]
 
 
 def test_without_pytorch_one_line_says_what_brings_it(monkeypatch, tmp_path):
