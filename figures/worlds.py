@@ -8,7 +8,6 @@ from ladder import draw_ladder
 from implicit_inference.show.drawing import Figure
 from implicit_inference.study.results import Results
 
-
 TOLD = {"tasks.dim": "{:g} inputs", "tasks.n_discrete": "{:g} tasks", "pretrain.discrete_prob": "α = {:g}"}
 """What a label tells of its world, where worlds differ in it"""
 

@@ -33,15 +33,19 @@ def divergence(means: Any, predictions: Any) -> Any:
 
 def flattened(predictions: Any, truth: Any) -> Callable[[Any], Any]:
     """The best power of the predictions, normalised: the control that leaves the prompt alone."""
+    logs = np.log(np.maximum(predictions, LEAST))
+    told = np.sum(truth * logs, axis=-1)
 
-    def to(power: float) -> Callable[[Any], Any]:
-        def flat(f: Any) -> Any:
-            raised = np.maximum(f, LEAST) ** power
-            return raised / raised.sum(axis=-1, keepdims=True)
+    def loss(power: float) -> float:
+        """The cross-entropy of predictions^power / their sum."""
+        return float((np.log(np.sum(np.exp(power * logs), axis=-1)) - power * told).mean())
 
-        return flat
+    def flat(f: Any) -> Any:
+        raised = np.maximum(f, LEAST) ** best
+        return raised / raised.sum(axis=-1, keepdims=True)
 
-    return to(min(POWERS, key=lambda power: float(cross_entropy(to(power)(predictions), truth).mean())))
+    best = min(POWERS, key=loss)
+    return flat
 
 
 def nearest(numbers: Any) -> Any:

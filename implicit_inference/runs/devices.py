@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from einops import rearrange
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -58,8 +59,14 @@ def device_part(tree: Any) -> Any:
 
 
 def batch_mean(tree: Any) -> Any:
-    """The mean of every leaf over the devices of the batch axis. Inside `over_seeds`."""
-    return jax.lax.pmean(tree, "batch")
+    """The mean of every leaf, all of one type, over the devices of the batch axis. Inside `over_seeds`.
+
+    All leaves are sent as one vector: on a CPU each message costs some 40 microseconds, whatever its length.
+    """
+    if jax.lax.axis_size("batch") == 1:
+        return tree
+    numbers, restored = ravel_pytree(tree)
+    return restored(jax.lax.pmean(numbers, "batch"))
 
 
 def slices(mesh: Mesh, batch: int, size: int) -> int:
