@@ -157,7 +157,7 @@ PRESETS = {
         student=replace(RECIPE, steps=60),
         tune=replace(TUNE, steps=60),
         steer=replace(STEER, steps=60),
-        probe=Translations(prompts=256, scratch_steps=200),
+        probe=Translations(prompts=512, scratch_steps=200),
     ),
     "language-demo": replace(BASE, probe=replace(BASE.probe, translations=(2.0, 3.0, 4.0))),
     "language-paper": replace(

@@ -12,7 +12,6 @@ from implicit_inference.keys import Stream
 from implicit_inference.measure.formulas import Estimate, Values, positions
 from implicit_inference.measure.records import estimate_record, seed_records
 from implicit_inference.runs.store import Record
-from implicit_inference.training.batches import held_out
 from implicit_inference.training.loop import Trained
 from implicit_inference.worlds import Predictor, Prompts, Tasks, described
 
@@ -34,8 +33,7 @@ class HeldOut:
 
     def _batch(self, family: str, split: str = "report") -> Any:
         """Held-out prompts of a family: `report` to report on, `tuning` to choose strengths and fit priors on."""
-        n = self.config.probe.prompts
-        return self.packed.by_seed(lambda seed: held_out(self.config, seed, STREAMS[split], family, n))
+        return self.trained.programs.held_out(STREAMS[split], family, self.config.probe.prompts)
 
     def exact(self, tasks: TasksOf) -> Predictor:
         """Exact Bayes under a prior."""

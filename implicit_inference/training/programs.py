@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
+from implicit_inference import keys
 from implicit_inference.config.changes import valid
 from implicit_inference.config.errors import UserError, counted
 from implicit_inference.config.fields import Config, TrainingConfig
@@ -20,10 +21,11 @@ from implicit_inference.network import decoder
 from implicit_inference.network.predictions import predict
 from implicit_inference.runs import devices, hosts
 from implicit_inference.training import optimisers
-from implicit_inference.training.batches import held_out, log_weights, stage_tasks
+from implicit_inference.training.batches import family as family_tasks
+from implicit_inference.training.batches import log_weights, stage_tasks
 from implicit_inference.training.stages import Stage, stage_of
 from implicit_inference.training.steps import TrainState, start, train_chunk
-from implicit_inference.worlds import Predictor, Prompts, described, world_of
+from implicit_inference.worlds import Predictor, Prompts, Tasks, described, world_of
 
 VALIDATION_PROMPTS = 512
 
@@ -36,6 +38,7 @@ class Programs:
         self.packed = devices.Packed(config.seeds, mesh or _mesh(config))
         self._chunks: dict[Any, Callable[..., Any]] = {}
         self._exact: dict[Any, Callable[..., Any]] = {}
+        self._tasks, self._sampler = cache(self._tasks_of), cache(self._sampler_of)
 
     def predict(self, params: decoder.Params, prompts: Prompts, control: Array | None = None) -> Array:
         """The network as a function of its parameters."""
@@ -67,16 +70,21 @@ class Programs:
         """The loss at every position [..., K], against the truth of the batch."""
         return self.world.score.loss(predictions, self.world.truth(batch))
 
+    def held_out(self, stream: Stream, family: str, n: int) -> Any:
+        """Draws n prompts of a family for every seed, packed; families whose tasks are alike share one program."""
+        keys_of_seeds = self.packed.by_seed(lambda seed: keys.stream(seed, stream, family))
+        return self._sampler(n)(self._tasks(family), keys_of_seeds)
+
+    def _tasks_of(self, family: str) -> Tasks:
+        return self.packed.by_seed(lambda seed: family_tasks(self.config, seed, family))
+
+    def _sampler_of(self, n: int) -> Callable[..., Any]:
+        return self.packed.program(lambda tasks, key: self.world.sample(key, tasks, n))
+
     @cached_property
     def validation(self) -> dict[str, Any]:
         """Prompts of each family to watch training with, packed over seeds."""
-
-        def draw(seed: Array) -> dict[str, Any]:
-            return {
-                f: held_out(self.config, seed, Stream.VALIDATION, f, VALIDATION_PROMPTS) for f in self.config.families
-            }
-
-        return self.packed.by_seed(draw)
+        return {f: self.held_out(Stream.VALIDATION, f, VALIDATION_PROMPTS) for f in self.config.families}
 
     def bayes_losses(self, training: TrainingConfig) -> Callable[..., dict[str, Array]]:
         """The compiled (seeds, validation) -> loss [S] of exact Bayes under a stage's prior, by family."""
