@@ -42,6 +42,23 @@ def test_devices_of_the_batch_axis_share_the_batch():
     np.testing.assert_allclose(mean, [7.5])
 
 
+@pytest.mark.parametrize(("seeds", "messages"), [(1, 1), (2, 0)])
+def test_all_leaves_are_averaged_in_one_message_and_in_none_where_a_device_has_the_whole_batch(seeds, messages):
+    mesh, numbers = devices.make_mesh(seeds, 16), jnp.arange(16.0 * seeds).reshape(seeds, 16)
+
+    def means(x):
+        part = devices.device_part(x)
+        return devices.batch_mean({"mean": part.mean(), "parts": (part[:3], {"square": (part**2).reshape(2, -1)})})
+
+    program = devices.over_seeds(means, mesh)
+    assert program.__wrapped__.lower(numbers).as_text().count("all_reduce") == messages
+    found = program(numbers)
+    halves = numbers.reshape(seeds, -1, 8 if seeds == 1 else 16)
+    np.testing.assert_allclose(found["mean"], halves.mean(axis=(1, 2)))
+    np.testing.assert_allclose(found["parts"][0], halves[..., :3].mean(axis=1))
+    np.testing.assert_allclose(found["parts"][1]["square"].reshape(seeds, -1), (halves**2).mean(axis=1))
+
+
 def test_slices_keep_a_part_of_the_batch_in_the_cache():
     mesh = devices.make_mesh(1, 64)
     assert devices.slices(mesh, 64, 1) == 1
