@@ -149,8 +149,8 @@ ANSWERS = {
 
 LARGER = {
     "workstation": {
-        "worlds": "With sixteen tasks a part comes back, mostly more than by the null. With sixty-four little does; "
-        "with many exemplars doubled labels make it worse.",
+        "worlds": "With sixteen tasks a part comes back, mostly more than by the null. With sixty-four little does, in "
+        "larger networks that are still far from exact; with many exemplars doubled labels make it worse.",
     },
     "paper": {
         "origin": "By the paper's recipe the network is still far from exact Bayes after 5000 steps; in four seeds "

@@ -9,7 +9,7 @@ import sys
 
 from figure import FIGURES
 
-from implicit_inference.bench.road.recipes import STEPS, WORLDS
+from implicit_inference.bench.road.recipes import WORLDS
 from implicit_inference.config.errors import UserError, counted
 from implicit_inference.runs import process
 from implicit_inference.runs.files import write_whole
@@ -26,7 +26,6 @@ def draw(tables: dict[str, Results]) -> Figure:
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for axes, (world, table) in zip(panels, tables.items(), strict=True):
         panel(axes, table)
-        zero(axes, *STEPS[world])
         axes.set(title=f"world {world}", xlabel="seconds, all seeds on all cores", xscale="log", yscale="log")
     panels[0].set_ylabel("excess over exact Bayes")
     legend_below(figure)
@@ -42,7 +41,8 @@ def draw(tables: dict[str, Results]) -> Figure:
 
 
 def panel(axes: Axes, table: Results) -> None:
-    """Draws a line for every run of an arm, as far as all seeds train."""
+    """Draws a line for every run of an arm, as far as all seeds train, and the excesses that are timed."""
+    zero(axes, *table.levels("excess"))
     for colour, arm in zip(COLOURS, table.levels("arm"), strict=False):
         label = arm.replace("-", " ") if arm == table.levels("arm")[0] else f"+ {arm.replace('-', ' ')}"
         for _, run in table.where(arm=arm).groups("excess"):

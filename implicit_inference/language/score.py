@@ -33,19 +33,15 @@ def divergence(means: Any, predictions: Any) -> Any:
 
 def flattened(predictions: Any, truth: Any) -> Callable[[Any], Any]:
     """The best power of the predictions, normalised: the control that leaves the prompt alone."""
-    logs = np.log(np.maximum(predictions, LEAST))
-    told = np.sum(truth * logs, axis=-1)
 
-    def loss(power: float) -> float:
-        """The cross-entropy of predictions^power / their sum."""
-        return float((np.log(np.sum(np.exp(power * logs), axis=-1)) - power * told).mean())
+    def to(power: float) -> Callable[[Any], Any]:
+        def flat(f: Any) -> Any:
+            raised = np.maximum(f, LEAST) ** power
+            return raised / raised.sum(axis=-1, keepdims=True)
 
-    def flat(f: Any) -> Any:
-        raised = np.maximum(f, LEAST) ** best
-        return raised / raised.sum(axis=-1, keepdims=True)
+        return flat
 
-    best = min(POWERS, key=loss)
-    return flat
+    return to(min(POWERS, key=lambda power: float(cross_entropy(to(power)(predictions), truth).mean())))
 
 
 def nearest(numbers: Any) -> Any:

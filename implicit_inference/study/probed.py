@@ -185,3 +185,15 @@ def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[
             effects = [net(results, where, MEASURED, case), beyond(results, where, case)]
             claims.append((claim, effects, numbers))
     return claims
+
+
+DIFFERENCES = {"tasks.dim": "{:g} inputs", "tasks.n_discrete": "{:g} tasks", "pretrain.discrete_prob": "α = {:g}"}
+"""What is told of a world, where worlds differ in it"""
+
+
+def by_world(results: Results, join: str = ", ") -> list[tuple[str, Results]]:
+    """(name, rows) of every world of a table, named by what it differs in."""
+    told = {name: text for name, text in DIFFERENCES.items() if name in results.frame}
+    return [
+        (join.join(told[name].format(labels[name]) for name in told), rows) for labels, rows in results.groups(*told)
+    ]

@@ -17,6 +17,7 @@ from implicit_inference.bench.road.curves import Lane
 from implicit_inference.config.changes import PRESETS, override, plain
 from implicit_inference.config.errors import UserError
 from implicit_inference.regression.prompts import Prompts, to_tokens
+from implicit_inference.study.results import Results, read_csv, write_csv
 from implicit_inference.training.batches import log_weights, prior
 from implicit_inference.worlds import world_of
 
@@ -114,6 +115,24 @@ def test_a_ratio_is_a_lower_bound_or_nothing_where_an_arm_never_arrives():
         "| 0.10 | fast | 2.5 | 50 to 150 | 10 | > 10.0 |",
     ]
     assert len(lines) == 2 + 2 * len(recipes.STEPS["S"])
+
+
+def test_an_excess_that_the_first_arm_was_not_asked_has_no_ratio():
+    fast = [row | {"excess": 9.0} for row in rows_of("fast", 10.05, True)]
+    assert table.side_by_side(rows_of("slow", 100.05, False) + fast)[-1] == "| 9.00 | fast | 2.5 | 50 to 150 | 10 | - |"
+
+
+def test_rows_of_excesses_that_are_timed_no_more_are_dropped(tmp_path):
+    path = tmp_path / "road_S.csv"
+    write_csv(Results([{"arm": "published", "excess": goal} for goal in (0.1, 0.2)]), path)
+    rows = road.with_others([{"arm": "muon", "excess": 0.1}], path, (0.1,))
+    assert [(row["arm"], row["excess"]) for row in rows] == [("published", 0.1), ("muon", 0.1)]
+
+
+@pytest.mark.parametrize("world", recipes.WORLDS)
+def test_the_stored_table_has_the_excesses_that_are_timed(world):
+    stored = read_csv(FIGURES / "data" / f"road_{world}.csv")
+    assert stored.levels("excess") == [*recipes.STEPS[world]]
 
 
 CHANGED = {

@@ -25,7 +25,7 @@ threads (2 cores, milliseconds a step and seed): 9.1 against 12.2 in world S, 31
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from implicit_inference.bench.road.arms import train
@@ -56,11 +56,11 @@ def choose(world: str, arms: Sequence[str], minutes: float) -> Iterable[str]:
             yield f"| {arm}, {name} | {points[0][-1][0]} | {ends} | {' | '.join(steps)} |"
 
 
-def with_others(rows: Sequence[Row], path: Path) -> list[Row]:
-    """The rows, and those in the table at `path` of other arms, in the order of the arms."""
+def with_others(rows: Sequence[Row], path: Path, goals: Collection[float]) -> list[Row]:
+    """The rows, and those in the table at `path` of other arms and these excesses, in the order of the arms."""
     new = {row["arm"] for row in rows}
     old = read_csv(path).frame.to_dict("records") if path.exists() else []
-    kept = [row for row in old if row["arm"] not in new]
+    kept = [row for row in old if row["arm"] not in new and row["excess"] in goals]
     return [row for arm in ARMS for row in (*kept, *rows) if row["arm"] == arm]
 
 
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             curves += [label | {"excess": min(goals)} | row for row in curve_rows(lanes)]
             print(f"{arm}, to {min(goals):.2f}: {last(found[-len(SEEDS) :]):.0f} s", file=sys.stderr, flush=True)
         for table, new in ((path, found), (path.with_name(f"{path.stem}_curves.csv"), curves)):
-            write_csv(Results(with_others(new, table)), table)
+            write_csv(Results(with_others(new, table, STEPS[options.world])), table)
     print("\n".join(side_by_side(read_csv(path).frame.to_dict("records"))))
     return 0
 

@@ -56,18 +56,21 @@ def thinned(points: Points, growth: float = 1.05) -> Points:
 
 
 def side_by_side(rows: Sequence[Row]) -> list[str]:
-    """The arms as a table in Markdown, by excess: seconds until the last seed arrives; ratios are to the first arm."""
+    """The arms as a table in Markdown, by excess: seconds until the last seed arrives.
+
+    Ratios are to the arm of the first row.
+    """
     lines = ["| excess | arm | ms a step of all seeds | steps | seconds | times as soon |", "|---|---|---|---|---|---|"]
     for goal in dict.fromkeys(row["excess"] for row in rows):
         by_arm: dict[str, list[Row]] = {}
         for row in rows:
             if row["excess"] == goal:
                 by_arm.setdefault(row["arm"], []).append(row)
-        first = next(iter(by_arm.values()))
+        first = by_arm.get(rows[0]["arm"])
         for arm, found in by_arm.items():
             steps = sorted({row["steps"] for row in found})
             cells = [f"{found[0]['step_ms']:.3g}", " to ".join(map(str, dict.fromkeys((steps[0], steps[-1]))))]
-            cells += [f"{unless_all(found)}{last(found):.0f}", ratio(first, found)]
+            cells += [f"{unless_all(found)}{last(found):.0f}", ratio(first, found) if first else "-"]
             lines.append(f"| {' | '.join([f'{goal:.2f}', arm, *cells])} |")
     return lines
 
