@@ -188,7 +188,7 @@ def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[
 
 
 DIFFERENCES = {"tasks.dim": "{:g} inputs", "tasks.n_discrete": "{:g} tasks", "pretrain.discrete_prob": "α = {:g}"}
-"""What is told of a world, where worlds differ in it"""
+"""Names for people of what worlds differ in, by field."""
 
 
 def by_world(results: Results, join: str = ", ") -> list[tuple[str, Results]]:
