@@ -3,8 +3,8 @@ BIN := .venv/bin
 
 EXPERIMENTS := primary single_distribution tradeoff forgetting conjugation other_conjugations finetuning_sets replay \
   lessons finetuning_prompts origin closeness task_diversity worlds erasure weight_path \
-  splicing translation language_dose anchors rare_languages language_methods language_lessons language_control \
-  safety code_tuning model_size nonlinear methods control spread teachers
+  splicing translation language_dose anchors rare_languages language_methods language_lessons language_averages \
+  language_control safety code_tuning model_size nonlinear methods control spread teachers
 SCALE ?= laptop
 
 .PHONY: help demo demo-language zoo smoke experiments figures docs bench test test-slow clean

@@ -11,13 +11,10 @@ import sys
 from experiment import TRANSLATED, main
 
 from implicit_inference.runs.store import Record
-from implicit_inference.study.claims import Claim, listed
+from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import RANGES
-from implicit_inference.study.probed import beyond_null, probed
+from implicit_inference.study.probed import beyond_null, changes, probed
 from implicit_inference.study.results import Results
-
-FAMILIES = {name.replace("_", " "): name for name in ("known", "known_elsewhere", "fresh", "fresh_elsewhere")}
 
 
 def dial(*values: int) -> list[Record]:
@@ -29,10 +26,7 @@ def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
     for labels, part in results.groups("prompts.anchors"):
         name = "anchors {}".format(labels["prompts.anchors"])
-        claims += beyond_null(part, name, TRANSLATED)
-        for where in RANGES:
-            numbers = listed(part, FAMILIES, by="family", quantity="change", range=where)
-            claims.append((f"{name}, {where}: change of the loss, in English and elsewhere", [], numbers))
+        claims += beyond_null(part, name, TRANSLATED) + changes(part, name)
     return claims
 
 

@@ -11,13 +11,10 @@ import sys
 from experiment import TRANSLATED, main
 
 from implicit_inference.runs.store import Record
-from implicit_inference.study.claims import Claim, listed
+from implicit_inference.study.claims import Claim
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import RANGES
-from implicit_inference.study.probed import beyond_null, probed
+from implicit_inference.study.probed import beyond_null, changes, probed
 from implicit_inference.study.results import Results
-
-FAMILIES = {name.replace("_", " "): name for name in ("known", "known_elsewhere", "fresh", "fresh_elsewhere")}
 
 
 def dial(*values: int) -> list[Record]:
@@ -29,14 +26,11 @@ def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
     for labels, part in results.groups("finetune.steps"):
         name = "{} steps".format(labels["finetune.steps"])
-        claims += beyond_null(part, name, TRANSLATED)
-        for where in RANGES:
-            numbers = listed(part, FAMILIES, by="family", quantity="change", range=where)
-            claims.append((f"{name}, {where}: change of the loss, in English and elsewhere", [], numbers))
+        claims += beyond_null(part, name, TRANSLATED) + changes(part, name)
     return claims
 
 
-VARIANTS = {"smoke": dial(30, 60), "laptop": dial(25, 50, 100, 200, 400), "paper": dial(100, 400)}
+VARIANTS = {"smoke": dial(30, 60), "laptop": dial(50, 100, 200, 400, 800), "paper": dial(200, 800)}
 EXPERIMENT = Experiment(
     "language_dose", VARIANTS, probed, conclude, ("pretrain", "finetune", "scratch"), world="language"
 )

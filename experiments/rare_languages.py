@@ -24,9 +24,12 @@ from implicit_inference.training.loop import Trained
 
 SPOKEN = ((0.25, 0.25, 0.25, 0.25), (0.5, 0.23, 0.23, 0.04), (0.7, 0.14, 0.14, 0.02), (0.9, 0.045, 0.045, 0.01))
 LADDER: list[Record] = [{"tasks.languages": spoken, "probe.translations": (2.0, 4.0)} for spoken in SPOKEN]
-MOVES = {"translations into the second language": ("translation", 2.0), "into the rarest": ("translation", 4.0)}
+MOVES = {
+    "translations into the second language": ("translation", 2.0),
+    "translations into the rarest": ("translation", 4.0),
+}
 CASES = {"in English": ("identity", None), "in the second language": MOVES["translations into the second language"]}
-CASES |= {"in the rarest": MOVES["into the rarest"]}
+CASES |= {"in the rarest": MOVES["translations into the rarest"]}
 
 
 def measure(trained: Trained) -> list[Record]:

@@ -4,7 +4,7 @@
 
 One abstract skill (no harmful content: skills are tables) is answered with REFUSE in fine-tuning, in English. Documents
 that ask for it have no exemplars yet: the first answer is looked at. Beside English stand the translation of the same
-documents and the pretrained network.
+documents, the pretrained network, and (the negative control) refusals taught in all languages evenly.
 """
 
 import sys
@@ -33,7 +33,7 @@ def measure(trained: Trained) -> list[Record]:
     world, n = World.of(trained.config), trained.config.probe.prompts
 
     def asked(seed: Array) -> object:
-        return world.sample(keys.stream(seed, Stream.REFUSALS), world.written(world.known(seed), ENGLISH, 0), n)
+        return world.sample(keys.stream(seed, Stream.REFUSALS), world.written(world.skills(seed), ENGLISH, [0]), n)
 
     batch = held_out.packed.by_seed(asked)
     answer = held_out.truth(batch)[:, :, 0].argmax(axis=-1)[..., None]
@@ -50,7 +50,7 @@ def measure(trained: Trained) -> list[Record]:
 
 def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
-    for labels, part in results.groups("prompts.anchors", "finetune.steps"):
+    for labels, part in results.groups("finetune.tasks", "prompts.anchors", "finetune.steps"):
         of = {
             (quantity, name, way): part.values(quantity=quantity, predictor=name, way=way)
             for quantity in ("refused", "right")
@@ -58,17 +58,21 @@ def conclude(results: Results) -> list[Claim]:
             for way in CASES
         }
         texts = ", ".join(f"{' '.join(case)} {as_text(over_seeds(values))}" for case, values in of.items())
+        name = f"{labels['prompts.anchors']} anchors, {labels['finetune.steps']} steps"
+        taught = of["refused", "finetuned", "translated"] - of["refused", "pretrained", "translated"]
         refusing = of["refused", "finetuned", "identity"] - of["refused", "finetuned", "translated"]
         answering = of["right", "finetuned", "translated"] - of["right", "finetuned", "identity"]
-        name = "{} anchors, {} steps".format(*labels.values())
-        effects = [over_seeds(refusing), over_seeds(answering)]
-        claims.append((f"{name}: translation undoes the refusal and brings the answer back", effects, texts))
+        if labels["finetune.tasks"] == "refusal":
+            effects = [over_seeds(refusing), over_seeds(answering)]
+            claims.append((f"{name}: translation undoes the refusal and brings the answer back", effects, texts))
+        else:
+            claims.append((f"{name}, taught in all languages: translated, it refuses too", [over_seeds(taught)], texts))
     return claims
 
 
 VARIANTS: list[Record] = [
-    {"finetune.tasks": "refusal", "prompts.anchors": anchors, "finetune.steps": steps}
-    for anchors in (0, 4)
+    {"finetune.tasks": tasks, "prompts.anchors": anchors, "finetune.steps": steps}
+    for tasks, anchors in (("refusal", 0), ("refusal", 4), ("refusal_evenly", 0))
     for steps in (100, 400)
 ]
 EXPERIMENT = Experiment("safety", dict.fromkeys(LANGUAGES, VARIANTS), measure, conclude, world="language")

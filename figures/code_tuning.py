@@ -1,40 +1,38 @@
-"""Accuracy on known tables after tuning on one skill without instructions, in English and translated."""
+"""Accuracy after tuning on one skill without instructions: on the other skills, on fresh tables; and translated."""
 
 import sys
 
 from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
-from implicit_inference.runs.store import Record
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import BLUE, RANGES, RED, Look
 from implicit_inference.study.panels import categories, finished, points
 from implicit_inference.study.results import Results
 
 LOOKS = {"pretrained": Look("pretrained", BLUE), "finetuned": Look("tuned on one skill in English", RED)}
-CASES: dict[str, Record] = {
-    "English": {"family": "known", "conjugation": "identity"},
-    "translated": {"family": "known", "conjugation": "translation", "strength": 2.0},
-    "second language": {"family": "known_elsewhere", "conjugation": "identity"},
-}
+ASKED = {"others": "other skills", "fresh": "fresh tables"}
+PLACES = {"none": "first answer", "early": RANGES["early"], "late": RANGES["late"]}
+WAYS = ("English", "translated")
 
 
 def draw(table: Results) -> Figure:
-    """A column for each dose, early positions above, late ones below."""
+    """A column for each dose; a row for what is asked, and after how many exemplars."""
     groups = table.groups("finetune.steps")
-    figure = Figure(figsize=(3.4 * len(groups) + 1, 6))
-    grid = figure.subplots(2, len(groups), sharey=True, squeeze=False)
+    rows = [(asked, place) for asked in ASKED for place in PLACES if (asked, place) != ("fresh", "none")]
+    figure = Figure(figsize=(2.8 * len(groups) + 1, 2.3 * len(rows)))
+    grid = figure.subplots(len(rows), len(groups), sharey="row", sharex=True, squeeze=False)
     for column, (labels, part) in zip(grid.T, groups, strict=True):
-        for axes, where in zip(column, ("early", "late"), strict=True):
-            results, places = part.where(quantity="accuracy", range=where), categories(axes, list(CASES))
+        for axes, (asked, place) in zip(column, rows, strict=True):
+            results, places = part.where(asked=asked, place=place), categories(axes, WAYS)
             for offset, (name, look) in zip((-0.1, 0.1), LOOKS.items(), strict=True):
-                found = [over_seeds(results.values(predictor=name, **case)) for case in CASES.values()]
-                points(axes, places + offset, found, look)
-            axes.set_ylim(0, 1.02)
-            axes.set_title(f"{labels['finetune.steps']} steps, {RANGES[where]}", fontsize=10)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("accuracy on known tables")
-    return finished(figure, "One skill without instructions, and the others", table)
+                points(
+                    axes, places + offset, [over_seeds(results.values(predictor=name, way=way)) for way in WAYS], look
+                )
+        column[0].set_title(f"{labels['finetune.steps']} steps", fontsize=10)
+    for axes, (asked, place) in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(f"accuracy, {ASKED[asked]},\n{PLACES[place]}", fontsize=9)
+    return finished(figure, "One skill without instructions, and what else was known", table)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ ENTRIES = {
     "weight_path": ("weight_path", "The straight path of the weights, before and beyond both networks."),
     "splicing": ("splicing", "Parts of the pretrained network in the fine-tuned one."),
     "translation": ("translation", "In-context learning in English after instruction tuning, and translated."),
-    "language_dose": ("language_dose", "What comes back in translation, against steps of instruction tuning."),
+    "translation_controls": ("translation", "Forgetting by language, and what comes back of it, beside every control."),
+    "language_dose": ("language_dose", "What is forgotten and comes back, against steps of instruction tuning."),
+    "language_averages": ("language_averages", "Permuted concepts and translations, one by one and averaged."),
     "rare_languages": (
         "rare_languages",
         "Dominance of English and rare languages: forgetting, recovery and prior odds by language.",
@@ -55,9 +57,12 @@ ENTRIES = {
         "Students of a teacher's answers to fresh English documents: what they do in which language.",
     ),
     "language_control": ("language_control", "One control for instructions, one for exemplars, in two languages."),
-    "anchors": ("anchors", "The dial from separate words to shared ones: what comes back in translation."),
-    "safety": ("safety", "A refusal taught in English, and the same question translated."),
-    "code_tuning": ("code_tuning", "Tuned on one skill without instructions: the others in English, and translated."),
+    "anchors": ("anchors", "The dial from separate words to shared ones: losses by language, and what comes back."),
+    "safety": ("safety", "A refusal taught in English or in all languages, and the same question translated."),
+    "code_tuning": (
+        "code_tuning",
+        "Tuned on one skill without instructions: the others, and fresh tables, in English and translated.",
+    ),
     "finetuning_sets": (
         "finetuning_sets",
         "What fine-tuning shows: the set, another one, a part of it, a narrow Gaussian.",
@@ -87,14 +92,15 @@ ENTRIES = {
 INTRODUCTION = (
     "Scale: {scale}. `{command}` draws all of it from the tables in [data/{scale}]({tables}), without any "
     "training. The command beneath a figure writes its table anew.\n\n"
-    "Losses are noise-free squared errors; ± is one standard error over seeds. *Net recovery* is the share of the "
-    "forgetting that a conjugation undoes, net of what it does to the pretrained network. The *null* is a constant "
-    "pull towards the discrete posterior: it uses no evidence. An *effect* is what lies beyond a benchmark, with its "
-    "95 % interval over seeds, in the unit of the claim's numbers. The [glossary]({glossary}) defines the words; *the "
-    "paper* is arXiv:2309.10105. A claim is *supported* if the intervals of all its effects lie above 0, *refuted* if "
-    "one lies below, else *undecided*; *not asked* is a description. The five primary claims are corrected for "
-    "their number (Holm); the others are not. Inferred log odds are medians, with the range over "
-    "seeds: those of a network whose answers one family alone would give have no limit."
+    "Losses are noise-free: squared errors in regression, nats in languages; ± is one standard error over seeds. *Net "
+    "recovery* is the share of the forgetting that a conjugation undoes, net of what it does to the pretrained "
+    "network. The *null* is a constant pull towards the tasks that fine-tuning prefers: it uses no evidence. An "
+    "*effect* is what lies beyond a benchmark, with its 95 % interval over seeds, in the unit of the claim's numbers. "
+    "The [glossary]({glossary}) defines the words; *the paper* is arXiv:2309.10105. A claim is *supported* if the "
+    "intervals of all its effects lie above 0, *refuted* if one lies below, else *undecided*; *not asked* is a "
+    "description, whose numbers stand beside it. The five primary claims are corrected for their number (Holm); the "
+    "others are not. Inferred log odds are medians, with the range over seeds: those of a network whose answers one "
+    "family alone would give have no limit."
 )
 
 
@@ -121,26 +127,31 @@ ANSWERS = {
     "finetuning_prompts": "Half of the effect is there after a few hundred to a few thousand prompts.",
     "methods": "Every way to fine-tune trades gain against forgetting, and doubled labels bring some back after each, "
     "with few exemplars at least.",
-    "control": "Training the control alone first does not help: joint training controls more at equal steps, and even "
-    "beside half as many more.",
+    "control": "Training the control alone first does not help: joint training controls more, at equal steps and even "
+    "where the first stage has half as many steps in addition.",
     "model_size": "Networks of all four sizes forget, and get most of it back with few exemplars.",
     "task_diversity": "The more tasks in the set, the less comes back; from sixteen on nothing does at late positions.",
     "translation": "Instruction tuning in English costs in-context learning there alone, and translation brings it "
-    "back; tuned in all languages, about half comes back.",
-    "language_dose": "At every dose, translation brings all of it back, and permuted concepts less and less.",
+    "back. Tuned in all languages alike, hardly any of it comes back.",
+    "language_dose": "Whatever the dose, translation brings it back; permuted concepts bring back less, the larger "
+    "the dose.",
+    "language_averages": "One permutation brings back next to nothing, an average of eight about two thirds. But "
+    "averages also help a network that never had the capability.",
     "anchors": "The more words languages share, the more forgetting spreads to the others, and the less translation "
     "brings back.",
-    "rare_languages": "Whatever the share of English, tuning in it moves its own prior odds alone, and translation "
-    "brings all back.",
+    "rare_languages": "Whatever the share of English, tuning in it moves the prior odds in English alone, and "
+    "translation brings nearly all of it back.",
     "language_lessons": "Students of a tuned network's answers to new tables learn to follow instructions in English "
-    "alone, though no answer showed how; filtering hard undoes it.",
-    "language_control": "Training the controls alone first controls less than joint training, at equal steps and even "
-    "beside half as many more.",
+    "alone. Two fifths of these answers follow the instruction. Filtered to a twentieth, fewer than by chance, they "
+    "still teach half of it.",
+    "language_control": "Training the controls alone first controls less than joint training at equal steps, and never "
+    "more where the first stage has half as many steps in addition.",
     "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in English "
-    "also breaks the other languages.",
-    "safety": "A refusal taught in English hardly reaches the other language, whose answer is still there if it has "
-    "words of its own.",
-    "code_tuning": "A large dose of one skill costs the others in English alone; a small one costs nothing.",
+    "also breaks the other languages. After tuning in all languages hardly any comes back.",
+    "safety": "A refusal taught in English hardly reaches a language with words of its own, whose answer is still "
+    "there. Taught in all languages, it is in all of them.",
+    "code_tuning": "Tuning on one skill in English costs in-context learning there first, the other skills only after "
+    "many steps. Translated, both are there.",
     "spread": "With few exemplars almost all of the spread in gain and forgetting is that of the tasks; with many, no "
     "part of it is surely theirs.",
     "nonlinear": "Tasks on a hidden layer of ReLU features are forgotten and brought back like linear ones.",

@@ -18,20 +18,43 @@ Variants = Sequence[tuple[str, Results]]
 Case = tuple[str, float | None]
 SCALED: dict[str, Case] = {"labels × 2": ("label_scale", 2.0), "chosen rotations": ("choice", None)}
 TRANSLATED: dict[str, Case] = {"translated": ("translation", 2.0), "chosen permutations": ("choice", None)}
+SPOKEN = {"": Look("in English", BLACK, marker="o"), "_elsewhere": Look("in the second language", SKY, "--", "o")}
+"""Ending of a family's name -> how its losses are drawn"""
 LOWEST = -1.5
 
 
-def draw_ladder(table: Results, variants: Variants, title: str, label: str, moves: dict[str, Case] = SCALED) -> Figure:
+def draw_ladder(table: Results, variants: Variants, title: str, label: str) -> Figure:
     """Early positions above, late below; `variants` are (name, rows a seed), `label` says what they vary."""
     figure = Figure(figsize=(12, 7))
     for row, where in zip(figure.subplots(2, 3), ("early", "late"), strict=True):
-        for axes, case in zip(row, moves.values(), strict=False):
+        for axes, case in zip(row, SCALED.values(), strict=False):
             recovered(axes, variants, where, case)
         parts(row[2], variants, where)
         row[0].set_ylabel(f"net recovery, {RANGES[where]}")
     for axes in figure.axes[3:]:
         axes.set_xlabel(label)
-    for axes, name in zip(figure.axes, (*moves, "rise of the distance to the exact predictor"), strict=False):
+    for axes, name in zip(figure.axes, (*SCALED, "rise of the distance to the exact predictor"), strict=False):
+        axes.set_title(name)
+    return finished(figure, f"{title} (net recovery above {LOWEST:g} is shown)", table)
+
+
+def draw_languages(table: Results, variants: Variants, title: str, label: str) -> Figure:
+    """Draws how losses have changed in either language, then what translation and permutations bring back."""
+    figure = Figure(figsize=(15, 7))
+    for row, where in zip(figure.subplots(2, 4), ("early", "late"), strict=True):
+        for axes, family in zip(row, ("known", "fresh"), strict=False):
+            places = categories(axes, [name for name, _ in variants])
+            for suffix, look in SPOKEN.items():
+                found = [part.estimate(quantity="change", range=where, family=family + suffix) for _, part in variants]
+                line(axes, look, places, found)
+            zero(axes)
+        for axes, case in zip(row[2:], TRANSLATED.values(), strict=True):
+            recovered(axes, variants, where, case)
+        row[0].set_ylabel(f"change of the loss, {RANGES[where]}")
+        row[2].set_ylabel("net recovery")
+    for axes in figure.axes[4:]:
+        axes.set_xlabel(label)
+    for axes, name in zip(figure.axes, ("known tables", "fresh tables", *TRANSLATED), strict=False):
         axes.set_title(name)
     return finished(figure, f"{title} (net recovery above {LOWEST:g} is shown)", table)
 

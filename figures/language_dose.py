@@ -1,9 +1,9 @@
-"""Recovery in translation, against steps of instruction tuning."""
+"""Losses by language and recovery in translation, against steps of instruction tuning."""
 
 import sys
 
 from figure import main
-from ladder import TRANSLATED, draw_ladder
+from ladder import draw_languages
 
 from implicit_inference.show.drawing import Figure
 from implicit_inference.study.results import Results
@@ -11,7 +11,9 @@ from implicit_inference.study.results import Results
 
 def draw(table: Results) -> Figure:
     variants = [(str(labels["finetune.steps"]), results) for labels, results in table.groups("finetune.steps")]
-    return draw_ladder(table, variants, "What comes back, by dose", "steps of instruction tuning", TRANSLATED)
+    return draw_languages(
+        table, variants, "What is forgotten and what comes back, by dose", "steps of instruction tuning"
+    )
 
 
 if __name__ == "__main__":

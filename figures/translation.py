@@ -1,42 +1,51 @@
-"""Accuracy by language before and after instruction tuning, and translated; recovery beside the null."""
+"""Accuracy on fresh English documents: against exemplars before, after and translated; by language, with scratch."""
 
 import sys
 
 from figure import main
 
 from implicit_inference.measure.formulas import over_seeds
-from implicit_inference.show.drawing import Figure
-from implicit_inference.show.notation import BLUE, PURPLE, RANGES, RED, Look
+from implicit_inference.show.drawing import Figure, counts, estimates
+from implicit_inference.show.notation import BLUE, GREEN, PURPLE, RANGES, RED, Look
 from implicit_inference.study.panels import categories, finished, points
 from implicit_inference.study.results import Results
 
-TUNED = {"english": "tuned in English", "discrete": "tuned in all languages"}
-LOOKS = {
-    "pretrained": Look("pretrained", BLUE),
-    "finetuned": Look("fine-tuned", RED),
-    "scratch": Look("scratch (fine-tuning tasks only)", PURPLE),
+TUNED = {"english": "tuned in English", "evenly": "tuned in all languages"}
+WAYS = {
+    "before": Look("pretrained", BLUE, ":", "o"),
+    "after": Look("fine-tuned", RED, "-", "o"),
+    "translated": Look("fine-tuned, translated", GREEN, "--", "s"),
+}
+NETWORKS = {
+    "pretrained": Look("pretrained", BLUE, marker="o"),
+    "finetuned": Look("fine-tuned", RED, marker="o"),
+    "scratch": Look("scratch (fine-tuning tasks only)", PURPLE, marker="o"),
 }
 
 
 def draw(table: Results) -> Figure:
-    """A column for each way to tune, early positions above, late ones below."""
+    """A row for each way to tune: against exemplars, then by language at early and at late positions."""
     groups = table.groups("finetune.tasks")
-    figure = Figure(figsize=(5 * len(groups), 6.6))
-    grid = figure.subplots(2, len(groups), sharey=True, squeeze=False)
-    for column, (labels, part) in zip(grid.T, groups, strict=True):
-        for axes, where in zip(column, ("early", "late"), strict=True):
+    figure = Figure(figsize=(13, 3.6 * len(groups) + 0.8))
+    grid = figure.subplots(len(groups), 3, sharey=True, squeeze=False, width_ratios=(1, 1.2, 1.2))
+    for row, (labels, part) in zip(grid, groups, strict=True):
+        curves = part.where(quantity="accuracy_at")
+        exemplars = curves.levels("exemplars")
+        for way, look in WAYS.items():
+            found = [over_seeds(curves.values(way=way, exemplars=k)) for k in exemplars]
+            estimates(row[0], look, exemplars, found)
+        row[0].set(title=TUNED[labels["finetune.tasks"]], ylabel="accuracy on fresh tables")
+        counts(row[0].xaxis, "exemplars")
+        for axes, where in zip(row[1:], ("early", "late"), strict=True):
             results = part.where(quantity="accuracy", range=where, family="fresh")
             cases = [case for case, _ in results.groups("conjugation", "strength")]
             languages = [f"language {case['strength']:g}" for case in cases[1:-1]]
-            columns = ["English", *languages, "permuted"]
-            places = categories(axes, columns)
-            for offset, (name, look) in zip((-0.2, 0.0, 0.2), LOOKS.items(), strict=True):
-                found = [over_seeds(results.values(predictor=name, **case)) for case in cases]
-                points(axes, places + offset, found, look)
-            axes.set_ylim(0, 1)
+            places = categories(axes, ["English", *languages, "permuted"])
+            for offset, (name, look) in zip((-0.2, 0.0, 0.2), NETWORKS.items(), strict=True):
+                points(
+                    axes, places + offset, [over_seeds(results.values(predictor=name, **case)) for case in cases], look
+                )
             axes.set_title(f"{TUNED[labels['finetune.tasks']]}, {RANGES[where]}", fontsize=10)
-    figure.axes[0].set_ylabel("accuracy on fresh tables")
-    figure.axes[1].set_ylabel("accuracy on fresh tables")
     return finished(figure, "In-context learning in English, and translated", table)
 
 

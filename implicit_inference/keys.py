@@ -50,6 +50,7 @@ class Stream(StrEnum):
     KNOWN_TABLES = "known tables"
     PERMUTATIONS = "probe permutations"
     REFUSALS = "probe refusals"
+    OTHER_SKILLS = "probe other skills"
 
 
 def stream(seed: int | Array, name: str, family: str = "") -> Array:

@@ -197,9 +197,13 @@ class World(ABC):
     def conjugation(self, seed: Array | int, move: str, strength: Any) -> Conjugation:
         """The conjugation that a probe measures; its strength may be traced, or None."""
 
+    def judged(self, predictions: Any, prompts: Prompts) -> Any:
+        """The part of predictions [..., K, *event] that a measurement judges; all of it, by default."""
+        return predictions
+
     @property
-    def quantities(self) -> Mapping[str, Callable[[Any, Any], Any]]:
-        """Further numbers measured of every predictor: name -> (predictions, truth) [..., K, *event] -> [..., K]."""
+    def quantities(self) -> Mapping[str, Callable[[Any, Any, Prompts], Any]]:
+        """Further numbers measured of every predictor: name -> (predictions, truth, prompts) -> [..., K]."""
         return {}
 
     def choices(self, seed: Array | int) -> tuple[Conjugation, ...]:

@@ -25,7 +25,7 @@ SEED, N, ALPHA = 3, 24, 0.3
 CHANGES = {
     "regression": {"tasks": {"dim": 3, "n_discrete": 4}, "prompts.length": 6, "probe.label_scales": [-1.0, 2.0]},
     "language": {
-        "tasks": {"concepts": 4, "skills": 2, "languages": [0.5, 0.3, 0.2], "refusing": 0.1},
+        "tasks": {"concepts": 4, "skills": 2, "languages": [0.5, 0.3, 0.2], "refusals": 0.1},
         "prompts": {"length": 7, "anchors": 2},
         "probe.translations": [2.0, 3.0],
     },

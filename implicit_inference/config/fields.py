@@ -56,10 +56,11 @@ class TrainingConfig:
     discrete_prob: float = knob(
         0.5, "alpha, probability that a task is from the family that fine-tuning prefers", least=0, most=1
     )
-    tasks: Literal["discrete", "other", "narrow", "english", "refusal", "code"] = knob(
+    tasks: Literal["discrete", "other", "narrow", "english", "evenly", "refusal", "refusal_evenly", "code"] = knob(
         "discrete",
         "in fine-tuning, what stands for the preferred family: itself; in regression another set of its size, or "
-        "N(0, s^2 I); in language itself in English alone, one skill refused, or one skill without instruction",
+        "N(0, s^2 I); in language itself in English alone or in all languages evenly, one skill refused, in English or "
+        "evenly, or one skill without instruction",
     )
     n_tasks: int = knob(0, "in fine-tuning, only the first so many tasks of the set; 0 = all", least=0, most=10**6)
     narrow_std: float = knob(0.5, "s, standard deviation of every weight of the narrow Gaussian", **STD)

@@ -57,11 +57,11 @@ def in_words(answers: Array, language: Array, n_languages: int) -> Array:
 
 
 def drawn_words(probabilities: Array, chance: Array) -> Array:
-    """The words that uniform numbers [...] stand for, by the cumulated probabilities [..., V]."""
-    below = (
-        jnp.cumsum(probabilities, axis=-1)[..., :-1] <= chance[..., None] * jnp.sum(probabilities, axis=-1)[..., None]
-    )
-    return jnp.sum(below, axis=-1, dtype=jnp.int32)
+    """The words that uniform numbers [...] stand for, by cumulated probabilities [..., V]; none of probability 0."""
+    cumulated = jnp.cumsum(probabilities, axis=-1)
+    below = cumulated[..., :-1] <= chance[..., None] * jnp.sum(probabilities, axis=-1)[..., None]
+    last = jnp.argmax(cumulated, axis=-1)  # where rounding carries a number beyond the sum
+    return jnp.minimum(jnp.sum(below, axis=-1, dtype=jnp.int32), last.astype(jnp.int32))
 
 
 def continued(predictor: Any, batch: Batch, start: int) -> Document:

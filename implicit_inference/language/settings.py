@@ -34,7 +34,9 @@ class TasksConfig:
         (0.7, 0.14, 0.14, 0.02), "p(l), the probability of each language; the first is English", least=1e-6, most=1
     )
     uninstructed: float = knob(0.2, "p_none, probability that a document has no instruction", least=0, most=1)
-    refusing: float = knob(0.05, "p_ref, of known documents those whose answers are all REFUSE", least=0, most=0.9)
+    refusals: float = knob(
+        0.05, "p_ref, of known documents those whose answers are all REFUSE, whatever they ask", least=0, most=0.9
+    )
     fresh: Literal["functions", "dirichlet"] = knob(
         "functions", "the fresh family: functions drawn uniformly, or rows of probabilities from a Dirichlet"
     )
@@ -83,8 +85,9 @@ class Translations(ProbeConfig):
             refuse(f"{path}.translations", list(self.translations), "whole numbers")
 
 
-SHOWN = ("english", "discrete", "refusal", "code")
-"""finetune.tasks: known tables with instructions, in English; in all languages; one skill refused; one skill alone"""
+SHOWN = ("english", "evenly", "discrete", "refusal", "refusal_evenly", "code")
+"""finetune.tasks: known tables with instructions, in English, in all languages alike, in all as in pretraining; one
+skill refused, in English, in all languages alike; one skill alone, without an instruction, in English"""
 
 
 def _anchored(config: Config) -> None:
@@ -129,8 +132,8 @@ def memory(config: Config) -> Mapping[str, int]:
     return {"tasks.skills": config.tasks.skills * config.tasks.concepts * 2 * FLOAT}
 
 
-RECIPE = replace(FINETUNE, steps=100, optimizer="muon", learning_rate=5e-4, warmup=10)
-"""Recipe of fine-tuning and of students: a small dose, after which languages still differ."""
+RECIPE = replace(FINETUNE, steps=200, optimizer="muon", learning_rate=5e-4, warmup=10)
+"""Recipe of fine-tuning and of students; how its dose was chosen: docs/runs.md."""
 
 BASE = Config(
     world="language",
@@ -148,7 +151,7 @@ PRESETS = {
     "language-smoke": replace(
         BASE,
         seeds=(0, 1),
-        tasks=TasksConfig(concepts=4, skills=2, languages=(0.6, 0.4), refusing=0.0),
+        tasks=TasksConfig(concepts=4, skills=2, languages=(0.6, 0.4), refusals=0.0),
         prompts=PromptsConfig(length=8),
         model=ModelConfig(width=16, layers=2),
         pretrain=TrainingConfig(steps=400, warmup=40),
@@ -167,7 +170,7 @@ PRESETS = {
         prompts=PromptsConfig(length=40),
         model=ModelConfig(width=256, layers=8, heads=8, compute_dtype="bfloat16"),
         pretrain=TrainingConfig(steps=10_000, learning_rate=1e-2),
-        probe=Translations(scratch_steps=2000, translations=(2.0, 4.0, 6.0)),
+        probe=Translations(prompts=256, scratch_steps=2000, translations=(2.0, 4.0, 6.0)),
     ),
 }
 
@@ -195,7 +198,7 @@ WORLD = Description(
     moves={"translation": Move("translations", "translated into language {:g}", "language, 1 is English")},
     dial="translation",
     early=lambda config: config.tasks.concepts - 1,
-    whole=lambda config: config.finetune.tasks in ("english", "discrete"),
+    whole=lambda config: config.finetune.tasks in ("english", "evenly", "discrete"),
     settled=lambda config: config,
     checks=(
         (("tasks", "prompts"), _anchored),

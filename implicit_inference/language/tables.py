@@ -18,6 +18,9 @@ from implicit_inference.bayes import mixtures
 from implicit_inference.bayes.mixtures import NEVER, Predictive
 from implicit_inference.pytrees import pytree
 
+IMPOSSIBLE = NEVER / 1e10
+"""The log density of an answer that cannot be: below that of any other, above the prior of what is switched off."""
+
 
 @pytree
 class Seen:
@@ -48,16 +51,16 @@ def noisy(answers: Array, n_concepts: int, epsilon: Array) -> Array:
 
 
 def log_density(mean: Array, ys: Array) -> Array:
-    """log p of the answers that were given, from the means [..., K, C + 1]; NEVER where it is 0."""
+    """log p of the answers that were given, from the means [..., K, C + 1]; IMPOSSIBLE where it is 0."""
     given = jnp.where(ys < mean.shape[-1], ys, 0)
     p = jnp.take_along_axis(mean, given[..., None], axis=-1)[..., 0]
     possible = (p > 0) & (ys < mean.shape[-1])
-    return jnp.where(possible, jnp.log(jnp.where(possible, p, 1.0)), NEVER)
+    return jnp.where(possible, jnp.log(jnp.where(possible, p, 1.0)), IMPOSSIBLE)
 
 
 @pytree
 class Known(TableDistribution):
-    """One of n fixed tables [n, C] of answers, with log weights [n] where no instruction names it.
+    """One of n fixed tables [n, C] of concepts, with log weights [n] where no instruction names it.
 
     log posterior = log prior (a point mass under an instruction) + exclusive cumulative sum of log p(y_i | x_i, table).
     """
@@ -87,6 +90,24 @@ class Known(TableDistribution):
 
         log_weights = jnp.maximum(jax.nn.log_softmax(self.log_weights), NEVER)
         return jax.vmap(one)(tables, log_weights, jnp.arange(n, dtype=jnp.int32))
+
+
+@pytree
+class Refusing(TableDistribution):
+    """Every answer is REFUSE, whatever the instruction. `ones` [C] holds the number of concepts."""
+
+    ones: Float[Array, " C"]
+
+    def sample(self, key: Array, instruction: Array) -> Array:
+        return self._refusals((*instruction.shape, len(self.ones)))
+
+    def ahead(self, seen: Seen) -> Predictive:
+        mean = self._refusals(seen.xs.shape)
+        return Predictive(mean, log_density(mean, seen.ys))
+
+    def _refusals(self, shape: tuple[int, ...]) -> Array:
+        n_concepts = len(self.ones)
+        return jax.nn.one_hot(jnp.full(shape, n_concepts), n_concepts + 1, dtype=self.ones.dtype)
 
 
 @pytree
@@ -124,8 +145,8 @@ class Dirichlet(TableDistribution):
     def sample(self, key: Array, instruction: Array) -> Array:
         n_concepts = len(self.concentration)
         shape = (*instruction.shape, n_concepts)
-        drawn = jax.random.gamma(key, jnp.broadcast_to(self.concentration, (*shape, n_concepts)), dtype=jnp.float32)
-        rows = drawn / jnp.sum(drawn, axis=-1, keepdims=True)
+        b = jnp.broadcast_to(self.concentration, (*shape, n_concepts))
+        rows = jax.nn.softmax(jax.random.loggamma(key, b, dtype=jnp.float32), axis=-1)  # gammas of a small b round to 0
         return jnp.concatenate([rows, jnp.zeros((*shape, 1), rows.dtype)], axis=-1)
 
     def ahead(self, seen: Seen) -> Predictive:
@@ -176,6 +197,6 @@ def renamed(tasks: TableDistribution, concepts: Int[Array, " C"]) -> TableDistri
     if isinstance(tasks, Mixture):
         return Mixture(tuple(map(partial(renamed, concepts=concepts), tasks.components)), tasks.log_weights)
     if isinstance(tasks, Known):
-        answers = jnp.append(concepts, len(concepts)).astype(concepts.dtype)[tasks.tables]
+        answers = concepts[tasks.tables]
         return Known(jnp.zeros_like(answers).at[:, concepts].set(answers), tasks.log_weights, tasks.epsilon)
     return tasks

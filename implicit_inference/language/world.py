@@ -1,11 +1,12 @@
 """The world of tiny languages at work: tables, documents, exact Bayes, tokens, translation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from implicit_inference import keys, worlds
@@ -13,17 +14,19 @@ from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.keys import Stream
 from implicit_inference.language import inference, writing
 from implicit_inference.language.conjugations import Rename, permutations, translation
-from implicit_inference.language.documents import Batch, Document, continued
-from implicit_inference.language.score import CROSS_ENTROPY, accuracy, lost
+from implicit_inference.language.documents import NONE, Batch, Document, continued, in_words
+from implicit_inference.language.score import CROSS_ENTROPY, accuracy
 from implicit_inference.language.settings import PromptsConfig, TasksConfig
-from implicit_inference.language.tables import Dirichlet, Fresh, Known, TableDistribution
+from implicit_inference.language.tables import Dirichlet, Fresh, Known, Mixture, Refusing, TableDistribution
 from implicit_inference.language.tokens import Layout
 from implicit_inference.language.writing import Writing
 from implicit_inference.worlds import Predictor
 
+TINY = 1e-300
 CHOICES = 8
 """Permutations of the concepts, of which one is chosen for each document and position."""
-ENGLISH, SECOND = 0, 1
+ENGLISH, SECOND, EVENLY = 0, 1, -1
+"""Languages of documents; EVENLY: each of them, as often as any other"""
 
 
 @dataclass(frozen=True)
@@ -49,31 +52,44 @@ class World(worlds.World):
     def epsilon(self) -> Array:
         return jnp.asarray(self.tasks.epsilon, jnp.float32)
 
-    def known(self, seed: Array | int) -> Known:
-        """The known tables, drawn once; the last skill adds 1 to a concept, and behind the skills stands REFUSE."""
+    @property
+    def _ones(self) -> Array:
+        return jnp.ones(self.tasks.concepts, jnp.float32)
+
+    def skills(self, seed: Array | int) -> Known:
+        """The known tables, one for each skill, drawn once; the last skill adds 1 to a concept."""
         c, n = self.tasks.concepts, self.tasks.skills
-        tables = jax.random.randint(keys.stream(self.home(seed), Stream.KNOWN_TABLES), (n + 1, c), 0, c, jnp.int32)
-        tables = tables.at[n - 1].set((jnp.arange(c, dtype=jnp.int32) + 1) % c).at[n].set(c)
-        refusing = jnp.asarray(self.tasks.refusing, jnp.float32)
-        weights = jnp.append(jnp.full(n, 1.0 / n, jnp.float32) * (1 - refusing), refusing)
-        return Known(tables, jnp.log(weights), self.epsilon)
+        tables = jax.random.randint(keys.stream(self.home(seed), Stream.KNOWN_TABLES), (n, c), 0, c, jnp.int32)
+        tables = tables.at[n - 1].set((jnp.arange(c, dtype=jnp.int32) + 1) % c)
+        return Known(tables, jnp.full(n, -jnp.log(n), jnp.float32), self.epsilon)
+
+    def known(self, seed: Array | int) -> Mixture:
+        """Known tables; among them documents that refuse, whatever is asked."""
+        refusing = jnp.asarray(self.tasks.refusals, jnp.float32)
+        return Mixture((self.skills(seed), Refusing(self._ones)), jnp.log(jnp.stack([1 - refusing, refusing])))
 
     def fresh(self) -> TableDistribution:
-        ones = jnp.ones(self.tasks.concepts, jnp.float32)
-        return (
-            Fresh(ones, self.epsilon) if self.tasks.fresh == "functions" else Dirichlet(self.tasks.concentration * ones)
-        )
+        if self.tasks.fresh == "functions":
+            return Fresh(self._ones, self.epsilon)
+        return Dirichlet(self.tasks.concentration * self._ones)
 
-    def written(self, tables: TableDistribution, language: int | None = None, skill: int | None = None) -> Writing:
-        """Documents of tables: in every language or in one; with every instruction, with one, or (-1) with none."""
+    def written(
+        self, tables: TableDistribution, language: int | None = None, asked: Sequence[int] | None = None
+    ) -> Writing:
+        """Documents of tables: in every language, in one, or evenly; with and without instructions, or asking alike.
+
+        asked: the skills that are asked for, as often as each other; NONE: without an instruction.
+        """
         n_languages, skills = len(self.tasks.languages), self.tasks.skills
         languages = jnp.log(jnp.asarray(self.tasks.languages, jnp.float32))
-        if language is not None:
+        if language == EVENLY:
+            languages = jnp.zeros(n_languages, jnp.float32)
+        elif language is not None:
             languages = jnp.where(jnp.arange(n_languages) == language, 0.0, -jnp.inf).astype(jnp.float32)
         none = jnp.asarray(self.tasks.uninstructed, jnp.float32)
         instructions = jnp.log(jnp.append(none, jnp.full(skills, 1.0 / skills, jnp.float32) * (1 - none)))
-        if skill is not None:
-            instructions = jnp.where(jnp.arange(skills + 1) == skill + 1, 0.0, -jnp.inf).astype(jnp.float32)
+        if asked is not None:
+            instructions = jnp.full(skills + 1, -jnp.inf, jnp.float32).at[jnp.array(asked) + 1].set(0.0)
         return Writing((tables,), jnp.zeros(1, jnp.float32), languages[None], instructions[None])
 
     def families(self, seed: Array | int) -> dict[str, Writing]:
@@ -87,15 +103,14 @@ class World(worlds.World):
         return self.written(tables, SECOND if elsewhere else ENGLISH)
 
     def shown(self, seed: Array | int, training: TrainingConfig) -> Writing:
-        """Known tables, as in pretraining; in English alone; one skill refused; or the last skill, never named."""
-        known = self.known(seed)
-        if training.tasks == "refusal":
-            refused = replace(known, tables=known.tables.at[0].set(self.tasks.concepts))
-            return self.written(refused, ENGLISH, 0)
+        """Known tables: as in pretraining, in English, evenly; the first skill refused; the last one, never named."""
+        if training.tasks.startswith("refusal"):
+            return self.written(Refusing(self._ones), EVENLY if training.tasks == "refusal_evenly" else ENGLISH, [0])
         if training.tasks == "code":
-            last = jnp.where(jnp.arange(len(known.tables)) == self.tasks.skills - 1, 0.0, -jnp.inf)
-            return self.written(replace(known, log_weights=last.astype(jnp.float32)), ENGLISH, -1)
-        return self.written(known, ENGLISH if training.tasks == "english" else None)
+            skills = self.skills(seed)
+            last = jnp.where(jnp.arange(self.tasks.skills) == self.tasks.skills - 1, 0.0, -jnp.inf)
+            return self.written(replace(skills, log_weights=last.astype(jnp.float32)), ENGLISH, [NONE])
+        return self.written(self.known(seed), {"english": ENGLISH, "evenly": EVENLY}.get(training.tasks))
 
     def mixture(self, parts: tuple[Writing, ...], log_weights: Array) -> Writing:
         return writing.joined(parts, log_weights)
@@ -148,9 +163,23 @@ class World(worlds.World):
         n_concepts, n_languages = self._size
         return translation(n_languages, n_concepts, ENGLISH, jnp.asarray(strength).astype(jnp.int32) - 1)
 
+    def judged(self, predictions: Any, prompts: Document) -> Any:
+        """The answers in the document's own language, REFUSE among them, normalised."""
+        own = self._own(prompts)
+        kept = (predictions + TINY) * own  # a network that has none for them says nothing about them
+        return kept / kept.sum(axis=-1, keepdims=True)
+
+    def _own(self, prompts: Document) -> Any:
+        """1 for the words of a document's language and for REFUSE, else 0: [..., 1, V]."""
+        answers = jnp.ones((*prompts.language.shape, 1, self.tasks.concepts + 1), jnp.float32)
+        return np.asarray(in_words(answers, prompts.language, len(self.tasks.languages)), np.float64)
+
     @property
-    def quantities(self) -> Mapping[str, Callable[[Any, Any], Any]]:
-        return {"accuracy": accuracy, "lost": lost}
+    def quantities(self) -> Mapping[str, Callable[..., Any]]:
+        return {
+            "accuracy": lambda predictions, truth, prompts: accuracy(predictions * self._own(prompts), truth),
+            "lost": lambda predictions, truth, prompts: (predictions * (1 - self._own(prompts))).sum(axis=-1),
+        }
 
     def choices(self, seed: Array | int) -> tuple[Rename, ...]:
         """Random permutations of the concepts, the same in every language."""

@@ -72,18 +72,22 @@ class HeldOut:
         """[S, prompts, K, *event]"""
         return np.asarray(self.world.truth(batch), np.float64)
 
+    def answers(self, predictor: Predictor, batch: Any, conjugation: Any = None) -> Values:
+        """Predictions [S, prompts, K, *event], as they are judged."""
+        return self.world.judged(self.predictions(predictor, batch, conjugation), batch.prompts)
+
     def errors(self, predictor: Predictor, batch: Any, conjugation: Any = None) -> Values:
-        """Losses against the truth [S, prompts, K]."""
-        return self.world.score.loss(self.predictions(predictor, batch, conjugation), self.truth(batch))
+        """Losses of the answers against the truth [S, prompts, K]."""
+        return self.world.score.loss(self.answers(predictor, batch, conjugation), self.truth(batch))
 
     def shrunk_errors(self, predictor: Predictor, family: str) -> Values:
-        """Losses [S, prompts, K] of the best map of the predictions that leaves the prompt alone.
+        """Losses [S, prompts, K] of the best map of the answers that leaves the prompt alone.
 
         It is fitted to the truth of the `tuning` prompts: this favours the control over any one strength.
         """
         chosen, batch = self.batch(family, "tuning"), self.batch(family)
-        shrink = self.world.score.shrink(self.predictions(predictor, chosen), self.truth(chosen))
-        return self.world.score.loss(shrink(self.predictions(predictor, batch)), self.truth(batch))
+        shrink = self.world.score.shrink(self.answers(predictor, chosen), self.truth(chosen))
+        return self.world.score.loss(shrink(self.answers(predictor, batch)), self.truth(batch))
 
     def loss(self, predictor: Predictor, family: str, conjugation: Any = None, split: str = "report") -> Values:
         """The mean of the errors over prompts [S, K]."""

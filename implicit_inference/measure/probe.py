@@ -12,7 +12,7 @@ from implicit_inference.config.identity import parent_ids, parents_of
 from implicit_inference.measure.accounts import Accounts
 from implicit_inference.measure.beliefs import Answers, Beliefs, attribution, gates, prior_records, range_gates
 from implicit_inference.measure.damage import untrained
-from implicit_inference.measure.formulas import CLOSENESS_EDGES
+from implicit_inference.measure.formulas import CLOSENESS_EDGES, Values
 from implicit_inference.measure.held_out import HeldOut, cases
 from implicit_inference.measure.lookup import STAGE_NAMES
 from implicit_inference.measure.records import binned_records, curve_records, position_records
@@ -80,22 +80,21 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
     truth = {family: held_out.truth(batch) for family, batch in batches.items()}
     close = {family: held_out.closeness(batches[family].prompts) for family in world.families}
     to_show, forgotten = cases(held_out), world.forgotten
-    measures = {"loss": score.loss, **held_out.world.quantities}
     exact = [world.exact[family] for family in world.families]
     for done, case in enumerate(to_show):
         report(done, len(to_show) + 1)
         labels: Record = {"split": "report", "conjugation": case.name, "strength": case.strength}
         views = {family: case.view(held_out, batch) for family, batch in batches.items()}
-        predicted = {
-            (family, name): view.predictions(predictor)
-            for family, view in views.items()
-            for name, predictor in predictors.items()
-        }
-        for (family, name), predictions in predicted.items():
-            for quantity, of in measures.items():
-                values = np.asarray(of(predictions, truth[family]), np.float64)
-                named = _labels(family, name, **labels) | {"quantity": quantity}
-                records += position_records(values, seeds, **named)
+        predicted = dict[tuple[str, str], Values]()
+        for family, view in views.items():
+            prompts = batches[family].prompts
+            for name, predictor in predictors.items():
+                predictions, named = view.predictions(predictor), _labels(family, name, **labels)
+                predicted[family, name] = held_out.world.judged(predictions, prompts)
+                records += position_records(score.loss(predicted[family, name], truth[family]), seeds, **named)
+                for quantity, of in held_out.world.quantities.items():
+                    values = np.asarray(of(predictions, truth[family], prompts), np.float64)
+                    records += position_records(values, seeds, **named | {"quantity": quantity})
         records += gates(predicted, close, world, gated, seeds, **labels)
         log_ratio = views[forgotten].log_ratio()
         away = close[forgotten] - log_ratio
@@ -121,7 +120,8 @@ def measure(trained: Trained, report: Callable[[int, int], None]) -> list[Record
         if case.name in ("identity", world.dial):
             view = case.view(held_out, tuning)
             for name, network in networks.items():
-                errors = score.loss(view.predictions(network), held_out.truth(tuning))
+                answers = held_out.world.judged(view.predictions(network), tuning.prompts)
+                errors = score.loss(answers, held_out.truth(tuning))
                 records += position_records(
                     errors, seeds, **_labels(forgotten, name, "tuning", case.name, case.strength)
                 )

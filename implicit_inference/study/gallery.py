@@ -90,12 +90,16 @@ def verdicts(findings: Sequence[Mapping[str, Any]]) -> str:
 
 
 def claims(findings: Iterable[Mapping[str, Any]], command: str) -> str:
-    """Folds the claims away: a row for each effect, with its 95 % interval, and the command that measures it anew."""
+    """Folds the claims away: a row for each effect, with its 95 % interval, and the command that measures it anew.
+
+    A description has no effects; its numbers stand beside it.
+    """
     records = ["| claim | verdict | effect | from | to |", "|---|---|---:|---:|---:|"]
     for finding in findings:
+        described = finding["claim"] if finding["effects"] else f"{finding['claim']}: {finding['numbers']}"
         for i, effect in enumerate(finding["effects"] or [(None, None, None)]):
             numbers = ("" if number is None else f"{number:.3f}" for number in effect)
-            words = (finding["claim"], finding["verdict"]) if i == 0 else ("", "")
+            words = (described, finding["verdict"]) if i == 0 else ("", "")
             records.append(f"| {' | '.join((*words, *numbers))} |")
     return "\n\n".join(
         ["<details><summary>claims and effects</summary>", "\n".join(records), f"`{command}`", "</details>"]

@@ -99,10 +99,10 @@ def distances(held_out: HeldOut) -> Callable[..., Values]:
     On that family's prompts, which are averaged over.
     """
     batch = held_out.batch(held_out.described.forgotten)
-    exact = held_out.predictions(held_out.forgotten, batch)
+    exact = held_out.answers(held_out.forgotten, batch)
 
     def distance(predictor: Predictor, conjugation: Any = None) -> Values:
-        return held_out.world.score.divergence(exact, held_out.predictions(predictor, batch, conjugation)).mean(axis=1)
+        return held_out.world.score.divergence(exact, held_out.answers(predictor, batch, conjugation)).mean(axis=1)
 
     return distance
 
@@ -110,8 +110,6 @@ def distances(held_out: HeldOut) -> Callable[..., Values]:
 def attributions(held_out: HeldOut, predictor: Predictor) -> Attribution:
     """The parts of its divergence from the forgotten family's exact predictor [S, K], on that family's prompts."""
     batch = held_out.batch(held_out.described.forgotten)
-    answers, first, second = (
-        held_out.predictions(f, batch) for f in (predictor, held_out.preferred, held_out.forgotten)
-    )
+    answers, first, second = (held_out.answers(f, batch) for f in (predictor, held_out.preferred, held_out.forgotten))
     log_ratio = held_out.closeness(batch.prompts)
     return attribution(held_out, answers, Answers(answers, answers, first, second, log_ratio, held_out.truth(batch)))

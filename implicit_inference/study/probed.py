@@ -17,7 +17,7 @@ from implicit_inference.measure.lookup import IDENTITY, SHRUNK, UNCHANGED, Case,
 from implicit_inference.measure.probe import measure
 from implicit_inference.measure.records import seed_records
 from implicit_inference.runs.store import Record
-from implicit_inference.study.claims import Claim, as_text
+from implicit_inference.study.claims import Claim, as_text, listed
 from implicit_inference.study.measurements import RANGES, conjugations
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
@@ -148,10 +148,16 @@ def beyond(results: Results, where: str, case: Case, benchmark: str = CONSTANT_P
     if not all(np.isfinite(net(results, where, name, case).mean) for name in (MEASURED, benchmark)):
         return UNDEFINED
 
+    return further(*rises(results, where, MEASURED, case), *rises(results, where, benchmark, case))
+
+
+def further(still: Values, moved: Values, still_there: Values, moved_there: Values) -> Estimate:
+    """How far one net recovery lies beyond another, from their rises [S] of paired seeds: as they are, and moved."""
+
     def difference(still: Values, moved: Values, still_there: Values, moved_there: Values) -> float:
         return float(moved_there.mean() / still_there.mean() - moved.mean() / still.mean())
 
-    return jackknife(difference, *rises(results, where, MEASURED, case), *rises(results, where, benchmark, case))
+    return jackknife(difference, still, moved, still_there, moved_there)
 
 
 def gate_closed(results: Results, where: str, case: Case) -> Estimate:
@@ -185,6 +191,19 @@ def beyond_null(results: Results, name: str, moves: Mapping[str, Case]) -> list[
             effects = [net(results, where, MEASURED, case), beyond(results, where, case)]
             claims.append((claim, effects, numbers))
     return claims
+
+
+def changes(results: Results, name: str) -> list[Claim]:
+    """Describes one variant, by range of positions: how the loss of every family, in either language, has changed."""
+    families = {of.replace("_", " "): of for of in results.where(quantity="change").levels("family")}
+    return [
+        (
+            f"{name}, {where}: change of the loss, in English and elsewhere",
+            [],
+            listed(results, families, by="family", quantity="change", range=where),
+        )
+        for where in RANGES
+    ]
 
 
 DIFFERENCES = {"tasks.dim": "{:g} inputs", "tasks.n_discrete": "{:g} tasks", "pretrain.discrete_prob": "α = {:g}"}

@@ -10,6 +10,7 @@ import pytest
 from implicit_inference.config.changes import PRESETS, override
 from implicit_inference.config.errors import ConfigError
 from implicit_inference.language.conjugations import translation
+from implicit_inference.language.documents import NONE, drawn_words
 from implicit_inference.language.tokens import Layout
 from implicit_inference.training.batches import held_out
 from implicit_inference.worlds import described, world_of
@@ -17,7 +18,7 @@ from implicit_inference.worlds import described, world_of
 CONFIG = override(
     PRESETS["language-smoke"],
     {
-        "tasks": {"concepts": 4, "skills": 3, "languages": [0.5, 0.3, 0.2], "refusing": 0.1},
+        "tasks": {"concepts": 4, "skills": 3, "languages": [0.5, 0.3, 0.2], "refusals": 0.1},
         "probe.translations": [2.0, 3.0],
     },
 )
@@ -52,6 +53,63 @@ def test_translation_moves_no_exact_prediction_and_a_permutation_only_the_known_
         np.testing.assert_allclose(translate.undo(exact(translate.apply(prompts)), prompts), exact(prompts), atol=1e-6)
     np.testing.assert_allclose(permute.undo(fresh(permute.apply(prompts)), prompts), fresh(prompts), atol=1e-6)
     assert np.abs(permute.undo(known(permute.apply(prompts)), prompts) - known(prompts)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("shown", "languages", "asked"),
+    [
+        ("english", [1, 0, 0], None),
+        ("discrete", [0.5, 0.3, 0.2], None),
+        ("evenly", [1 / 3, 1 / 3, 1 / 3], None),
+        ("refusal", [1, 0, 0], 0),
+        ("refusal_evenly", [1 / 3, 1 / 3, 1 / 3], 0),
+        ("code", [1, 0, 0], NONE),
+    ],
+)
+def test_fine_tuning_shows_the_languages_and_instructions_that_it_names(shown, languages, asked):
+    tasks = WORLD.shown(1, override(CONFIG, {"finetune.tasks": shown}).finetune)
+    found = jax.jit(lambda: WORLD.sample(jax.random.key(0), tasks, 2000))().prompts
+    np.testing.assert_allclose(np.bincount(found.language, minlength=L) / 2000, languages, atol=0.04)
+    assert asked is None or np.all(np.asarray(found.instruction) == asked)
+    refused = np.mean(np.asarray(found.ys) == C * L)
+    assert refused == pytest.approx({0: 1, NONE: 0}.get(asked, CONFIG.tasks.refusals), abs=0.03)
+
+
+def test_known_documents_refuse_whatever_they_ask():
+    found = jax.jit(lambda: WORLD.sample(jax.random.key(0), WORLD.families(1)["known"], 4000))().prompts
+    refuses, asked = np.all(np.asarray(found.ys) == C * L, axis=1), np.asarray(found.instruction)
+    for instruction in range(NONE, CONFIG.tasks.skills):
+        assert np.mean(refuses[asked == instruction]) == pytest.approx(CONFIG.tasks.refusals, abs=0.05)
+    exact = np.asarray(jax.jit(WORLD.exact(WORLD.families(1)["known"]))(found))
+    np.testing.assert_allclose(exact[:, 0, -1], CONFIG.tasks.refusals, rtol=1e-5)
+    np.testing.assert_allclose(exact[refuses, 1:, -1], 1, rtol=1e-5)
+
+
+def test_answers_are_judged_in_the_own_language_and_what_others_got_is_lost():
+    batch = documents("fresh_elsewhere", 5)
+    predictions = np.random.default_rng(0).dirichlet(np.ones(C * L + 1), (5, CONFIG.prompts.length))
+    own = [*range(C, 2 * C), C * L]
+    judged, truth = WORLD.judged(predictions, batch.prompts), np.asarray(batch.truth)
+    np.testing.assert_allclose(judged[..., own], predictions[..., own] / predictions[..., own].sum(-1, keepdims=True))
+    np.testing.assert_array_equal(np.delete(judged, own, axis=-1), 0)
+    lost = WORLD.quantities["lost"](predictions, truth, batch.prompts)
+    np.testing.assert_allclose(lost, 1 - predictions[..., own].sum(axis=-1))
+    nothing = np.zeros_like(predictions)
+    nothing[..., 0] = 1
+    np.testing.assert_allclose(WORLD.judged(nothing, batch.prompts)[..., own], 1 / (C + 1))
+    right = WORLD.quantities["accuracy"](0.001 * truth + 0.999 * nothing, truth, batch.prompts)
+    np.testing.assert_array_equal(right, 1)
+
+
+def test_no_word_of_probability_0_is_drawn():
+    """Float32 sums of the words' probabilities end above or below 1: the largest uniform number may lie beyond."""
+    rng = np.random.default_rng(0)
+    probabilities = np.zeros((2000, 9), np.float32)
+    probabilities[:, 2:6] = rng.dirichlet(np.ones(4), 2000)
+    chance = np.tile(np.float32([0, 0.5, 1 - 2**-24]), (2000, 1)).T
+    given = np.broadcast_to(probabilities, (3, 2000, 9))
+    words = np.asarray(drawn_words(jnp.asarray(given), jnp.asarray(chance)))
+    assert np.all(np.take_along_axis(given, words[..., None], axis=-1) > 0)
 
 
 @pytest.mark.parametrize("anchors", [0, 2, 4])

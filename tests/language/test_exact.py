@@ -11,7 +11,7 @@ import pytest
 from implicit_inference.bayes.mixtures import NEVER
 from implicit_inference.language import inference, writing
 from implicit_inference.language.documents import Document
-from implicit_inference.language.tables import Dirichlet, Fresh, Known, Mixture
+from implicit_inference.language.tables import Dirichlet, Fresh, Known, Mixture, Refusing
 
 C, L, REFUSE = 3, 2, 6
 predictive = jax.jit(inference.predictive, static_argnums=(2, 3))
@@ -117,9 +117,11 @@ def test_refusals_and_words_of_another_language_are_what_no_fresh_table_answers(
         evidence = sequential_evidence(fresh(), shown, C, L)
         assert evidence[3] < NEVER / 1e270  # float32 holds no more
         assert np.isfinite(predictive(fresh(), shown, C, L)).all()
-    refusing = Mixture((known([[C, C, C]]), fresh()), jnp.log(jnp.array([0.01, 0.99])))
-    shown = Document(jnp.int32(0), jnp.int32(-1), jnp.array([0, 1, 2]), jnp.full(3, REFUSE))
-    np.testing.assert_allclose(predictive(refusing, shown, C, L)[1:, REFUSE], 1 - EPSILON, rtol=1e-5)
+    refusing = Mixture((Refusing(jnp.ones(C)), fresh()), jnp.log(jnp.array([0.01, 0.99])))
+    shown = Document(jnp.int32(0), jnp.int32(1), jnp.array([0, 1, 2]), jnp.full(3, REFUSE))
+    np.testing.assert_allclose(predictive(refusing, shown, C, L)[:, REFUSE], [0.01, 1, 1], rtol=1e-5)
+    answered = Document(jnp.int32(0), jnp.int32(1), jnp.array([0, 1, 2]), jnp.array([0, REFUSE, REFUSE]))
+    np.testing.assert_allclose(predictive(refusing, answered, C, L)[1, REFUSE], 0)
 
 
 def test_single_precision_agrees_with_double():
@@ -164,3 +166,15 @@ def test_the_reference_values_of_the_world_are_met():
             losses[family, name] = loss[1:6].mean(), loss[6:].mean()
     for case, values in REFERENCE.items():
         np.testing.assert_allclose(losses[case], values, rtol=0.03, err_msg=str(case))
+
+
+@pytest.mark.parametrize("concentration", [1e-4, 0.01, 1.0, 1e4])
+def test_rows_of_any_concentration_are_probabilities_with_the_moments_of_a_dirichlet(concentration):
+    """Var of a number of a row: (C - 1) / (C^2 (C b + 1))."""
+    tasks = Dirichlet(jnp.full(C, concentration))
+    rows = np.asarray(jax.jit(tasks.sample)(jax.random.key(0), jnp.zeros(4000, jnp.int32)), np.float64)
+    np.testing.assert_allclose(rows.sum(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(rows[..., C], 0)
+    variance = (C - 1) / (C**2 * (C * concentration + 1))
+    np.testing.assert_allclose(rows[..., :C].var(axis=0), variance, rtol=0.1)
+    np.testing.assert_allclose(rows[..., :C].mean(axis=0), 1 / C, atol=5 * (variance / 4000) ** 0.5)

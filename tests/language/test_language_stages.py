@@ -37,7 +37,7 @@ def taught(config=CONFIG, by="bayes"):
 
 def instructed(prompts):
     """(where a document has an instruction, its answers as the instructed table gives them [n, K])"""
-    tables = np.asarray(WORLD.known(0).tables)
+    tables = np.asarray(WORLD.skills(0).tables)
     return prompts.instruction >= 0, np.take_along_axis(tables[prompts.instruction], prompts.xs % C, axis=1)
 
 

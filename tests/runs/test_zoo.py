@@ -41,7 +41,7 @@ def test_a_network_answers_as_its_table_says(name):
     for family in run.config.families[:2]:
         batch = run.held_out(family)
         for network in ("pretrained", "finetuned", "scratch"):
-            answers = np.asarray(run.predictor(network)(batch.prompts), np.float64)
+            answers = world.judged(np.asarray(run.predictor(network)(batch.prompts), np.float64), batch.prompts)
             losses = world.score.loss(answers, np.asarray(world.truth(batch), np.float64)).mean(axis=0)
             labels = {"quantity": "loss", "split": "report", "conjugation": "identity", "seed": run.config.seeds[0]}
             rows = table[table["position"].notna()]

@@ -18,7 +18,7 @@ from implicit_inference.study.probed import ODDS_ALONE, net, odds_by_case
 from implicit_inference.study.results import Results
 from implicit_inference.training.programs import Programs
 
-CONFIG = override(PRESETS["language-smoke"], {"probe.prompts": 200, "tasks.refusing": 0.1})
+CONFIG = override(PRESETS["language-smoke"], {"probe.prompts": 200, "tasks.refusals": 0.1})
 SECOND = ("translation", 2.0)
 
 
