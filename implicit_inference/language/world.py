@@ -14,7 +14,7 @@ from implicit_inference.config.fields import Config, TrainingConfig
 from implicit_inference.keys import Stream
 from implicit_inference.language import inference, writing
 from implicit_inference.language.conjugations import Rename, permutations, translation
-from implicit_inference.language.documents import NONE, Batch, Document, continued, in_words
+from implicit_inference.language.documents import NONE, Batch, Document, continued
 from implicit_inference.language.score import CROSS_ENTROPY, accuracy
 from implicit_inference.language.settings import PromptsConfig, TasksConfig
 from implicit_inference.language.tables import Dirichlet, Fresh, Known, Mixture, Refusing, TableDistribution
@@ -63,10 +63,12 @@ class World(worlds.World):
         tables = tables.at[n - 1].set((jnp.arange(c, dtype=jnp.int32) + 1) % c)
         return Known(tables, jnp.full(n, -jnp.log(n), jnp.float32), self.epsilon)
 
-    def known(self, seed: Array | int) -> Mixture:
+    def known(self, seed: Array | int) -> TableDistribution:
         """Known tables; among them documents that refuse, whatever is asked."""
-        refusing = jnp.asarray(self.tasks.refusals, jnp.float32)
-        return Mixture((self.skills(seed), Refusing(self._ones)), jnp.log(jnp.stack([1 - refusing, refusing])))
+        skills, refusals = self.skills(seed), jnp.asarray(self.tasks.refusals, jnp.float32)
+        if not self.tasks.refusals:
+            return skills
+        return Mixture((skills, Refusing(self._ones)), jnp.log(jnp.stack([1 - refusals, refusals])))
 
     def fresh(self) -> TableDistribution:
         if self.tasks.fresh == "functions":
@@ -171,8 +173,8 @@ class World(worlds.World):
 
     def _own(self, prompts: Document) -> Any:
         """1 for the words of a document's language and for REFUSE, else 0: [..., 1, V]."""
-        answers = jnp.ones((*prompts.language.shape, 1, self.tasks.concepts + 1), jnp.float32)
-        return np.asarray(in_words(answers, prompts.language, len(self.tasks.languages)), np.float64)
+        words, language = np.arange(self.words), np.asarray(prompts.language)[..., None, None]
+        return np.float64((words // self.tasks.concepts == language) | (words == self.words - 1))
 
     @property
     def quantities(self) -> Mapping[str, Callable[..., Any]]:
