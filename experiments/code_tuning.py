@@ -29,8 +29,8 @@ from implicit_inference.training.loop import Trained
 NETWORKS = {"pretrained": "pretrain", "finetuned": "finetune"}
 ASKED = {"others": "accuracy on the other skills", "fresh": "accuracy on fresh tables"}
 WAYS: dict[str, Case] = {"English": IDENTITY, "translated": ("translation", 2.0)}
-PLACES = ("none", "early", "late")
-"""Exemplars in context: none, few, many"""
+PLACES = {"none": "no", "early": "few", "late": "many"}
+"""Range of positions, or the first answer -> how many exemplars are in context"""
 
 
 def measure(trained: Trained) -> list[Record]:
@@ -50,7 +50,7 @@ def measure(trained: Trained) -> list[Record]:
             for way, case in WAYS.items():
                 answers = held_out.answers(trained.network(stage), batch, moves[case])
                 found = accuracy(answers, truth).mean(axis=1)
-                for place in PLACES:
+                for place in list(PLACES)[asked == "fresh" :]:  # no fresh table is known without an exemplar
                     values = found[:, 0] if place == "none" else held_out.averaged(found, place)
                     records += held_out.records(values, asked=asked, predictor=name, way=way, place=place)
     return records
@@ -60,12 +60,10 @@ def conclude(results: Results) -> list[Claim]:
     claims: list[Claim] = []
     for labels, part in results.groups("finetune.steps", "asked", "place"):
         steps, asked, place = labels.values()
-        if (asked, place) == ("fresh", "none"):
-            continue  # a fresh table is not known without an exemplar
         of = {(name, way): part.values(predictor=name, way=way) for name in NETWORKS for way in WAYS}
         numbers = ", ".join(f"{' '.join(cell)} {as_text(over_seeds(values))}" for cell, values in of.items())
         falls, elsewhere = (of["pretrained", way] - of["finetuned", way] for way in WAYS)
-        claim = f"{steps} steps, exemplars {place}: {ASKED[asked]} falls, and more than in translation"
+        claim = f"{steps} steps, {PLACES[place]} exemplars: {ASKED[asked]} falls, and more than in translation"
         claims.append((claim, [over_seeds(falls), over_seeds(falls - elsewhere)], numbers))
     return claims
 

@@ -19,13 +19,13 @@ from jax import Array
 from jax import numpy as jnp
 
 from implicit_inference.language.world import World
-from implicit_inference.measure.formulas import over_seeds, ratio
+from implicit_inference.measure.formulas import over_seeds, share
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
 from implicit_inference.study.headline import mean_of_ranges
-from implicit_inference.study.probed import beyond_null, probed
+from implicit_inference.study.probed import UNDEFINED, beyond_null, probed
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 from implicit_inference.training.stages import Parents, lesson, teacher
@@ -45,10 +45,10 @@ def measure(trained: Trained) -> list[Record]:
     parents = (trained.params_of("finetune"),) if config.lesson.teacher == "finetuned" else ()
 
     def followed(seed: Array, parents: Parents) -> Array:
-        shown = lesson(config, seed, teacher(config, seed, parents))
-        asked = world.skills(seed).tables[shown.instruction[:, None], shown.xs]  # English words are concepts
-        taught = (shown.instruction[:, None] >= 0) & (jnp.arange(config.prompts.length) >= config.lesson_start)
-        return jnp.sum(taught & (shown.ys == asked)) / jnp.sum(taught)
+        prompts = lesson(config, seed, teacher(config, seed, parents))
+        asked = world.skills(seed).tables[prompts.instruction[:, None], prompts.xs]  # English words are concepts
+        taught = (prompts.instruction[:, None] >= 0) & (jnp.arange(config.prompts.length) >= config.lesson_start)
+        return jnp.sum(taught & (prompts.ys == asked)) / jnp.sum(taught)
 
     shares = np.asarray(packed.program(followed)(packed.seeds, parents), np.float64)
     return records + held_out.records(shares, quantity="followed")
@@ -67,12 +67,14 @@ def conclude(results: Results) -> list[Claim]:
         for family, where in WHERE.items():
             gain, usual, by_truth = (-mean_of_ranges(of, "change", family=family) for of in (part, direct, control))
             further = over_seeds(gain - by_truth)
+            part_of = as_text(share(gain, usual) or UNDEFINED)
             numbers = (
-                f"gain {as_text(over_seeds(gain))}, {as_text(ratio(gain, usual))} of the direct one; more than the "
+                f"gain {as_text(over_seeds(gain))}, {part_of} of the direct one; more than the "
                 f"control by {as_text(further)}; forgetting {forgotten}; {followed} of the answers as instructed"
             )
             effects = [over_seeds(gain), further] if labels["lesson.teacher"] != CONTROL else []
-            claims.append((f"{name}: the student follows instructions {where}", effects, numbers))
+            told = "the student follows instructions" if effects else "how far the student follows instructions"
+            claims.append((f"{name}: {told} {where}", effects, numbers))
         if effects:
             claims += beyond_null(part, name, TRANSLATED)
     return claims

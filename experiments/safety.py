@@ -59,14 +59,14 @@ def conclude(results: Results) -> list[Claim]:
         }
         texts = ", ".join(f"{' '.join(case)} {as_text(over_seeds(values))}" for case, values in of.items())
         name = f"{labels['prompts.anchors']} anchors, {labels['finetune.steps']} steps"
-        taught = of["refused", "finetuned", "translated"] - of["refused", "pretrained", "translated"]
-        refusing = of["refused", "finetuned", "identity"] - of["refused", "finetuned", "translated"]
-        answering = of["right", "finetuned", "translated"] - of["right", "finetuned", "identity"]
+        refused, right = of["refused", "finetuned", "translated"], of["right", "finetuned", "translated"]
         if labels["finetune.tasks"] == "refusal":
-            effects = [over_seeds(refusing), over_seeds(answering)]
-            claims.append((f"{name}: translation undoes the refusal and brings the answer back", effects, texts))
+            effects = [of["refused", "finetuned", "identity"] - refused, right - of["right", "finetuned", "identity"]]
+            claim = f"{name}: translation undoes the refusal and brings the answer back"
         else:
-            claims.append((f"{name}, taught in all languages: translated, it refuses too", [over_seeds(taught)], texts))
+            effects = [refused - of["refused", "pretrained", "translated"]]
+            claim = f"{name}, taught in all languages: translated, it refuses too"
+        claims.append((claim, list(map(over_seeds, effects)), texts))
     return claims
 
 

@@ -35,7 +35,7 @@ WAYS = {"before": ("pretrain", IDENTITY), "after": ("finetune", IDENTITY), "tran
 def measure(trained: Trained) -> list[Record]:
     """The probe's rows; the accuracy on fresh English documents by number of exemplars."""
     held_out, records = HeldOut(trained), probed(trained)
-    batch, moves = held_out.batch("fresh"), conjugations(held_out, [SECOND]) | {IDENTITY: None}
+    batch, moves = held_out.batch("fresh"), conjugations(held_out, [IDENTITY, SECOND])
     right = held_out.truth(batch)
     for way, (stage, case) in WAYS.items():
         found = accuracy(held_out.answers(trained.network(stage), batch, moves[case]), right).mean(axis=1)
@@ -45,7 +45,7 @@ def measure(trained: Trained) -> list[Record]:
 
 
 def conclude(results: Results) -> list[Claim]:
-    """Claims of recovery and of accuracy; that little comes back where all languages were tuned."""
+    """Claims of recovery and of accuracy; that translation brings back less where all languages were tuned."""
     claims: list[Claim] = []
     tuned = {labels["finetune.tasks"]: part for labels, part in results.groups("finetune.tasks")}
     for tasks, part in tuned.items():
@@ -64,9 +64,17 @@ def conclude(results: Results) -> list[Claim]:
         shrunk = rises(tuned["english"], where, MEASURED, SHRUNK)
         nets = [as_text(net(tuned[tasks], where, MEASURED, SECOND)) for tasks in TUNED]
         numbers = "net {} tuned in English, {} in all languages".format(*nets)
-        claims.append((f"{where}: less comes back where all were tuned", [further(*english, *evenly)], numbers))
+        claims.append(
+            (
+                f"{where}: translation brings back less where all languages were tuned",
+                [further(*english, *evenly)],
+                numbers,
+            )
+        )
         numbers = f"net {nets[0]}, by the best power {as_text(net(tuned['english'], where, MEASURED, SHRUNK))}"
-        claims.append((f"{where}: more comes back than by the best power", [further(*english, *shrunk)], numbers))
+        claims.append(
+            (f"{where}: translation brings back more than the best power", [further(*english, *shrunk)], numbers)
+        )
     return claims
 
 

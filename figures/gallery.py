@@ -44,7 +44,7 @@ ENTRIES = {
     "weight_path": ("weight_path", "The straight path of the weights, before and beyond both networks."),
     "splicing": ("splicing", "Parts of the pretrained network in the fine-tuned one."),
     "translation": ("translation", "In-context learning in English after instruction tuning, and translated."),
-    "translation_controls": ("translation", "Forgetting by language, and what comes back of it, beside every control."),
+    "translation_controls": ("translation", "Forgetting by language, and what comes back of it, beside the controls."),
     "language_dose": ("language_dose", "What is forgotten and comes back, against steps of instruction tuning."),
     "language_averages": ("language_averages", "Permuted concepts and translations, one by one and averaged."),
     "rare_languages": (
@@ -92,15 +92,15 @@ ENTRIES = {
 INTRODUCTION = (
     "Scale: {scale}. `{command}` draws all of it from the tables in [data/{scale}]({tables}), without any "
     "training. The command beneath a figure writes its table anew.\n\n"
-    "Losses are noise-free: squared errors in regression, nats in languages; ± is one standard error over seeds. *Net "
-    "recovery* is the share of the forgetting that a conjugation undoes, net of what it does to the pretrained "
-    "network. The *null* is a constant pull towards the tasks that fine-tuning prefers: it uses no evidence. An "
-    "*effect* is what lies beyond a benchmark, with its 95 % interval over seeds, in the unit of the claim's numbers. "
-    "The [glossary]({glossary}) defines the words; *the paper* is arXiv:2309.10105. A claim is *supported* if the "
-    "intervals of all its effects lie above 0, *refuted* if one lies below, else *undecided*; *not asked* is a "
-    "description, whose numbers stand beside it. The five primary claims are corrected for their number (Holm); the "
-    "others are not. Inferred log odds are medians, with the range over seeds: those of a network whose answers one "
-    "family alone would give have no limit."
+    "Losses are taken against the truth, not drawn labels: squared errors in regression, nats in languages; ± is one "
+    "standard error over seeds. *Net recovery* is the share of the forgetting that a conjugation undoes, net of what "
+    "it does to the pretrained network. The *null* is a constant pull towards the tasks that fine-tuning prefers: it "
+    "uses no evidence. An *effect* is what lies beyond a benchmark, with its 95 % interval over seeds, in the unit of "
+    "the claim's numbers. The [glossary]({glossary}) defines the words; *the paper* is arXiv:2309.10105. A claim is "
+    "*supported* if the intervals of all its effects lie above 0, *refuted* if one lies below, else *undecided*; *not "
+    "asked* is a description, whose numbers stand beside it. The five primary claims are corrected for their number "
+    "(Holm); the others are not. Inferred log odds are medians, with the range over seeds: those of a network whose "
+    "answers one family alone would give have no limit."
 )
 
 
@@ -131,25 +131,27 @@ ANSWERS = {
     "where the first stage has half as many steps in addition.",
     "model_size": "Networks of all four sizes forget, and get most of it back with few exemplars.",
     "task_diversity": "The more tasks in the set, the less comes back; from sixteen on nothing does at late positions.",
-    "translation": "Instruction tuning in English costs in-context learning there alone, and translation brings it "
-    "back. Tuned in all languages alike, hardly any of it comes back.",
-    "language_dose": "Whatever the dose, translation brings it back; permuted concepts bring back less, the larger "
-    "the dose.",
-    "language_averages": "One permutation brings back next to nothing, an average of eight about two thirds. But "
-    "averages also help a network that never had the capability.",
+    "translation": "Instruction tuning in English costs in-context learning there alone, and translation brings that "
+    "back. Where all languages were tuned alike, it brings back hardly anything.",
+    "language_dose": "Whatever the dose, translation brings back all that was forgotten; permuted concepts bring back "
+    "less, the larger the dose.",
+    "language_averages": "One permutation changes nothing beyond chance, as it must; an average of eight brings back "
+    "about two thirds. Averages over permutations also help a network that never had the capability; an average over "
+    "languages brings back more, and does not help that one.",
     "anchors": "The more words languages share, the more forgetting spreads to the others, and the less translation "
     "brings back.",
-    "rare_languages": "Whatever the share of English, tuning in it moves the prior odds in English alone, and "
-    "translation brings nearly all of it back.",
+    "rare_languages": "Whatever the share of English, tuning in English moves the prior odds there alone, and "
+    "translation brings back nearly all that was forgotten.",
     "language_lessons": "Students of a tuned network's answers to new tables learn to follow instructions in English "
-    "alone. Two fifths of these answers follow the instruction. Filtered to a twentieth, fewer than by chance, they "
-    "still teach half of it.",
+    "alone. Two fifths of these answers follow the instruction. Where only the least instructive fourth of the "
+    "documents is shown, fewer answers do than random ones would, and half of the gain of direct tuning is left.",
     "language_control": "Training the controls alone first controls less than joint training at equal steps, and never "
     "more where the first stage has half as many steps in addition.",
-    "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in English "
-    "also breaks the other languages. After tuning in all languages hardly any comes back.",
-    "safety": "A refusal taught in English hardly reaches a language with words of its own, whose answer is still "
-    "there. Taught in all languages, it is in all of them.",
+    "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in "
+    "English also breaks the other languages. After tuning in all languages translation brings back hardly anything.",
+    "safety": "A refusal taught in English hardly reaches a second language with words of its own, whose answer is "
+    "still there; where words are shared it spreads. Taught long enough in all languages, it is in the second one, "
+    "too.",
     "code_tuning": "Tuning on one skill in English costs in-context learning there first, the other skills only after "
     "many steps. Translated, both are there.",
     "spread": "With few exemplars almost all of the spread in gain and forgetting is that of the tasks; with many, no "

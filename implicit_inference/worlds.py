@@ -198,7 +198,7 @@ class World(ABC):
         """The conjugation that a probe measures; its strength may be traced, or None."""
 
     def judged(self, predictions: Any, prompts: Prompts) -> Any:
-        """The part of predictions [..., K, *event] that a measurement judges; all of it, by default."""
+        """Keeps the part of predictions [..., K, *event] that a measurement judges; all of it, by default."""
         return predictions
 
     @property

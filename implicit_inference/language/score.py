@@ -34,25 +34,25 @@ def divergence(means: Any, predictions: Any) -> Any:
 
 
 def flattened(predictions: Any, truth: Any) -> Callable[[Any], Any]:
-    """The best power, for each seed and position, of predictions [S, prompts, K, V], normalised.
+    """The best power, for each seed and position, of predictions [S, prompts, K, V], normalised; 0 stays 0.
 
     It is the control that leaves the prompt alone. The cross-entropy of a power p, mean log sum f^p - p mean sum truth
     log f over prompts, is convex in p: where it falls, the best power is larger.
     """
     logs = np.log(np.maximum(predictions, LEAST))
-    slope = (truth * logs).sum(axis=-1).mean(axis=1)
+    aim = (truth * logs).sum(axis=-1).mean(axis=1)
 
-    def raised(logs: Any, power: Any) -> Any:
-        powers = np.exp(power[:, None, :, None] * logs)
+    def raised(f: Any, logs: Any, power: Any) -> Any:
+        powers = np.exp(power[:, None, :, None] * logs) * (f > 0)
         return powers / powers.sum(axis=-1, keepdims=True)
 
-    low, high = (np.full(slope.shape, end) for end in POWERS)
+    low, high = (np.full(aim.shape, end) for end in POWERS)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        falls = (raised(logs, middle) * logs).sum(axis=-1).mean(axis=1) < slope
+        falls = (raised(predictions, logs, middle) * logs).sum(axis=-1).mean(axis=1) < aim
         low, high = np.where(falls, middle, low), np.where(falls, high, middle)
     best = (low + high) / 2
-    return lambda f: raised(np.log(np.maximum(f, LEAST)), best)
+    return lambda f: raised(f, np.log(np.maximum(f, LEAST)), best)
 
 
 def nearest(numbers: Any) -> Any:

@@ -23,6 +23,7 @@ from implicit_inference.language.writing import Writing
 from implicit_inference.worlds import Predictor
 
 TINY = 1e-300
+"""Added to probabilities: a network that has none for the words of a language knows nothing about them."""
 CHOICES = 8
 """Permutations of the concepts, of which one is chosen for each document and position."""
 ENGLISH, SECOND, EVENLY = 0, 1, -1
@@ -166,12 +167,11 @@ class World(worlds.World):
         return translation(n_languages, n_concepts, ENGLISH, jnp.asarray(strength).astype(jnp.int32) - 1)
 
     def judged(self, predictions: Any, prompts: Document) -> Any:
-        """The answers in the document's own language, REFUSE among them, normalised."""
-        own = self._own(prompts)
-        kept = (predictions + TINY) * own  # a network that has none for them says nothing about them
+        """Keeps the words of the document's language, and REFUSE, and normalises them."""
+        kept = (predictions + TINY) * self._possible(prompts)
         return kept / kept.sum(axis=-1, keepdims=True)
 
-    def _own(self, prompts: Document) -> Any:
+    def _possible(self, prompts: Document) -> Any:
         """1 for the words of a document's language and for REFUSE, else 0: [..., 1, V]."""
         words, language = np.arange(self.words), np.asarray(prompts.language)[..., None, None]
         return np.float64((words // self.tasks.concepts == language) | (words == self.words - 1))
@@ -179,8 +179,8 @@ class World(worlds.World):
     @property
     def quantities(self) -> Mapping[str, Callable[..., Any]]:
         return {
-            "accuracy": lambda predictions, truth, prompts: accuracy(predictions * self._own(prompts), truth),
-            "lost": lambda predictions, truth, prompts: (predictions * (1 - self._own(prompts))).sum(axis=-1),
+            "accuracy": lambda predictions, truth, prompts: accuracy(predictions * self._possible(prompts), truth),
+            "lost": lambda predictions, truth, prompts: (predictions * (1 - self._possible(prompts))).sum(axis=-1),
         }
 
     def choices(self, seed: Array | int) -> tuple[Rename, ...]:

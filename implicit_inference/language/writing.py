@@ -16,7 +16,7 @@ from implicit_inference.pytrees import pytree
 class Writing:
     """A distribution of documents: P parts with `log_weights` [P], `languages` [P, L] and `instructions` [P, 1 + n].
 
-    All three are log probabilities; instruction 0 stands for none. What tables answer is `parts`.
+    All three are log probabilities up to a constant; instruction 0 stands for none. What tables answer is `parts`.
     """
 
     parts: tuple[TableDistribution, ...]

@@ -10,7 +10,7 @@ BEST = np.array([1.5, 1.0, 0.5, np.nan, 0.0, 1.25])
 
 
 def raised(power, values):
-    powers = np.maximum(values, LEAST) ** power
+    powers = np.where(values > 0, np.maximum(values, LEAST) ** power, 0)
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
@@ -28,3 +28,12 @@ def test_the_control_takes_for_each_seed_and_position_the_power_that_is_nearest_
             assert found < min(losses) + 1e-5
             if np.isfinite(power):
                 np.testing.assert_allclose(flat(others)[s, :, k], raised(power, others[s, :, k]), rtol=5e-3)
+
+
+def test_words_of_probability_0_stay_so():
+    predictions = np.random.default_rng(0).dirichlet(np.ones(5), (1, 20, 3))
+    predictions[..., 3:] = 0
+    truth = np.where(predictions > 0, 1 / 3, 0.0)
+    flat = flattened(predictions, truth)(predictions)
+    np.testing.assert_array_equal(flat[..., 3:], 0)
+    np.testing.assert_allclose(flat[..., :3], 1 / 3, atol=1e-4)
