@@ -47,7 +47,7 @@ def measure(trained: Trained) -> list[Record]:
     def followed(seed: Array, parents: Parents) -> Array:
         prompts = lesson(config, seed, teacher(config, seed, parents))
         asked = world.skills(seed).tables[prompts.instruction[:, None], prompts.xs]  # English words are concepts
-        taught = (prompts.instruction[:, None] >= 0) & (jnp.arange(config.prompts.length) >= config.lesson_start)
+        taught = (prompts.instruction[:, None] >= 0) & (jnp.arange(config.prompts.length) >= config.lesson_start)[None]
         return jnp.sum(taught & (prompts.ys == asked)) / jnp.sum(taught)
 
     shares = np.asarray(packed.program(followed)(packed.seeds, parents), np.float64)

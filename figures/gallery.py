@@ -143,8 +143,8 @@ ANSWERS = {
     "rare_languages": "Whatever the share of English, tuning in English moves the prior odds there alone, and "
     "translation brings back nearly all that was forgotten.",
     "language_lessons": "Students of a tuned network's answers to new tables learn to follow instructions in English "
-    "alone. Two fifths of these answers follow the instruction. Where only the least instructive fourth of the "
-    "documents is shown, fewer answers do than random ones would, and half of the gain of direct tuning is left.",
+    "alone. Two fifths of these answers follow the instruction. In the fourth of the documents that looks least like "
+    "known tables hardly any do, fewer than random answers would, and half of the gain of direct tuning is left.",
     "language_control": "Training the controls alone first controls less than joint training at equal steps, and never "
     "more where the first stage has half as many steps in addition.",
     "language_methods": "After full, low-rank and replayed tuning translation brings it back; a soft prompt in "
