@@ -16,13 +16,12 @@ from jax import Array
 
 from implicit_inference.bayes.conjugation import Conjugation, averaged
 from implicit_inference.language.world import World
-from implicit_inference.measure.formulas import net_recovery, over_seeds
+from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.measure.held_out import HeldOut
 from implicit_inference.runs.store import Record
 from implicit_inference.study.claims import Claim, as_text
 from implicit_inference.study.experiment import Experiment
-from implicit_inference.study.measurements import RANGES, by_range, networks
-from implicit_inference.study.probed import UNDEFINED
+from implicit_inference.study.measurements import NETWORKS, RANGES, by_range, networks, recovery
 from implicit_inference.study.results import Results
 from implicit_inference.training.loop import Trained
 
@@ -30,6 +29,7 @@ PLAIN = "as it is"
 PERMUTED = {"one permutation": 1, "average of 2": 2, "average of 4": 4, "average of 8": 8}
 """way -> the permutations that are averaged"""
 SPOKEN = "average over languages"
+WAYS = (*PERMUTED, SPOKEN)
 
 
 def orbits(world: World, seed: Array) -> Mapping[str, tuple[Conjugation, ...]]:
@@ -40,32 +40,31 @@ def orbits(world: World, seed: Array) -> Mapping[str, tuple[Conjugation, ...]]:
 
 
 def measure(trained: Trained) -> list[Record]:
-    """loss on fresh English documents, by way, network and range."""
+    """loss on fresh English documents, by way, network and range; what comes back, by way and range."""
     held_out, records, world = HeldOut(trained), list[Record](), World.of(trained.config)
-    ways = held_out.packed.by_seed(lambda seed: orbits(world, seed))
+    orbit_of, losses = held_out.packed.by_seed(lambda seed: orbits(world, seed)), {}
     for name, network in networks(trained).items():
-        predictors = {PLAIN: network} | {way: averaged(network, ways[way]) for way in (*PERMUTED, SPOKEN)}
+        predictors = {PLAIN: network} | {way: averaged(network, orbit_of[way]) for way in WAYS}
         for way, predictor in predictors.items():
-            records += by_range(held_out, held_out.loss(predictor, "fresh"), quantity="loss", predictor=name, way=way)
+            losses[name, way] = held_out.loss(predictor, "fresh")
+            records += by_range(held_out, losses[name, way], quantity="loss", predictor=name, way=way)
+    for way in WAYS:
+        pairs = [losses[name, case] for case in (PLAIN, way) for name in ("pretrained", "finetuned")]
+        records += recovery(held_out, *pairs, way=way)
     return records
 
 
 def conclude(results: Results) -> list[Claim]:
     """Describes what every way changes: one permutation can change nothing, and averages gain by Jensen."""
     claims: list[Claim] = []
-    for way in (*PERMUTED, SPOKEN):
+    for way in WAYS:
         for where in RANGES:
-            of = {
-                (name, case): results.values(quantity="loss", range=where, predictor=name, way=case)
-                for name in ("pretrained", "finetuned", "scratch")
-                for case in (PLAIN, way)
-            }
-            before, after, scratch = (name for name, case in of if case == PLAIN)
-            net = net_recovery(of[before, PLAIN], of[after, PLAIN], of[before, way], of[after, way]) or UNDEFINED
-            changed = (
-                f"{name} {as_text(over_seeds(of[name, way] - of[name, PLAIN]))}" for name in (before, after, scratch)
-            )
-            numbers = f"net {as_text(net)}; change of the loss: {', '.join(changed)}"
+            losses, texts = results.where(quantity="loss", range=where), list[str]()
+            for name in NETWORKS:
+                moved, plain = (losses.values(predictor=name, way=case) for case in (way, PLAIN))
+                texts.append(f"{name} {as_text(over_seeds(moved - plain))}")
+            net = results.estimate(quantity="net_of_pretrained", range=where, way=way)
+            numbers = f"net {as_text(net)}; change of the loss: {', '.join(texts)}"
             claims.append((f"{way}, {where}: net recovery", [], numbers))
     return claims
 

@@ -4,11 +4,10 @@ import sys
 
 from figure import NAMES, main
 
-from implicit_inference.measure.formulas import net_recovery, over_seeds
+from implicit_inference.measure.formulas import over_seeds
 from implicit_inference.show.drawing import Figure
 from implicit_inference.show.notation import RANGES, RED, Look
 from implicit_inference.study.panels import categories, finished, points, zero
-from implicit_inference.study.probed import UNDEFINED
 from implicit_inference.study.results import Results
 
 NETWORKS = ("pretrained", "finetuned", "scratch")
@@ -28,11 +27,7 @@ def draw(table: Results) -> Figure:
             found = [over_seeds(of[name, way] - of[name, plain]) for way in moved]
             points(changes, places + offset, found, NAMES.look(name))
         categories(recoveries, names)
-        before, after = NETWORKS[:2]
-        nets = [
-            net_recovery(of[before, plain], of[after, plain], of[before, way], of[after, way]) or UNDEFINED
-            for way in moved
-        ]
+        nets = [table.estimate(quantity="net_of_pretrained", range=where, way=way) for way in moved]
         points(recoveries, places, nets, Look("net recovery", RED, marker="s"))
         zero(changes)
         zero(recoveries, 0.0, 1.0)
