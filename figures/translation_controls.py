@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 
 from figure import NAMES, main
+from ladder import LOWEST
 
 from implicit_inference.bayes.attribution import CONSTANT_PULL
 from implicit_inference.measure.lookup import SHRUNK
@@ -18,7 +19,6 @@ FAMILIES = {"fresh": "English", "fresh_elsewhere": "second\nlanguage"}
 CONTROLS = {CONSTANT_PULL: "s", "prior_and_weight": "o", "scratch": "o", "damaged_rise": "^", "uninformed": "x"}
 """predictor -> its marker"""
 MEASURED_LOOK = Look("measured", RED, marker="o")
-LOWEST = -1.5
 
 
 def draw(table: Results) -> Figure:
